@@ -30,7 +30,6 @@ from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.board import Leaderboard as Board
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
-from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.lookup import best_job
 from orchestrator.analysis.race import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
@@ -100,8 +99,8 @@ def _text(name: str, value: object) -> str:
     raise InvalidInputError(name, Described(repr(value)), "text")
 
 
-def _scoring(metric: object) -> Scoring:
-    return Scoring.parse(_text("metric", metric))
+def _metric(metric: object) -> str | None:
+    return None if metric is None else _text("metric", metric)
 
 
 def _switch(name: str, value: object) -> bool:
@@ -320,21 +319,22 @@ class Sweep:
             self.refresh()
 
     def leaderboard(
-        self, metric: str = "last", where: str | Sequence[str] = (), within: float | None = None
+        self, metric: str | None = None, where: str | Sequence[str] = (), within: float | None = None
     ) -> Leaderboard:
         """Return the configurations by rank.
 
         Args:
-            metric: What counts: a metric, which of its epochs (`last`, `best` or `mean-K`), or both: `loss:best`.
+            metric: What counts: a metric, which of its epochs (`last`, `best` or `mean-K`), or both: `loss:best`;
+                None for the one that `sweep` was given, or the trainer's own, `last`.
             where: Words that choose configurations, such as `learning_rate=0.03`.
             within: The regret that suffices, in the metric's unit; None for that of the last race, if any.
 
         Raises:
             InvalidInputError: an argument is not allowed.
         """
-        words, scoring = _picking("where", where), _scoring(metric)
+        words, by = _picking("where", where), _metric(metric)
         tolerance = None if within is None else _number("within", within)
-        return Leaderboard(self._snapshot.select(words, scoring, tolerance).leaderboard)
+        return Leaderboard(self._snapshot.select(words, by, tolerance).leaderboard)
 
     def best(self) -> TrainedModel:
         """Return the best job of the leaderboard's first configuration.
@@ -366,7 +366,7 @@ class Sweep:
         return {key: log for key in keys if (log := self._folder.log(key)) is not None}
 
     def compare(
-        self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0, metric: str = "last"
+        self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0, metric: str | None = None
     ) -> Comparison:
         """Compare two configurations, each named by words such as `"learning_rate=0.03"`.
 
@@ -380,7 +380,7 @@ class Sweep:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
         words = _picking("a", a), _picking("b", b)
-        tolerance, by = _number("within", within), _text("metric", metric)
+        tolerance, by = _number("within", within), _metric(metric)
         return comparing.compare(self._folder, self._folder, *words, tolerance=tolerance, metric=by)
 
     def extend(
@@ -430,6 +430,7 @@ class Sweep:
         *,
         top: int | None = None,
         seeds: int | str | Iterable[int] = confirming.DEFAULT_SEEDS,
+        metric: str | None = None,
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
@@ -439,6 +440,7 @@ class Sweep:
         Args:
             top: How many configurations, the leaderboard's first; None for 3.
             seeds: How many fresh seeds, or the seeds.
+            metric: See `leaderboard`.
             broker: See `sweep`.
             workers: See `sweep`.
             progress: See `sweep`.
@@ -452,16 +454,17 @@ class Sweep:
         else:
             fresh = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
-        plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh)
+        by = _metric(metric)
+        plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh, metric=by)
         with self._refreshed(), plan.begin() as session:
-            return confirming.confirmed(session, sweeping.train(session, display=_display(progress)))
+            return confirming.confirmed(session, sweeping.train(session, display=_display(progress)), by)
 
     def decide(
         self,
         *,
         within: float,
         budget: int,
-        metric: str = "last",
+        metric: str | None = None,
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
@@ -479,7 +482,7 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _scoring(metric))
+        terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _metric(metric))
         plan = deciding.plan_decide(self._folder, terms, _place(broker, workers))
         with self._refreshed(), plan.begin() as session:
             return deciding.decide(session, terms, display=_display(progress)).verdict
@@ -539,7 +542,7 @@ class Sweep:
         to, key = (None if each is None else _path(name, each) for name, each in (("path", path), ("sign", sign)))
         return claiming.write_claim(self._folder, to, key).path
 
-    def report(self, path: str | os.PathLike[str] | None = None, *, metric: str = "last") -> Path:
+    def report(self, path: str | os.PathLike[str] | None = None, *, metric: str | None = None) -> Path:
         """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
 
         `metric` is as for `leaderboard`.
@@ -550,7 +553,7 @@ class Sweep:
         """
         to = None if path is None else _path("path", path)
         cache_dir = load_settings().cache_dir
-        return reporting.report(self._folder, to, metric=_text("metric", metric), cache_dir=cache_dir).path
+        return reporting.report(self._folder, to, metric=_metric(metric), cache_dir=cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
@@ -568,7 +571,7 @@ class Sweep:
             self._folder, _text("to", to), file=file, replace=over, on_progress=lambda _done, _all: None
         )
 
-    def plot(self, kind: str = "intervals", *, metric: str = "last") -> Any:
+    def plot(self, kind: str = "intervals", *, metric: str | None = None) -> Any:
         """Return a chart of the report as an Altair chart.
 
         Args:
@@ -585,7 +588,7 @@ class Sweep:
         packages.require("A chart")
         import altair as alt
 
-        swept = self._snapshot.select(scoring=_scoring(metric))
+        swept = self._snapshot.select(metric=_metric(metric))
         chart = catalogue.named(swept, _text("kind", kind), "kind")
         return alt.Chart.from_dict(chart.specification)
 
@@ -638,6 +641,7 @@ def sweep(
     fail_fast: int | None = None,
     time_limit: int | None = None,
     keep_weights: str | None = None,
+    metric: str | None = None,
     spec: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     **options: Any,
@@ -662,6 +666,7 @@ def sweep(
         time_limit: Seconds after which a job of an embedded cluster fails; None for SEEDSWEEP_TIME_LIMIT.
         keep_weights: Which weights the folder keeps from now on: `all`, `none`, or `best:3` for those of the best 3
             jobs of each configuration. None changes nothing; a new sweep of more than 1,000 jobs then keeps `best:3`.
+        metric: What counts in the sweep from now on, as for `Sweep.leaderboard`; None changes nothing.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
@@ -672,7 +677,7 @@ def sweep(
         SeedsweepError: the command's other errors; rows so far are kept.
     """
     place = _place(broker, workers, time_limit)
-    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume)
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume).judged_by(_metric(metric))
     given: dict[str, Any] = {
         "reuse": _switch("reuse", reuse),
         "any_code": _switch("reuse_anyway", reuse_anyway),
@@ -693,6 +698,7 @@ def submit(
     broker: str | None = None,
     reuse: bool = True,
     keep_weights: str | None = None,
+    metric: str | None = None,
     spec: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Sweep:
@@ -705,7 +711,7 @@ def submit(
     place = _place(broker)
     if place.settings.broker_url is None:
         raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
-    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False)
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False).judged_by(_metric(metric))
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:
         session.keep_weights(kept)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.analysis.leaderboard.scores import Scored, ranked
+from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
 from orchestrator.analysis.statistics.comparison import Difference, compare
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.folder.rows import Row
@@ -51,7 +51,12 @@ class Confirmation:
 
 
 def confirmation(
-    point: Point, before: Collection[Job], fresh: Collection[Job], rows: Mapping[str, Row], metric: Metric
+    point: Point,
+    before: Collection[Job],
+    fresh: Collection[Job],
+    rows: Mapping[str, Row],
+    metric: Metric,
+    scoring: Scoring = LAST,
 ) -> Confirmation:
     """Compare a configuration's results before and under fresh seeds.
 
@@ -61,16 +66,12 @@ def confirmation(
         fresh: The jobs under the fresh seeds.
         rows: The rows of all these jobs, by key.
         metric: What was measured.
+        scoring: How a job is scored.
     """
-    old, new = (_scored(point, jobs, rows, metric) for jobs in (before, fresh))
+    jobs = ([job for job in each if point.items() <= dict(job.options).items()] for each in (before, fresh))
+    (old,), (new,) = (ranked({job.key: job for job in each}, rows, metric, scoring) for each in jobs)
     shrinkage = compare(old.oriented, new.oriented) if old.trained and new.trained else None
     return Confirmation(dict(point), _sample(old, metric), _sample(new, metric), shrinkage)
-
-
-def _scored(point: Point, jobs: Collection[Job], rows: Mapping[str, Row], metric: Metric) -> Scored:
-    own = [job for job in jobs if all(getattr(job.options, name) == value for name, value in point.items())]
-    (found,) = ranked({job.key: job for job in own}, rows, metric)
-    return found
 
 
 def _sample(scored: Scored, metric: Metric) -> Sample:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from orchestrator.analysis.leaderboard.judgement import MOST_NAMED, Judgement
-from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring
+from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.sweeps.rounds import Round
@@ -35,12 +35,12 @@ class Terms:
     Attributes:
         within: The tolerance, in the metric's unit: a leader suffices if no configuration is better by more.
         budget: The most jobs that the race adds to the sweep, in all its sessions together.
-        scoring: How a job is scored, and by which metric.
+        metric: How a job is scored, as `Scoring.parse` reads it; None for the sweep's own way.
     """
 
     within: float
     budget: int
-    scoring: Scoring = LAST
+    metric: str | None = None
 
 
 @dataclass(frozen=True)

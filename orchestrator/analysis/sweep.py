@@ -61,12 +61,12 @@ class Sweep:
     running: bool = False
 
     @classmethod
-    def read(cls, folder: SweepFolder, metric: str = "last") -> Sweep:
+    def read(cls, folder: SweepFolder, metric: str | None = None) -> Sweep:
         """Read a sweep's folder. Takes no lock and writes nothing; the sweep may run meanwhile.
 
         Args:
             folder: The folder.
-            metric: How a job is scored, as `Scoring.parse` reads it.
+            metric: How a job is scored, as `Scoring.parse` reads it; None for the sweep's own way.
 
         Raises:
             SweepNotFoundError: the folder contains no sweep.
@@ -75,38 +75,45 @@ class Sweep:
         """
         manifest = folder.manifest()
         jobs = manifest.jobs_by_key()
-        return cls.of(folder, manifest, jobs, folder.rows_of(jobs)).select(scoring=Scoring.parse(metric))
+        return cls.of(folder, manifest, jobs, folder.rows_of(jobs)).select(metric=metric)
 
     @classmethod
     def of(cls, folder: SweepFolder, manifest: Manifest, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> Sweep:
-        """Return the sweep of a manifest, with all its jobs, and their rows."""
+        """Return the sweep of a manifest, with all its jobs, and their rows.
+
+        Raises:
+            InvalidInputError: its jobs do not have the metric that the manifest names.
+        """
         races = [look for look in manifest.looks if look.command == "decide"]
         seen = manifest.looks or _continues_another(jobs, rows)
         history: History = "race" if races else "extended" if seen else "fixed"
         running = manifest.specification.remaining > 0 or any(
             key not in rows or rows[key].status == "cancelled" for key in jobs
         )
-        return cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
+        within = _within(manifest, LAST)
+        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, within, history, running)
+        return found.select(metric=manifest.metric)
 
-    def select(self, where: Sequence[str] = (), scoring: Scoring = LAST, within: float | None = None) -> Sweep:
+    def select(self, where: Sequence[str] = (), metric: str | None = None, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
 
         Args:
             where: Words that choose jobs, such as `learning_rate=0.03`; values of the same option are alternatives.
-            scoring: How a job is scored.
+            metric: How a job is scored, as `Scoring.parse` reads it; None for no change.
             within: The regret that suffices; None for that of the last race by the same metric, if any.
 
         Raises:
             InvalidInputError: no job fits the words, the jobs have no such metric, a job has fewer epochs than are to
                 be averaged, or the regret is that of no share.
         """
+        scoring = self.scoring if metric is None else Scoring.parse(metric)
         if not where and scoring == self.scoring and within in (None, self.within):
             return self
         if where:
             jobs = pick_any(self.name, self.jobs, where)
             # An option that has one value among the chosen jobs does not vary in them.
             chosen = replace(self, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
-            return chosen.select((), scoring, within)
+            return chosen.select((), metric, within)
         if scoring != LAST:
             if scoring.metric is not None and self.metric(scoring.metric) == next(iter(self.metrics.values())):
                 scoring = replace(scoring, metric=None)
@@ -197,7 +204,7 @@ class Sweep:
         advice = self.judgement.advice
         if advice is None:
             return ()
-        by = () if self.scoring == LAST else ("--metric", str(self.scoring))
+        by = () if str(self.scoring) == self.manifest.metric else ("--metric", str(self.scoring))
         # A budget is that of all races of a sweep together.
         budget = len(self.manifest.added_by_races) + advice.budget
         within = ("--within", f"{advice.within:g}", "--budget", str(budget))

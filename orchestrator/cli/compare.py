@@ -40,7 +40,7 @@ def command(
     within: Annotated[
         float | None, positive("How large a difference does not matter, such as 0.001 for 0.1 points.")
     ] = None,
-    metric: Metric = "last",
+    metric: Metric = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:

@@ -21,6 +21,7 @@ from orchestrator.cli.shared.parameters import (
     AsJson,
     BrokerOrOwn,
     Command,
+    Metric,
     Output,
     Workers,
     integer,
@@ -33,7 +34,7 @@ from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
-from worker.trainers.protocol import Metric
+from worker.trainers import protocol
 
 KIND = Command
 
@@ -50,6 +51,7 @@ def command(
             help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]",
         ),
     ] = None,
+    metric: Metric = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     output: Output = DEFAULT_OUTPUT,
@@ -70,16 +72,17 @@ def command(
     place = place_for(broker, workers, tell=complain)
     # Repeating the command goes on, and shows the same result.
     given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
+    given += [] if metric is None else ["--metric", metric]
     folder = open_sweep(name, output)
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
     with interruptible() as interruption:
         fresh = DEFAULT_SEEDS if seeds is None else _seeds(seeds)
-        plan = plan_confirmation(folder, place, top=top, seeds=fresh)
+        plan = plan_confirmation(folder, place, top=top, seeds=fresh, metric=metric)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
-            result = confirmed(session, swept)
+            result = confirmed(session, swept, metric)
     found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}
-    status = show_result(console, swept, as_json=as_json, confirmed=found)
+    status = show_result(console, result.sweep, as_json=as_json, confirmed=found)
     if not as_json:
         print_confirmation(console, result)
     return status
@@ -142,11 +145,11 @@ def _seeds_of(sample: Sample) -> str:
     return f"{sample.seeds} ({sample.diverged} diverged)" if sample.diverged else str(sample.seeds)
 
 
-def _with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
+def _with_interval(metric: protocol.Metric, value: float | None, interval: Interval | None) -> str:
     number = metric.number(value)
     return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
 
 
-def _shrinkage(metric: Metric, each: Confirmation) -> str:
+def _shrinkage(metric: protocol.Metric, each: Confirmation) -> str:
     difference = each.shrinkage
     return "-" if difference is None else _with_interval(metric, difference.mean, difference.interval)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from rich.console import Console
 
-from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
@@ -47,7 +46,7 @@ def command(
     ],
     budget: Annotated[int, integer(1, MAX_JOBS, "The most jobs to add to the sweep, in all sessions of the race.")],
     name: AnySweep = LAST,
-    metric: Metric = "last",
+    metric: Metric = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     output: Output = DEFAULT_OUTPUT,
@@ -67,9 +66,9 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
-    folder, terms = open_sweep(name, output), Terms(within, budget, Scoring.parse(metric))
+    folder, terms = open_sweep(name, output), Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
-    again += [*(["--metric", metric] if metric != "last" else []), *place_flags(folder, broker)]
+    again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]
     with interruptible() as interruption:
         try:
             plan = plan_decide(folder, terms, place)

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
-from orchestrator.analysis.leaderboard.scores import Scoring
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
 from orchestrator.cli.shared.parameters import (
@@ -33,7 +32,7 @@ KIND = Command
 
 def command(
     sweep: AnySweep = LAST,
-    metric: Metric = "last",
+    metric: Metric = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
@@ -87,7 +86,7 @@ def command(
     whole = Sweep.read(open_sweep(sweep, output))
     if whole.folder.damage:
         complain(whole.folder.damage)
-    found = whole.select(where or (), Scoring.parse(metric), within)
+    found = whole.select(where or (), metric, within)
     board, is_by_job = found.leaderboard, by == "job"
     further = [found.metric(str(each), "columns") for each in (split(columns) if columns else ())]
     standings = () if is_by_job else table.arranged(board, sort or "rank", top)

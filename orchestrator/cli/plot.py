@@ -45,7 +45,7 @@ def command(
         str | None,
         typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
     ] = None,
-    metric: Metric = "last",
+    metric: Metric = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:

@@ -45,7 +45,7 @@ def command(
             "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
         ),
     ] = None,
-    metric: Metric = "last",
+    metric: Metric = None,
     opens: Open = False,
     as_json: AsJson = False,
     output: Output = DEFAULT_OUTPUT,

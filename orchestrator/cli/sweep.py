@@ -18,6 +18,7 @@ from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AsJson,
     BrokerOrOwn,
+    Metric,
     Output,
     ReuseAnyway,
     Workers,
@@ -106,6 +107,7 @@ def command(
             "configuration.  [default: as before; all in a new sweep of up to 1,000 jobs, best:3 in a larger one]",
         ),
     ] = None,
+    metric: Metric = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
@@ -128,7 +130,7 @@ def command(
     with interruptible() as interruption:
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
-        plan = make_plan(typed, spec, name, output, place, resume=resume, skip_invalid=skip_invalid)
+        plan = make_plan(typed, spec, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):

@@ -21,7 +21,7 @@ def compare(
     second_words: Sequence[str] = (),
     *,
     tolerance: float = 0.0,
-    metric: str = "last",
+    metric: str | None = None,
 ) -> Comparison:
     """Compare a configuration of one sweep with one of another, or of the same. Takes no lock and writes nothing.
 
@@ -31,7 +31,7 @@ def compare(
         first_words: Name a configuration of the first sweep (`orchestrator.analysis.selection`); none for its leader.
         second_words: Likewise, of the second sweep.
         tolerance: The largest difference that does not matter, in the metric's unit; 0 if every one does.
-        metric: How a job is scored, and by which metric (`Scoring.parse`).
+        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
 
     Raises:
         SweepNotFoundError: a folder contains no sweep, or a leader is wanted and there is none.
@@ -41,7 +41,7 @@ def compare(
             configuration; or the tolerance is out of range.
     """
     one = Sweep.read(first, metric)
-    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, metric)
+    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, str(one.scoring))
     _check_sweeps(one, other)
     a, b = choose(one, first_words), choose(other, second_words)
     _check_tolerance(tolerance, a)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.confirmation import Confirmation, confirmation
-from orchestrator.analysis.leaderboard.scores import Scored, ranked
+from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
@@ -21,12 +21,15 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
+from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
 
 #: Defaults: how many configurations are confirmed, if there are enough, and under how many seeds.
 DEFAULT_TOP = 3
 DEFAULT_SEEDS = 20
+#: Returns the configurations that have a trained job, by rank.
+Ranking = Callable[[Manifest, Mapping[str, Row]], list[Scored]]
 
 
 @dataclass(frozen=True)
@@ -50,65 +53,62 @@ def plan_confirmation(
     *,
     top: int | None = None,
     seeds: int | tuple[int, ...] = DEFAULT_SEEDS,
+    metric: str | None = None,
 ) -> GrowthPlan:
     """Choose the configurations and seeds, and return the plan, after all checks that can be made before it begins.
 
-    If the sweep's last round confirms the same number of configurations under the same number of seeds, or under these
-    seeds, the command goes on with it.
+    If the sweep's last round confirms the same configurations under the same number of seeds, or under these seeds, the
+    command goes on with it.
 
     Args:
         folder: The sweep's folder.
         place: Where the jobs are trained; it need not have been `reached`.
         top: How many configurations to confirm, the first of the leaderboard; None for 3, or all if there are fewer.
         seeds: How many seeds, which are the next integers above those of the sweep; or the seeds.
+        metric: By what to choose them (`Scoring.parse`); None for the sweep's way.
 
     Raises:
-        InvalidInputError: `top` or `seeds` is not allowed, or jobs of the sweep have not ended.
+        InvalidInputError: `top`, `seeds` or `metric` is not allowed, or jobs of the sweep have not ended.
         SweepNotFoundError: the folder is not a sweep's, or no job has a result.
         SweepExistsError: as for `plan_resumption`.
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    return planned(plan_resumption(folder, place), functools.partial(_round, top=top, seeds=seeds))
+
+    def scored(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
+        judged = Sweep.of(folder, manifest, manifest.jobs_by_key(), rows).select(metric=metric)
+        return [each for each in judged.scored if each.mean is not None]
+
+    return planned(plan_resumption(folder, place), functools.partial(_round, scored=scored, top=top, seeds=seeds))
 
 
-def confirmed(session: Session, sweep: Sweep) -> ConfirmationResult:
-    """Compare the leaders before and under fresh seeds, in a session that ended with this sweep."""
-    manifest = session.manifest
+def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> ConfirmationResult:
+    """Compare the leaders by a metric before and under fresh seeds, in a session that ended with this sweep."""
+    manifest, sweep = session.manifest, sweep.select(metric=metric)
     further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
     fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
-    metric = next(iter(before.values())).metric
-    compared = (confirmation(point, before.values(), fresh, session.rows, metric) for point in further.configurations)
+    sides = (before.values(), fresh)
+    compared = (
+        confirmation(point, *sides, sweep.rows, sweep.names.metric, sweep.scoring) for point in further.configurations
+    )
     return ConfirmationResult(sweep, further.seeds, tuple(compared))
 
 
 def _round(
-    manifest: Manifest, rows: Mapping[str, Row], *, top: int | None, seeds: int | tuple[int, ...]
+    manifest: Manifest, rows: Mapping[str, Row], *, scored: Ranking, top: int | None, seeds: int | tuple[int, ...]
 ) -> Round | None:
     last = manifest.rounds[-1] if manifest.rounds else None
-    if last is not None and last.kind == "confirm" and _is_same(manifest, rows, top, seeds):
-        return None
+    if last is not None and last.kind == "confirm":
+        same = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
+        # The round is the one that the same command would have made.
+        if same and last.configurations == _leaders(manifest.before_last_round(), rows, scored, top):
+            return None
     refuse_unfinished(manifest.specification)
-    leaders = _leaders(manifest, rows, top)
-    points = tuple(manifest.point(each.options) for each in leaders)
-    return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=points)
+    leaders = _leaders(manifest, rows, scored, top)
+    return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=leaders)
 
 
-def _is_same(manifest: Manifest, rows: Mapping[str, Row], top: int | None, seeds: int | tuple[int, ...]) -> bool:
-    """Return whether the last round is the one that the same command would have made."""
-    last = manifest.rounds[-1]
-    wanted = min(DEFAULT_TOP, len(_with_result(manifest.before_last_round(), rows))) if top is None else top
-    same_seeds = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
-    return same_seeds and len(last.configurations) == wanted
-
-
-def _with_result(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
-    """Return the configurations that have a trained job, by rank."""
-    jobs = manifest.jobs_by_key()
-    return [each for each in ranked(jobs, rows, next(iter(jobs.values())).metric) if each.mean is not None]
-
-
-def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> list[Scored]:
+def _leaders(manifest: Manifest, rows: Mapping[str, Row], scored: Ranking, top: int | None) -> tuple[Point, ...]:
     """Return the first configurations of the leaderboard.
 
     Raises:
@@ -116,7 +116,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
         SweepNotFoundError: there is no result.
     """
     jobs = manifest.jobs_by_key()
-    leaders = _with_result(manifest, rows)
+    leaders = scored(manifest, rows)
     if not leaders:
         raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
     waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
@@ -127,7 +127,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], top: int | None) -> li
     if not 1 <= count <= len(leaders):
         allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"
         raise InvalidInputError("top", count, allowed)
-    return leaders[:count]
+    return tuple(manifest.point(each.options) for each in leaders[:count])
 
 
 def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
     """
     if not 0.0 < terms.within < math.inf:
         raise InvalidInputError("within", terms.within, "a number above 0, in the unit of the metric, such as 0.001")
-    sweep = Sweep.read(folder, str(terms.scoring))
+    sweep = Sweep.read(folder, terms.metric)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
@@ -119,7 +119,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     started = time.monotonic()
     session.keep_own(failed=True)
     kept = len(session.rows)
-    with display(session.jobs, session.rows, session.axes) as progress:
+    with display(session.jobs, session.rows, session.axes, terms.metric or session.manifest.metric) as progress:
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)
         own = race.judged(session.manifest, session.rows)
@@ -132,7 +132,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     if begins and (ended.ended != "budget" or ended.spent):
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
         session.look("decide", terms.within, str(own.scoring))
-    judged = finish(session).select(scoring=terms.scoring, within=None if begins else terms.within)
+    judged = finish(session).select(metric=terms.metric, within=None if begins else terms.within)
     return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
@@ -153,7 +153,7 @@ class _Race:
     def judged(self, manifest: Manifest, rows: Mapping[str, Row]) -> Sweep:
         """Return the sweep as `orchestrator leaderboard --within` judges it."""
         swept = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
-        return swept.select(scoring=self._terms.scoring, within=self._terms.within)
+        return swept.select(metric=self._terms.metric, within=self._terms.within)
 
     def needs_jobs(self) -> bool:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""

@@ -90,7 +90,8 @@ def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
 
 
 def _read(folder: SweepFolder) -> Sweep:
-    sweep = Sweep.read(folder)
+    # Scores are the trainer's own metric; the others have columns of their own.
+    sweep = Sweep.read(folder, "last")
     if not sweep.rows:
         raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
     return sweep

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nn.errors import Beside, InvalidInputError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.rows import Row
@@ -22,16 +23,14 @@ from worker.redis.address import hide_password, redis_url
 from worker.settings import load_settings
 from worker.trainers import registry
 
-#: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key, and
-#: the options that vary.
-Display = Callable[[Mapping[str, Job], Mapping[str, Row], Collection[str]], AbstractContextManager[Progress]]
+#: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key, the
+#: options that vary, and the metric that counts.
+Display = Callable[[Mapping[str, Job], Mapping[str, Row], Collection[str], str], AbstractContextManager[Progress]]
 #: Receives one sentence for the user, such as that Redis does not answer.
 Tell = Callable[[str], None]
 
 
-def silent(
-    _jobs: Mapping[str, Job], _rows: Mapping[str, Row], _axes: Collection[str]
-) -> AbstractContextManager[Progress]:
+def silent(*_: object) -> AbstractContextManager[Progress]:
     """Open a display that shows nothing."""
     return nullcontext(SILENT)
 
@@ -87,6 +86,20 @@ class SweepPlan:
     place: Place
     resuming: bool
 
+    def judged_by(self, metric: str | None) -> SweepPlan:
+        """Return the plan of the sweep that is judged by a metric from now on; None changes nothing.
+
+        Args:
+            metric: As `Scoring.parse` reads it.
+
+        Raises:
+            InvalidInputError: the jobs have no such metric, or fewer epochs than are to be averaged.
+        """
+        if metric is None:
+            return self
+        judged = Sweep.of(self.folder, self.manifest, self.jobs, {}).select(metric=metric)
+        return replace(self, manifest=self.manifest.model_copy(update={"metric": str(judged.scoring)}))
+
     @contextlib.contextmanager
     def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
         """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
@@ -119,7 +132,9 @@ class SweepPlan:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
         written = self.folder.manifest()
         session = provenance(written.specification.trainer)
-        self.folder.write_manifest(written.model_copy(update={"resumed": [*written.resumed, session]}))
+        self.folder.write_manifest(
+            written.model_copy(update={"resumed": [*written.resumed, session], "metric": self.manifest.metric})
+        )
 
 
 def jobs_of(manifest: Manifest) -> dict[str, Job]:

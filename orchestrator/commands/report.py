@@ -98,14 +98,14 @@ FORMATS: Mapping[str, tuple[Callable[[Chart], bytes], Target]] = {
 
 
 def report(
-    folder: SweepFolder, to: Path | None = None, *, metric: str = "last", cache_dir: Path | None = None
+    folder: SweepFolder, to: Path | None = None, *, metric: str | None = None, cache_dir: Path | None = None
 ) -> Written:
     """Write the page of a sweep. Takes no lock; the sweep may run meanwhile.
 
     Args:
         folder: The sweep's folder.
         to: The file; None for `report.html` in the sweep's folder.
-        metric: How a job is scored, and by which metric (`Scoring.parse`).
+        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
         cache_dir: Where prepared data sets are kept, for the portrait of the best network; None to prepare one.
 
     Raises:
@@ -123,7 +123,7 @@ def report(
 
 
 def picture(
-    folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None, metric: str = "last"
+    folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None, metric: str | None = None
 ) -> tuple[Written, str]:
     """Write a chart of a sweep, and return also its format. Takes no lock; the sweep may run meanwhile.
 
@@ -132,7 +132,7 @@ def picture(
         name: The chart's name.
         form: The name of the format; None for that of the file's extension, or `png`.
         to: The file; None for one in the working folder, named after the sweep and the chart.
-        metric: How a job is scored, and by which metric (`Scoring.parse`).
+        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
 
     Raises:
         InvalidInputError: there is no such format, the sweep has no such chart or metric, or the file's extension does

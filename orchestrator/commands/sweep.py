@@ -160,7 +160,7 @@ def train(
         said.append(session.folder.damage)
     if reuse:
         session.reuse_siblings(said.append)
-    with display(session.jobs, session.rows, session.axes) as progress:
+    with display(session.jobs, session.rows, session.axes, session.manifest.metric) as progress:
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nn.errors import InvalidInputError
@@ -86,7 +86,10 @@ def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
     _check_ended(sweep)
     if not chosen.scored.trained:
         raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
-    return chosen
+    # The trainer evaluates its own metric, whichever one has chosen the leader.
+    own = sweep.select(metric="last")
+    scored = next(each for each in own.scored if each.keys == chosen.scored.keys)
+    return replace(chosen, sweep=own, scored=scored)
 
 
 def _check_ended(sweep: Sweep) -> None:

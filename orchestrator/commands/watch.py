@@ -85,7 +85,7 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
     jobs = dict(plan.jobs)
     new_rows, written = plan.folder.follow(jobs), plan.folder.new_manifest
     shown = new_rows()
-    with display(dict(jobs), shown, plan.manifest.axes) as progress:
+    with display(dict(jobs), shown, plan.manifest.axes, plan.manifest.metric) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
         while True:
             # Before their rows, which would be skipped otherwise.
@@ -131,7 +131,7 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.follow`).
     """
     session.keep_own()
-    with display(session.jobs, session.rows, session.axes) as progress:
+    with display(session.jobs, session.rows, session.axes, session.manifest.metric) as progress:
         where = session.place.describe(len(session.jobs))
         progress.message(f"Watching {session.folder.name} {where}: {counted(len(session.jobs), 'job')}")
         if session.rows:

@@ -43,6 +43,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         looks: The looks at its results before a command went on with it, oldest first.
         keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
             resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
+        metric: How its jobs are scored unless a command is told otherwise (`--metric`).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     keep_weights: str = Field(default="all", pattern=_KEEP_WEIGHTS, exclude_if="all".__eq__)
+    metric: str = Field(default="last", max_length=200, exclude_if="last".__eq__)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

@@ -92,3 +92,34 @@ def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own
         assert swept.compare("rate=1", "rate=2", metric="log loss").better.chosen.words == "rate=2"  # type: ignore[union-attr]
         with pytest.raises(InvalidInputError, match=r"metric is 'loss'; allowed"):
             swept.plot(metric="loss")
+
+
+def test_a_sweep_remembers_by_which_metric_it_is_judged(command_line: CommandLine, own: dict[str, str]) -> None:
+    refused = command_line.run("sweep", *SWEEP, "--metric", "logloss", status=2, **own).stderr
+    assert refused.endswith(f"is 'logloss'; {KINDS}{ALLOWED}")
+    assert not (command_line.folder / "runs/a").exists()
+
+    def told(*words: str) -> str:
+        return command_line.run(words[0], "a", *words[1:], **own).stdout
+
+    def leader() -> object:
+        return json.loads((command_line.folder / "runs/a/leaderboard.json").read_text())["verdict"]["leader"]
+
+    assert "\nUse rate 2: it is the best of 2.\n" in command_line.run("sweep", *SWEEP, *BY_LOSS, **own).stdout
+    assert leader() == {"rate": 2.0}
+    assert told("leaderboard").startswith("Use rate 2: it is the best of 2.\n")
+    assert told("leaderboard", "--metric", "last").startswith("Use rate 1: it is the best of 2.\n")
+    told("report")
+    assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
+    assert "Use rate 2" in command_line.run("list", **own).stdout
+    assert "Use rate 2: it is the best of 2.\n" in told("decide", "--within", "0.001", "--budget", "10")
+    # A confirmation of another leader is not the one before.
+    confirm = ("confirm", "--top", "1", "--seeds", "2")
+    assert "\nUnder fresh seeds, rate 2 has 0.3" in told(*confirm)
+    assert "\nUnder fresh seeds, rate 1 has 8" in told(*confirm, "--metric", "accuracy")
+    with found_here(command_line.folder / "site"):
+        swept = seedsweep.open(command_line.folder / "runs/a")
+        assert swept.best().job.options.model_dump()["rate"] == 2.0
+        again = seedsweep.sweep(name="a", output=command_line.folder / "runs", resume=True, metric="last")
+        assert again.verdict.leader == leader() == {"rate": 1.0}
+    assert told("leaderboard").startswith("Use rate 1: ")

@@ -157,12 +157,11 @@ ReuseAnyway = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
 Metric = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="METRIC[:EPOCHS]",
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
-        "K; or both, as in loss:best.  [default: the trainer's own metric, last]",
-        show_default=False,
+        "K; or both, as in loss:best.  [default: that of orchestrator sweep --metric, or the trainer's own, last]",
     ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]

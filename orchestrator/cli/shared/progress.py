@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard.scores import Entry, Tally, worst_of
+from orchestrator.analysis.leaderboard.scores import Entry, Scoring, Tally, worst_of
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.rows import Row
 from orchestrator.running.listener import Progress
@@ -39,8 +40,8 @@ class _Count:
     with the luckiest seed.
     """
 
-    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str]) -> None:
-        self._axes = axes
+    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str], metric: str) -> None:
+        self._axes, self._scoring = axes, Scoring.parse(metric)
         self.jobs: Mapping[str, Job] = {}
         self.done = 0
         #: By configuration, in the sweep's order: the number of jobs, and the results so far.
@@ -55,14 +56,20 @@ class _Count:
     def expect(self, jobs: Mapping[str, Job]) -> None:
         self.jobs = {**self.jobs, **jobs}
         self.names = JobNames(self.jobs.values(), self._axes)
+        named = {each.name: each for job in jobs.values() for each in job.metrics}
+        #: What decides who leads; rows are described by the trainer's own metric.
+        self._metric = named.get(self._scoring.metric or "", self.names.metric)
+        if self._metric == self.names.metric:
+            self._scoring = replace(self._scoring, metric=None)
         for job in jobs.values():
             self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
-            self._tallies.setdefault(job.configuration, Tally(self.names.metric.higher_is_better))
+            self._tallies.setdefault(job.configuration, Tally(self._metric.higher_is_better))
 
     def add(self, row: Row) -> None:
         self.done += 1
         job = self.jobs[row.job]
-        self._tallies[job.configuration] = self._tallies[job.configuration].add(Entry.of(job, row, self.names.metric))
+        entry = Entry.of(job, row, self._metric, self._scoring)
+        self._tallies[job.configuration] = self._tallies[job.configuration].add(entry)
 
     @property
     def leader_text(self) -> str:
@@ -82,17 +89,22 @@ class _Count:
         seeds = f"{tally.n} of {counted(self._planned[leader], 'seed')}"
         name = self.names.configuration(leader.options)
         lead = f"leading: {name}" if name else "so far"
-        return f"{lead}, mean {self.names.metric.shown(tally.mean)} ({seeds}{diverged})"
+        return f"{lead}, mean {self._metric.shown(tally.mean)} ({seeds}{diverged})"
 
 
 class PlainProgress(Progress, AbstractContextManager["PlainProgress"]):
     """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
     def __init__(
-        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+        self,
+        console: Console,
+        jobs: Mapping[str, Job],
+        rows: Mapping[str, Row],
+        axes: Collection[str] = (),
+        metric: str = "last",
     ) -> None:
         self._console = console
-        self._count = _Count(jobs, rows, axes)
+        self._count = _Count(jobs, rows, axes, metric)
         self._last_line = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
@@ -143,9 +155,14 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
     """
 
     def __init__(
-        self, console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+        self,
+        console: Console,
+        jobs: Mapping[str, Job],
+        rows: Mapping[str, Row],
+        axes: Collection[str] = (),
+        metric: str = "last",
     ) -> None:
-        self._count = _Count(jobs, rows, axes)
+        self._count = _Count(jobs, rows, axes, metric)
         self._epochs_done = sum(jobs[key].epochs for key in rows)
         self._width = console.width
         longest = max((len(self._count.names.job(job.seed, job.options)) for job in jobs.values()), default=0)
@@ -241,7 +258,11 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
 
 
 def progress_for(
-    console: Console, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = ()
+    console: Console,
+    jobs: Mapping[str, Job],
+    rows: Mapping[str, Row],
+    axes: Collection[str] = (),
+    metric: str = "last",
 ) -> LiveProgress | PlainProgress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
@@ -250,7 +271,8 @@ def progress_for(
         jobs: The sweep's jobs, by key.
         rows: The rows of those that have ended, by key.
         axes: The options that vary in the sweep, even if all of these jobs have the same value.
+        metric: What decides which configuration leads (`Scoring.parse`).
     """
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
     can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
-    return (LiveProgress if can_redraw else PlainProgress)(console, jobs, rows, axes)
+    return (LiveProgress if can_redraw else PlainProgress)(console, jobs, rows, axes, metric)
