@@ -27,6 +27,8 @@ def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, sto
     assert all(len(row["validation_score"]) < 20 and row["validation_score"][-1] >= 0.9 for row in short)
     assert ", stopped (nine of ten are right)\n" in done
     assert "stopped" in next(line for line in done.splitlines() if line.lstrip().startswith("rank"))
+    epochs = sorted(len(row["validation_score"]) for row in short)
+    assert f" {len(short)} (epochs {epochs[0]} to {epochs[-1]})" in done
     # They can be trained again, drawn, exported and reused.
     assert "Verified: 8 jobs" in command_line.run("verify", "a", "--all", **stops).stdout
     for words in (("report",), ("plot", "curves"), ("leaderboard", "--metric", "mean-5"), ("export", "--to", "csv")):

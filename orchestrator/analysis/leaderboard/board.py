@@ -120,6 +120,14 @@ def _p_best(_: Leaderboard, standing: Standing) -> str:
     return f"~{text}" if standing.n < CALIBRATED_SEEDS else text
 
 
+def _stopped(_: Leaderboard, standing: Standing) -> str:
+    after = sorted(entry.stopped for entry in standing.scored.entries if entry.stopped)
+    if not after:
+        return "0"
+    when = f"epoch {after[0]}" if after[0] == after[-1] else f"epochs {after[0]} to {after[-1]}"
+    return f"{len(after)} ({when})"
+
+
 def _rate(_: Leaderboard, standing: Standing) -> str:
     low, high = standing.diverged_low, standing.diverged_high
     return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f} %"
@@ -252,10 +260,10 @@ class Standing:
         """Its upper end."""
         return ends(self._divergence)[1]
 
-    @Column("stopped", "jobs that trained, and stopped before their last epoch", tables="telling", spare=3)
+    @Column("stopped", "jobs that trained, and stopped before their last epoch", _stopped, tables="telling", spare=3)
     def stopped(self) -> int:
         """Jobs that trained, and stopped before their last epoch."""
-        return sum(entry.stopped for entry in self.scored.entries)
+        return sum(entry.stopped > 0 for entry in self.scored.entries)
 
     @Column("failed", "jobs without a result, because training failed", tables="telling", spare=1)
     def failed(self) -> int:

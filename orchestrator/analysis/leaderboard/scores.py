@@ -122,8 +122,8 @@ class Entry(BaseModel):
     #: By the leaderboard's scoring; None without a result.
     score: float | None
     weights_sha256: str | None
-    #: Whether it succeeded with fewer epochs than its options say.
-    stopped: bool = Field(default=False, exclude=True)
+    #: Its epochs, if it succeeded with fewer than its options say; else 0.
+    stopped: int = Field(default=0, exclude=True)
 
     @classmethod
     def of(cls, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
@@ -134,7 +134,7 @@ class Entry(BaseModel):
         score = scoring.score(scoring.values(row), metric) if row.accepted else None
         return cls.model_construct(
             seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
-            stopped=row.stopped is not None,
+            stopped=0 if row.stopped is None else len(row.validation_score),
         )  # fmt: skip
 
 
