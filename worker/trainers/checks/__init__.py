@@ -1,14 +1,15 @@
 """`check_trainer`: whether a trainer keeps the promises of the protocol, for the tests of its own package.
 
-Each public function of `definition`, `training` and `elsewhere` is a check; it raises `Broken`. `case` trains, and
-remembers what it trained. NumPy is imported in functions only.
+Each public function of `definition`, `training` and `elsewhere` is a check; it raises `Broken`. One that takes
+`options`, or what a training of them has `recorded`, is called for each of the options. `case` trains, and remembers
+what it trained. NumPy is imported in functions only.
 """
 
 from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from worker.trainers.checks.case import Broken, Case, shown
 from worker.trainers.registry import AnyTrainer
 
 #: The checks in the order of their definition: what a check relies on is checked before it.
-_CHECKS: Mapping[str, Callable[[Case], None]] = {
+_CHECKS: Mapping[str, Callable[..., None]] = {
     name: each
     for module in (definition, training, elsewhere)
     for name, each in vars(module).items()
@@ -71,8 +72,20 @@ def check_trainer(
             if only and name not in only:
                 continue
             try:
-                check(case)
+                _run(check, case)
             except Broken as error:
                 raise TrainerCheckError(name, str(error)) from error.__cause__
             except Exception as error:
                 raise TrainerCheckError(name, f"it raised {shown(error)}") from error
+
+
+def _run(check: Callable[..., None], case: Case) -> None:
+    takes = inspect.signature(check).parameters
+    jobs: Iterable[tuple[Any, Any]] = [(None, None)]
+    if "recorded" in takes:
+        jobs = case.jobs()
+    elif "options" in takes:
+        jobs = ((options, None) for options in case.options)
+    for options, recorded in jobs:
+        given = {"case": case, "options": options, "recorded": recorded}
+        check(**{name: given[name] for name in takes})

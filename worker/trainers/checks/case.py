@@ -107,13 +107,8 @@ class Case:
         """The data set, loaded and prepared."""
         with one_thread():
             data = self.shared.ready()
-        self.arrays.update(_arrays(data, "data", set()))
+        self.arrays.update(arrays_of(data))
         return data
-
-    def changed_array(self) -> str | None:
-        """Return the first array of the data set that has changed since it was loaded, or None."""
-        now = dict(_arrays(self.data, "data", set()))
-        return next((path for path, hashed in self.arrays.items() if now.get(path) != hashed), None)
 
     def straight(self, options: BaseModel, seed: int) -> Recorded:
         """Train from the first epoch to the last and take every checkpoint; the same job is trained once."""
@@ -175,10 +170,11 @@ def one_thread() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _arrays(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str]]:
+def arrays_of(value: object, path: str = "data", seen: set[int] | None = None) -> Iterator[tuple[str, str]]:
     """Yield the SHA-256 of every NumPy array that is found in an object's attributes, lists and dictionaries."""
     import numpy as np
 
+    seen = set() if seen is None else seen
     if id(value) in seen or len(seen) > _MAX_OBJECTS:
         return
     seen.add(id(value))
@@ -193,7 +189,7 @@ def _arrays(value: object, path: str, seen: set[int]) -> Iterator[tuple[str, str
     elif hasattr(value, "__dict__") and not isinstance(value, type):
         parts = {f".{name}": each for name, each in vars(value).items()}
     for name, each in parts.items():
-        yield from _arrays(each, path + name, seen)
+        yield from arrays_of(each, path + name, seen)
 
 
 def check_same(

@@ -22,6 +22,8 @@ from worker.trainers.registry import DIGEST, problem_of
 _ANYTHING: tuple[Any, ...] = (
     None, "", "x" * 100_000, "os.system", "1e999", -(10**400), True, [], [[1]], {"": None}, 1e308,
 )  # fmt: skip
+#: The bounds of a JSON schema, each with the step from it to a value that it forbids.
+_BEYOND = {"minimum": -1, "maximum": 1, "exclusiveMinimum": 0, "exclusiveMaximum": 0}
 
 
 def well_formed(case: Case) -> None:
@@ -43,12 +45,11 @@ def well_formed(case: Case) -> None:
                 raise Broken(f"{name} returned {shown(count)}; allowed: an integer from 1")
 
 
-def options_are_described(case: Case) -> None:
+def options_are_described(options: BaseModel) -> None:
     """Each option has a description, which becomes its help."""
-    for options in case.options:
-        for name, info in type(options).model_fields.items():
-            if not info.description:
-                raise Broken(f'the option {name} has no description; give it one: Field(..., description="...")')
+    for name, info in type(options).model_fields.items():
+        if not info.description:
+            raise Broken(f'the option {name} has no description; give it one: Field(..., description="...")')
 
 
 def defaults_can_be_typed(case: Case) -> None:
@@ -68,53 +69,48 @@ def defaults_can_be_typed(case: Case) -> None:
                 )
 
 
-def options_survive_json(case: Case) -> None:
+def options_survive_json(case: Case, options: BaseModel) -> None:
     """Options that are written as JSON and read again are the same, and so is what a job's key is made of."""
-    for options in case.options:
-        again = _again(case, json.loads(options.model_dump_json()))
-        if again != options:
-            raise Broken(f"{named(options)} became {named(again)} as JSON; use types that JSON keeps")
-        key = case.trainer.named(options)
-        try:
-            kept = json.loads(json.dumps(key, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise Broken(f"named returned what is not JSON: {shown(error)}") from None
-        if kept != key or case.trainer.named(_again(case, kept)) != key:
-            raise Broken(f"what named returns for {named(options)} does not make the same options again")
+    again = _again(case, json.loads(options.model_dump_json()))
+    if again != options:
+        raise Broken(f"{named(options)} became {named(again)} as JSON; use types that JSON keeps")
+    key = case.trainer.named(options)
+    try:
+        kept = json.loads(json.dumps(key, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise Broken(f"named returned what is not JSON: {shown(error)}") from None
+    if kept != key or case.trainer.named(_again(case, kept)) != key:
+        raise Broken(f"what named returns for {named(options)} does not make the same options again")
 
 
-def options_are_frozen(case: Case) -> None:
+def options_are_frozen(options: BaseModel) -> None:
     """An option cannot be changed once the options are made."""
-    for options in case.options:
-        for name in type(options).model_fields:
-            try:
-                setattr(options, name, getattr(options, name))
-            except (ValidationError, AttributeError, TypeError):
-                continue
-            raise Broken(f"the option {name} can be changed; set model_config = ConfigDict(frozen=True)")
+    for name in type(options).model_fields:
+        try:
+            setattr(options, name, getattr(options, name))
+        except (ValidationError, AttributeError, TypeError):
+            continue
+        raise Broken(f"the option {name} can be changed; set model_config = ConfigDict(frozen=True)")
 
 
-def unknown_options_are_refused(case: Case) -> None:
+def unknown_options_are_refused(case: Case, options: BaseModel) -> None:
     """An option that does not exist is refused."""
-    for options in case.options:
-        if _accepts(case, options, "no_such_option", 1):
-            raise Broken('an option that does not exist is accepted; set model_config = ConfigDict(extra="forbid")')
+    if _accepts(case, options, "no_such_option", 1):
+        raise Broken('an option that does not exist is accepted; set model_config = ConfigDict(extra="forbid")')
 
 
-def bad_options_are_refused(case: Case) -> None:
+def bad_options_are_refused(case: Case, options: BaseModel) -> None:
     """A value out of bounds, of another type, infinite or NaN is refused."""
-    for options in case.options:
-        for name, value, why in _bad_values(type(options)):
-            if _accepts(case, options, name, value):
-                raise Broken(f"the option {name} accepts {value!r}: {why}")
+    for name, value, why in _bad_values(type(options)):
+        if _accepts(case, options, name, value):
+            raise Broken(f"the option {name} accepts {value!r}: {why}")
 
 
-def any_options_are_read_or_refused(case: Case) -> None:
+def any_options_are_read_or_refused(case: Case, options: BaseModel) -> None:
     """Whatever arrives as an option's value is accepted or refused; nothing else happens."""
-    for options in case.options:
-        for name in type(options).model_fields:
-            for value in _ANYTHING:
-                _accepts(case, options, name, value)
+    for name in type(options).model_fields:
+        for value in _ANYTHING:
+            _accepts(case, options, name, value)
 
 
 def _again(case: Case, values: Mapping[str, Any]) -> BaseModel:
@@ -142,7 +138,9 @@ def _bad_values(model: type[BaseModel]) -> Iterator[tuple[str, object, str]]:
         yield name, {"no": ["such", "value"]}, "give it a narrower type"
         kinds = [schema, *schema.get("anyOf", ())]
         for kind in kinds:
-            yield from ((name, value, "its bounds have no effect") for value in _out_of_bounds(kind))
+            beyond = [kind[word] + step for word, step in _BEYOND.items() if word in kind]
+            beyond += ["x" * (kind["maxLength"] + 1)] if "maxLength" in kind else []
+            yield from ((name, value, "its bounds have no effect") for value in beyond)
         types = {kind.get("type") for kind in kinds}
         if types & {"number", "integer"} and "string" not in types:
             yield name, "no number", "give it a narrower type"
@@ -151,14 +149,6 @@ def _bad_values(model: type[BaseModel]) -> Iterator[tuple[str, object, str]]:
                 yield name, value, "set allow_inf_nan=False in its Field, because JSON has no such number"
     if "epochs" in model.model_fields:
         yield "epochs", 0, "set ge=1 in its Field"
-
-
-def _out_of_bounds(schema: Mapping[str, Any]) -> Iterator[object]:
-    for word, beyond in (("minimum", -1), ("maximum", 1), ("exclusiveMinimum", 0), ("exclusiveMaximum", 0)):
-        if word in schema:
-            yield schema[word] + beyond
-    if "maxLength" in schema:
-        yield "x" * (schema["maxLength"] + 1)
 
 
 def data_has_a_digest(case: Case) -> None:

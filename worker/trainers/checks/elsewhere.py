@@ -119,6 +119,9 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
     kind = type(case.trainer)
     if "<locals>" in kind.__qualname__ or kind.__module__ == "__main__":
         raise Broken(f"{kind.__qualname__} cannot be imported in another process; define it at the top of a module")
+    # The same modules are found, and texts have other hashes.
+    path = os.pathsep.join(each or str(Path.cwd()) for each in sys.path)
+    seed = "2" if case.variables.get("PYTHONHASHSEED") == "1" else "1"
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report"
         asked = {
@@ -130,7 +133,7 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
             input=json.dumps(asked),
-            env=_environment(case),
+            env={**case.variables, **ONE_THREAD, "PYTHONPATH": path, "PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,
             check=False,
@@ -140,13 +143,6 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
             raise Broken(f"another process could not train: {last}")
         told: dict[str, Any] = json.loads(report.read_text())
     return told | {"printed": done.stdout + done.stderr}
-
-
-def _environment(case: Case) -> dict[str, str]:
-    """Return an environment in which the same modules are found, and texts have other hashes."""
-    changed = {"PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)}
-    changed["PYTHONHASHSEED"] = "2" if case.variables.get("PYTHONHASHSEED") == "1" else "1"
-    return {**case.variables, **ONE_THREAD, **changed}
 
 
 # The other process
