@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import inspect
 import os
 import re
 import sys
@@ -205,19 +206,17 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
     return None
 
 
-#: Methods that are called in many places. `train`, `load` and `test` are called in one place each, which checks what
-#: they raise: `worker.training.trainer`, `load` above and `orchestrator.analysis.held_out`.
-_METHODS = (
-    "options_for", "metric_of", "epochs", "prepare", "digest", "check", "check_artifact", "max_bytes", "others",
-    "version_of", "named", "data_name", "model_name", "continued", "draws_split", "held_out", "drawings",
-)  # fmt: skip
+#: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, `load` above and
+#: `orchestrator.analysis.held_out`.
+_CALLED_ONCE = ("train", "load", "test")
 
 
 def _guard(trainer: AnyTrainer) -> None:
     """Turn what a trainer raises, except our own errors, into an error that names the trainer and the method."""
-    for name in _METHODS:
-        # In its own dictionary, because the object may forbid attributes to be set.
-        vars(trainer)[name] = functools.partial(_call, trainer, name)
+    for name, method in vars(Trainer).items():
+        if inspect.isfunction(method) and not name.startswith("_") and name not in _CALLED_ONCE:
+            # In its own dictionary, because the object may forbid attributes to be set.
+            vars(trainer)[name] = functools.partial(_call, trainer, name)
 
 
 def _call(trainer: AnyTrainer, method: str, /, *arguments: Any, **more: Any) -> Any:
