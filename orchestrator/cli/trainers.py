@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, TimeoutExpired, run
 from tempfile import NamedTemporaryFile
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.describe import allowed, help_text
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, Command
+from orchestrator.cli.shared.words import TypedWords
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.commands.plan import place_for
 from orchestrator.text import counted
@@ -50,7 +51,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     cluster = place_for(broker, tell=lambda text: say(console, text)).reached().cluster
-    found = trainers(cluster, _pairs(fixed or ()))
+    found = trainers(cluster, TypedWords({}, fixed or (), ()).given)
     if as_json:
         print_json({"trainers": [asdict(each) for each in found]})
         return 0
@@ -59,8 +60,7 @@ def command(
     return 0
 
 
-@dataclass(frozen=True)
-class OptionFacts:
+class OptionFacts(TypedDict):
     """An option of a trainer.
 
     Attributes:
@@ -96,12 +96,12 @@ class TrainerFacts:
     metric: str = ""
     exact: bool = False
     data: str = ""
-    options: tuple[OptionFacts, ...] = ()
+    options: Sequence[OptionFacts] = ()
     ignored: tuple[str, ...] = ()
-    workers: tuple[tuple[str, tuple[int, ...], str | None], ...] = ()
+    workers: Sequence[tuple[str, tuple[int, ...], str | None]] = ()
 
 
-def trainers(cluster: Cluster | None = None, given: Mapping[str, str] | None = None) -> list[TrainerFacts]:
+def trainers(cluster: Cluster | None, given: Mapping[str, object]) -> list[TrainerFacts]:
     """Return the trainers that are installed here, then those that only workers have.
 
     Args:
@@ -115,23 +115,22 @@ def trainers(cluster: Cluster | None = None, given: Mapping[str, str] | None = N
     for worker in cluster.roster.online() if cluster is not None else ():
         has = worker.name, tuple(worker.versions), worker.dataset
         found.setdefault(worker.trainer, []).append(has)
-    listed = [_facts(name, tuple(workers), given or {}) for name, workers in found.items()]
-    fitting = [each for each in listed if not given or given.keys() <= {option.name for option in each.options}]
+    listed = [
+        replace(_facts(name, given), ignored=registry.ignored(name), workers=workers) for name, workers in found.items()
+    ]
+    fitting = [each for each in listed if given.keys() <= {option["name"] for option in each.options}]
     if not fitting:
-        raise InvalidInputError("fixed", next(iter(given or {})), "an option of an installed trainer")
+        raise InvalidInputError("fixed", next(iter(given)), "an option of an installed trainer")
     return fitting
 
 
-def _facts(
-    name: str, workers: tuple[tuple[str, tuple[int, ...], str | None], ...], given: Mapping[str, str]
-) -> TrainerFacts:
+def _facts(name: str, given: Mapping[str, object]) -> TrainerFacts:
     if name not in registry.names():
-        return TrainerFacts(name, None, "it is not installed here", workers=workers)
-    found = _described(name, given) if registry.is_own(name) else _probed(name, given)
-    return replace(found, ignored=registry.ignored(name), workers=workers)
+        return TrainerFacts(name, None, "it is not installed here")
+    return _described(name, given) if registry.is_own(name) else _probed(name, given)
 
 
-def _probed(name: str, given: Mapping[str, str]) -> TrainerFacts:
+def _probed(name: str, given: Mapping[str, object]) -> TrainerFacts:
     """Return a trainer of another package as another process describes it: its import may do anything."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # Not a pipe, which a process that the import has left could keep open.
@@ -149,7 +148,7 @@ def _probed(name: str, given: Mapping[str, str]) -> TrainerFacts:
         raise InvalidInputError(*told["invalid"])
     if not told:
         return TrainerFacts(name, None, f"The trainer {name} cannot be imported: {problem}")
-    return TrainerFacts(**told | {"options": tuple(OptionFacts(**each) for each in told["options"])})
+    return TrainerFacts(**told)
 
 
 def _describe(name: str, given: str, answer: str) -> None:
@@ -166,7 +165,7 @@ def _describe(name: str, given: str, answer: str) -> None:
     os._exit(0)
 
 
-def _described(name: str, given: Mapping[str, str]) -> TrainerFacts:
+def _described(name: str, given: Mapping[str, object]) -> TrainerFacts:
     try:
         made = registry.trainer(name)
         model = made.options_for(given) if given.keys() <= made.Options.model_fields.keys() else made.Options
@@ -174,21 +173,11 @@ def _described(name: str, given: Mapping[str, str]) -> TrainerFacts:
         raise
     except SeedsweepError as error:
         return TrainerFacts(name, None, str(error))
-    options = tuple(
-        OptionFacts(each, help_text(model, each), allowed(info)) for each, info in model.model_fields.items()
-    )
+    options = [
+        OptionFacts(name=each, help=help_text(model, each), allowed=allowed(info))
+        for each, info in model.model_fields.items()
+    ]
     return TrainerFacts(name, made.version, None, made.metric.name, made.exact, made.data_help, options)
-
-
-def _pairs(fixed: Sequence[str]) -> dict[str, str]:
-    """Return what was typed after each `--set`, by name."""
-    found = {}
-    for pair in fixed:
-        name, equals, value = pair.partition("=")
-        if not (equals and name and value):
-            raise InvalidInputError("--set", pair, "NAME=VALUE")
-        found[name.replace("-", "_")] = value
-    return found
 
 
 def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
@@ -200,7 +189,7 @@ def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
         bits = "the same bits on every CPU" if facts.exact else "not the same bits on every CPU"
         say(console, f"{facts.name}, version {facts.version}: {facts.metric}; {bits}")
         say(console, f"Data set: {facts.data}")
-        rows = [(option.name, option.help, option.allowed) for option in facts.options]
+        rows = [(each["name"], each["help"], each["allowed"]) for each in facts.options]
         print_table(console, ("option", "meaning", "allowed"), rows, spare=("allowed",), is_text=True)
     if on_cluster:
         names = "; ".join(
