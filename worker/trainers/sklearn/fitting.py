@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from nn.errors import InvalidInputError, WeightsError
 from worker.trainers.protocol import MAX_BYTES, MAX_SCORE, Checkpoint, OnEpoch, Trained
 from worker.trainers.sklearn import state
-from worker.trainers.sklearn.estimators import MEAN_SQUARED_ERROR, estimator, estimators
+from worker.trainers.sklearn.estimators import MEAN_SQUARED_ERROR, estimator
 from worker.trainers.sklearn.options import SklearnOptions, parameters
 from worker.trainers.sklearn.sources import SklearnData
 
@@ -54,7 +55,7 @@ class Fitting:
         Raises:
             Divergence: a number became infinite or NaN.
         """
-        with alone(self._seed), diverging():
+        with alone(self._seed):
             if not self.in_epochs:
                 self.estimator.fit(self.x_train, self.y_train)
             else:
@@ -76,7 +77,7 @@ class Fitting:
         Raises:
             Divergence: a prediction is infinite or NaN.
         """
-        with alone(self._seed), diverging():
+        with alone(self._seed):
             predicted: NDArray[Any] = np.asarray(self.estimator.predict(self.x_validation)).reshape(-1)
         if predicted.shape != self.y_validation.shape:
             raise InvalidInputError("estimator", type(self.estimator).__name__, "one that predicts a value a sample")
@@ -151,38 +152,26 @@ def fit(
 
 
 @contextlib.contextmanager
-def diverging() -> Iterator[None]:
-    """Turn what scikit-learn raises when numbers overflow into `Divergence`."""
+def alone(seed: int) -> Iterator[None]:
+    """Silence warnings, limit libraries to one thread, restore NumPy's global generator, and raise `Divergence`.
+
+    The number of threads can change the last bits. An estimator without `random_state` may draw from the global
+    generator, as `SVR` does, so that generator gets the seed first. `Divergence` stands for what scikit-learn raises
+    when numbers overflow.
+    """
+    before = np.random.get_state()
+    np.random.seed(seed)
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"), _threads().limit(limits=1):
+            warnings.simplefilter("ignore")
             yield
     except (ValueError, OverflowError) as error:
         if _DIVERGED.search(str(error)) is None:
             raise
         raise Divergence("a number") from None
-
-
-@contextlib.contextmanager
-def alone(seed: int) -> Iterator[None]:
-    """Silence scikit-learn's warnings, limit it to one thread, and restore NumPy's global generator.
-
-    The number of threads can change the last bits. An estimator without `random_state` may draw from the global
-    generator, as `SVR` does, so that generator gets the seed first.
-    """
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        with warnings.catch_warnings(), _threads().limit(limits=1):
-            warnings.simplefilter("ignore")
-            yield
     finally:
         np.random.set_state(before)
 
 
-@functools.cache
-def _threads() -> Any:
-    """Return all libraries with threads that the estimators use; importing the estimators loads them."""
-    from threadpoolctl import ThreadpoolController
-
-    estimators()
-    return ThreadpoolController()
+#: All libraries with threads that the estimators use; the list of estimators, which is asked first, loads them.
+_threads = functools.cache(ThreadpoolController)

@@ -18,7 +18,7 @@ from nn.options.describe import written
 from nn.options.network import check_split
 from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
 from worker.trainers.sklearn import sources
-from worker.trainers.sklearn.estimators import MEAN_SQUARED_ERROR, Estimator, Kind, estimator, estimators
+from worker.trainers.sklearn.estimators import MEAN_SQUARED_ERROR, Estimator, estimator, estimators
 from worker.trainers.sklearn.options import OWN, SklearnOptions, model_of, parameters
 from worker.trainers.sklearn.sources import SklearnData
 
@@ -155,7 +155,7 @@ def _check_epochs(chosen: Sequence[Estimator], epochs: Sequence[int]) -> None:
 
 
 def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
-    kinds: set[Kind] = {each.kind for each in chosen}
+    kinds = {each.kind for each in chosen}
     if len(kinds) > 1:
         names = ",".join(next(each.name for each in chosen if each.kind == kind) for kind in sorted(kinds))
         raise InvalidInputError("estimator", Described(names), "classifiers only or regressors only in one sweep")
