@@ -100,7 +100,7 @@ def to_artifact(estimator: Any, about: Mapping[str, Any], samples: NDArray[Any])
         about: Further content of the metadata, beside the single numbers and texts, in JSON's types.
         samples: The training samples, which are not stored.
     """
-    tensors: dict[str, NDArray[Any]] = {}
+    tensors: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for leaf in leaves(estimator):
         if (
@@ -110,21 +110,21 @@ def to_artifact(estimator: Any, about: Mapping[str, Any], samples: NDArray[Any])
         ):
             values[leaf.name] = SAMPLES
         elif isinstance(leaf.value, (np.ndarray, list)):
-            tensors[leaf.name] = _contiguous(leaf.value)
+            tensors[leaf.name] = leaf.value
         else:
-            values[leaf.name] = _plain(leaf.value)
-    metadata = {METADATA: json.dumps({**about, "values": values}, sort_keys=True, allow_nan=False)}
-    return safetensors.numpy.save(tensors, metadata=metadata)
+            value = leaf.value.item() if isinstance(leaf.value, np.generic) else leaf.value
+            values[leaf.name] = str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return _blob(tensors, {**about, "values": values})
 
 
-def _contiguous(value: Any) -> NDArray[Any]:
-    array = np.asarray(value)
-    return np.ascontiguousarray(array).reshape(array.shape).astype(array.dtype.newbyteorder("<"), copy=False)
-
-
-def _plain(value: Any) -> Any:
-    plain = value.item() if isinstance(value, np.generic) else value
-    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain
+def _blob(tensors: Mapping[str, Any], said: Mapping[str, Any]) -> bytes:
+    little = {}
+    for name, value in tensors.items():
+        array = np.asarray(value)
+        contiguous = np.ascontiguousarray(array).reshape(array.shape)
+        little[name] = contiguous.astype(array.dtype.newbyteorder("<"), copy=False)
+    metadata = {METADATA: json.dumps(said, sort_keys=True, allow_nan=False)}
+    return safetensors.numpy.save(little, metadata=metadata)
 
 
 def read(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -163,8 +163,7 @@ def to_checkpoint(estimator: Any) -> bytes:
             other = first.setdefault((value.ctypes.data, value.shape, value.dtype), name)
             if other != name:
                 same[name] = other
-    metadata = {METADATA: json.dumps(same, sort_keys=True)}
-    return safetensors.numpy.save({name: _contiguous(value) for name, value in found.items()}, metadata=metadata)
+    return _blob(found, same)
 
 
 def resume(estimator: Any, blob: bytes) -> None:
