@@ -52,9 +52,8 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
 
     def named(self, options: NetworkOptions) -> dict[str, Any]:
         """Return the options that a key has always had, and those that differ from their defaults."""
-        fields = options.model_dump(mode="json")
-        defaults = {name: info.default for name, info in NetworkOptions.model_fields.items()}
-        return {name: value for name, value in fields.items() if name in _ALWAYS or value != defaults[name]}
+        named = _ALWAYS | super().named(options).keys()
+        return {name: value for name, value in options.model_dump(mode="json").items() if name in named}
 
     def others(self, options: NetworkOptions) -> tuple[Metric, ...]:
         """Return the accuracy that the notebook would have printed, for its rule."""
