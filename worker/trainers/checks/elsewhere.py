@@ -24,8 +24,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel
-
 from nn.errors import SeedsweepError
 from worker.trainers.checks.case import Broken, Case, check_same, shown
 from worker.trainers.environment import ONE_THREAD
@@ -61,8 +59,8 @@ def resuming_in_another_process_gives_the_same_bits(case: Case) -> None:
     hint = "a state must not refer to the memory of its process"
     for state, facts, (options, recorded) in zip(_states(case), _told(case)["resumed"], case.jobs(), strict=True):
         if state is not None:
-            what = f"another process that resumes after epoch {state['epochs']}"
-            check_same(options, recorded.facts(first=state["epochs"]), facts, what, hint)
+            what = f"another process that resumes after epoch {state[0]}"
+            check_same(options, recorded.facts(first=state[0]), facts, what, hint)
 
 
 def nothing_is_printed(case: Case) -> None:
@@ -93,14 +91,13 @@ def _told(case: Case) -> dict[str, Any]:
     return told
 
 
-def _states(case: Case) -> list[dict[str, Any] | None]:
-    """Return the state in the middle of each straight training, or None if it has no states."""
-    found: list[dict[str, Any] | None] = []
+def _states(case: Case) -> list[tuple[int, str] | None]:
+    """Return an epoch in the middle of each straight training, and its state in base64; None if there are no states."""
+    found: list[tuple[int, str] | None] = []
     for options, recorded in case.jobs():
         resumable = [epochs for epochs in recorded.states if epochs < case.trainer.epochs(options)]
         middle = resumable[len(resumable) // 2] if resumable else 0
-        state = recorded.states.get(middle)
-        found.append(None if state is None else {"epochs": middle, "state": base64.b64encode(state).decode()})
+        found.append((middle, base64.b64encode(recorded.states[middle]).decode()) if middle else None)
     return found
 
 
@@ -194,7 +191,10 @@ def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
     surroundings, threads, children = _surroundings(), set(threading.enumerate()), _has_children()
     before = {name: read() for name, (read, _) in surroundings.items()}
     # First, so that nothing of a straight training is in memory.
-    resumed = [_resume(case, options, state) for options, state in zip(case.options, asked["states"], strict=True)]
+    resumed: list[Any] = []
+    for options, state in zip(case.options, asked["states"], strict=True):
+        begin = Checkpoint(state[0], base64.b64decode(state[1])) if state else None
+        resumed.append(begin and case.train(options, case.seeds[0], resume_from=begin).facts())
     facts = [recorded.facts() for _, recorded in case.jobs()]
     # Once more, because the first training may import libraries, some of which draw a number or set a variable.
     for name, (_, restore) in surroundings.items():
@@ -208,13 +208,6 @@ def _train(case: Case, asked: dict[str, Any]) -> dict[str, Any]:
         "threads": [each.name for each in threading.enumerate() if each not in threads],
         "children": not children and _has_children(),
     }
-
-
-def _resume(case: Case, options: BaseModel, state: dict[str, Any] | None) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    checkpoint = Checkpoint(state["epochs"], base64.b64decode(state["state"]))
-    return case.train(options, case.seeds[0], resume_from=checkpoint).facts()
 
 
 def _surroundings() -> dict[str, tuple[Callable[[], Any], Callable[[Any], object]]]:
