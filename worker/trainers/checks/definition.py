@@ -52,21 +52,21 @@ def options_are_described(options: BaseModel) -> None:
             raise Broken(f'the option {name} has no description; give it one: Field(..., description="...")')
 
 
-def defaults_can_be_typed(case: Case) -> None:
+def defaults_can_be_typed(options: BaseModel) -> None:
     """Each default is read back from the text, or the list in a file, that a user writes for it."""
-    for model in {type(options) for options in case.options}:
-        for name, info in model.model_fields.items():
-            if info.is_required():
-                continue
-            try:
-                read = [Reader(model, name)(each) for each in (info.default, written(info.default))]
-            except (ValueError, TypeError, OverflowError):
-                read = []
-            if read != [info.default] * 2:
-                raise Broken(
-                    f"the default of the option {name}, {shown(info.default)}, cannot be typed; an option is a number, "
-                    "a text, true or false, or a tuple of them"
-                )
+    model = type(options)
+    for name, info in model.model_fields.items():
+        if info.is_required():
+            continue
+        try:
+            read = [Reader(model, name)(each) for each in (info.default, written(info.default))]
+        except (ValueError, TypeError, OverflowError):
+            read = []
+        if read != [info.default] * 2:
+            raise Broken(
+                f"the default of the option {name}, {shown(info.default)}, cannot be typed; an option is a number, "
+                "a text, true or false, or a tuple of them"
+            )
 
 
 def options_survive_json(case: Case, options: BaseModel) -> None:

@@ -135,11 +135,9 @@ def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Record
     size = case.trainer.held_out(options)
     if type(size) is not int or size < 0:
         raise Broken(f"held_out returns {shown(size)}; return the number of samples in the test split")
-    if size and recorded.trained.problem is None:
-        _check_evaluated(case, options, case.trainer.test(options, case.data, recorded.trained.artifact), size)
-
-
-def _check_evaluated(case: Case, options: BaseModel, found: object, size: int) -> None:
+    if not size or recorded.trained.problem is not None:
+        return
+    found: object = case.trainer.test(options, case.data, recorded.trained.artifact)
     if not isinstance(found, Evaluated):
         raise Broken(f"test returns {shown(found)}; return a worker.trainers.Evaluated")
     value = as_number(found.value)
