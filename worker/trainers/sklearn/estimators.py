@@ -39,7 +39,6 @@ class Estimator:
         defaults: Its parameters and their defaults.
         in_epochs: Whether `fit` passes over the samples several times and `partial_fit` once, so that it is trained
             epoch by epoch. (The `partial_fit` of naive Bayes is for new samples; a second pass would count them twice.)
-        is_random: Whether it takes the seed.
     """
 
     name: str
@@ -47,7 +46,6 @@ class Estimator:
     kind: Kind
     defaults: Mapping[str, Any]
     in_epochs: bool
-    is_random: bool
 
     @property
     def constraints(self) -> Mapping[str, Any]:
@@ -58,7 +56,7 @@ class Estimator:
 
     def make(self, parameters: Mapping[str, Any], seed: int) -> Any:
         """Return a new estimator of the class, with the parameters that differ from their defaults."""
-        own: dict[str, Any] = {"random_state": seed} if self.is_random else {}
+        own: dict[str, Any] = {"random_state": seed} if "random_state" in self.defaults else {}
         if self.in_epochs and "shuffle" in self.defaults:
             own["shuffle"] = False  # the order is ours
         return self.cls(**parameters, **own)
@@ -75,7 +73,7 @@ def estimators() -> Mapping[str, Estimator]:
             defaults = _defaults(cls)
             if defaults is not None:
                 in_epochs = hasattr(cls, "partial_fit") and "max_iter" in defaults
-                found[name] = Estimator(name, cls, kind, defaults, in_epochs, "random_state" in defaults)
+                found[name] = Estimator(name, cls, kind, defaults, in_epochs)
     return found
 
 
