@@ -23,11 +23,6 @@ ELSEWHERE = {
     "own-trainer": "tests/trainers/test_own_trainer.py, and its containers in tests/compose/test_own_trainer.py",
     "pytorch": "tests/trainers/test_frameworks.py",
 }
-#: Pages that take longer, and why.
-SLOW = {
-    "own-data": "trains 75 jobs",
-    "sweeps": "trains more than 1,000 jobs, on the small data set of own-data",
-}
 #: Commands that are not run, by their first words, and why.
 NOT_RUN = {
     "make setup": "has made the environment of the tests",
@@ -45,14 +40,7 @@ NOT_RUN = {
 }
 #: Every page, from its first block to its last.
 HOW_TO = sorted({path.stem for path in (ROOT / "docs" / "how-to").glob("*.md")} - set(ELSEWHERE))
-PAGES = [
-    "README.md",
-    "docs/tutorial.md",
-    *(
-        pytest.param(f"docs/how-to/{name}.md", marks=[pytest.mark.slow(reason=SLOW[name])] if name in SLOW else [])
-        for name in HOW_TO
-    ),
-]
+PAGES = ["README.md", "docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TO)]
 #: What differs from one run of a page to the next: the order of jobs, times, sizes, the host, and how many run at once.
 VARIES = re.compile(r"\[ *\d+/|[\d.]+ k?[sB]\b|@\S+|\d+ at a time")
 
@@ -89,6 +77,7 @@ def run_block(language: str, block: str, line: CommandLine) -> str:
     return printed
 
 
+@pytest.mark.slow(reason="trains what the pages train, most of it on MNIST")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_it_stands(page: str, command_line: CommandLine) -> None:
     # Given a clone, in which there is nothing but what Git keeps
