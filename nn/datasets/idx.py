@@ -65,8 +65,7 @@ def _read_pair(folder: Path, part: str, content: bytearray) -> tuple[NDArray[np.
 
 
 def _find(folder: Path, name: str) -> Path:
-    candidates = (folder / name, folder / f"{name}.gz")
-    for path in candidates:
+    for path in (folder / name, folder / f"{name}.gz"):
         try:
             if path.is_file():
                 return path

@@ -17,8 +17,6 @@ RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 #: Most lists and objects in such a state, which take most of the time and memory of reading it: a few of its own, and
 #: all the brackets that two texts of `ERROR_TEXT` may have.
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
-#: The first line of a checkpoint without its history, and the record of an epoch.
-_CHECKPOINT, _CHECKPOINT_EPOCH = 1024, 100
 #: The name of an artifact: two SHA-256 in hexadecimal.
 ARTIFACT = 129
 #: A SHA-256 in hexadecimal, or a time in seconds.
@@ -39,4 +37,5 @@ NAME, SWEEPS = 100, 10_000
 
 def checkpoint(epochs: int, weights: int) -> int:
     """Return the limit of a checkpoint; `weights` is the limit of the job's weights (`Trainer.max_bytes`); in bytes."""
-    return _CHECKPOINT + _CHECKPOINT_EPOCH * epochs + weights
+    # The first line without its history, and the record of each epoch.
+    return 1024 + 100 * epochs + weights
