@@ -406,6 +406,7 @@ def test_the_power_is_that_of_a_sample(trained: int, share: str) -> None:
     assert (1 - int(share[:-2]) / 100) ** trained < 0.05 + 1e-9
 
 
+@pytest.mark.slow(reason="trains three jobs on all of MNIST")
 def test_the_claim_in_the_documents_holds(here: InProcess) -> None:
     text = (ROOT / "docs/how-to/claims.md").read_text()
     done = here.command_line.run("verify-claim", str(EXAMPLE / "claim.json"), "--jobs", "3", "--seed", "1")

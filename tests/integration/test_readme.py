@@ -17,6 +17,7 @@ from tests.support.secured_server import make_secrets
 
 #: How-to pages whose blocks other tests run, and which.
 ELSEWHERE = {
+    "claims": "tests/integration/test_claims.py checks the page's claim, and signs, packs and rebuilds others",
     "jax": "tests/trainers/test_frameworks.py",
     "lightgbm": "tests/trainers/test_frameworks.py",
     "operating": "tests/compose uses, kills and upgrades the containers; tests/support/tls.py runs the certificates",
