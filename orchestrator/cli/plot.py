@@ -22,7 +22,7 @@ from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson,
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
-from orchestrator.report.charts.marks.scales import Scale, apart
+from orchestrator.report.charts.marks.canvas import Scale, apart
 from orchestrator.report.charts.marks.strips import Rows, Strip
 
 KIND = Command

@@ -14,7 +14,7 @@ from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
-from orchestrator.report.charts.marks.scales import apart, is_in_ratios
+from orchestrator.report.charts.marks.canvas import apart, is_in_ratios
 from tests.support.boards import sweep_with
 from tests.support.charted import EPOCHS, RATES, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer

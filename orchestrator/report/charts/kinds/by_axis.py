@@ -16,8 +16,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks import strips
-from orchestrator.report.charts.marks.canvas import Canvas
-from orchestrator.report.charts.marks.scales import Scale, are_numbers, is_in_ratios
+from orchestrator.report.charts.marks.canvas import Canvas, Scale, are_numbers, is_in_ratios
 from orchestrator.report.charts.marks.strips import CROSS, Rows
 from orchestrator.report.contents.parts import Chart
 from orchestrator.text import counted

@@ -11,8 +11,7 @@ from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.configurations import Drawn
-from orchestrator.report.charts.marks.canvas import Canvas
-from orchestrator.report.charts.marks.scales import Scale, apart
+from orchestrator.report.charts.marks.canvas import Canvas, Scale, apart
 from orchestrator.report.contents.parts import Chart
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric

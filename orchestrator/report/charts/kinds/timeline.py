@@ -12,8 +12,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Span
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.marks.canvas import Canvas
-from orchestrator.report.charts.marks.scales import Scale
+from orchestrator.report.charts.marks.canvas import Canvas, Scale
 from orchestrator.report.contents import accounting
 from orchestrator.report.contents.parts import Chart
 from orchestrator.sweeps.names import JobNames

@@ -1,12 +1,120 @@
-"""The parts of a specification that all charts share: data, numeric axes, layers."""
+"""What all charts share: scales, and the parts of a specification: data, numeric axes, layers.
+
+Scales are chosen here and not by Vega-Lite, because charts in a terminal share them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from orchestrator.report import packages
-from orchestrator.report.charts.marks.scales import Scale
+from worker.trainers.protocol import MAX_SCORE
+
+#: Least ratio of positive values that suggests a logarithmic axis.
+LEAST_RATIO = 50.0
+#: Below it, ratios leave the range of floating point.
+SMALLEST = 1e-100
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of an axis: from `low` to `high`, linear or logarithmic."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+    @classmethod
+    def of(cls, values: Collection[float], *, is_share: bool = False, is_log: bool | None = None) -> Scale:
+        """Return a scale that shows all values, with a little room around them.
+
+        Args:
+            values: At least one, in the unit of the axis.
+            is_share: Whether they are shares in percent: the scale is linear, without room beyond 0 and 100.
+            is_log: Whether it is logarithmic; None to decide by their ratio.
+        """
+        low, high = min(values), max(values)
+        if is_log is None:
+            is_log = not is_share and low > 0 and high / low >= LEAST_RATIO
+        if is_log and low >= SMALLEST:
+            room = (high / low) ** 0.04 if high > low else 1.5
+            return cls(low / room, high * room, is_log=True)
+        room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+        if is_share:
+            return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
+        return cls(low - room, high + room)
+
+    def share(self, value: float) -> float:
+        """Return the share of the axis below a value, from 0 to 1."""
+        ends = (self.low, self.high, min(max(value, self.low), self.high))
+        low, high, at = map(math.log, ends) if self.is_log else ends
+        return (at - low) / (high - low)
+
+    def at(self, share: float) -> float:
+        """Return the value at a share of the axis."""
+        if self.is_log:
+            return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+        return self.low + share * (self.high - self.low)
+
+    def parts(self, count: int) -> list[float]:
+        """Return the `count` + 1 ends of equal parts."""
+        return [*(self.at(i / count) for i in range(count)), self.high]
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers within what an axis can show, and none is a bool."""
+    return all(
+        isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_SCORE <= value <= MAX_SCORE
+        for value in values
+    )
+
+
+def is_in_ratios(values: Sequence[float]) -> bool:
+    """Return whether chosen values are spaced by ratios, as learning rates are, rather than by distances.
+
+    They are if the gaps between their logarithms vary less than those between the values themselves.
+
+    Args:
+        values: In ascending order, each once.
+    """
+    if len(values) < 2 or values[0] <= 0:
+        return False
+    ratio = values[-1] / values[0]
+    if len(values) == 2:
+        return ratio >= 5
+    return ratio >= 4 and _unlike([math.log(value) for value in values]) < _unlike(values)
+
+
+def _unlike(values: Sequence[float]) -> float:
+    """Return the coefficient of variation of the gaps between values."""
+    gaps = [high - low for low, high in pairwise(values)]
+    return statistics.pstdev(gaps) / statistics.fmean(gaps)
+
+
+def apart(places: Sequence[float], distance: float, length: float) -> list[float]:
+    """Return positions on a line, moved to be at least a distance apart, in the same order.
+
+    Vega-Lite leaves out labels that overlap, or lets them overlap; it moves none.
+
+    Args:
+        places: The positions, in any unit, from the start of the line.
+        distance: In the same unit.
+        length: Of the line; exceeded only if it is too short.
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    found = list(places)
+    for before, i in pairwise(order):
+        found[i] = max(found[i], found[before] + distance)
+    limit = max(length, (len(places) - 1) * distance)
+    for i in reversed(order):
+        found[i] = min(found[i], limit)
+        limit = found[i] - distance
+    return found
 
 
 class Canvas:
@@ -49,8 +157,9 @@ class Canvas:
         """
         kind = "log" if scale.is_log else "linear"
         ends = self.alt.Scale(domain=[scale.low, scale.high], type=kind, nice=False, zero=False, clamp=clamp)
-        if scale.format is not None:
-            axis.setdefault("format", scale.format)
+        # Other numbers would be long in the usual format.
+        if not 1e-3 <= max(abs(scale.low), abs(scale.high)) < 1e6:
+            axis.setdefault("format", ".4~g")
         return getattr(self.alt, name)(f"{field}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
 
     def step(self, field: str, colours: Sequence[str], highest: float = 1.0) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 
 from orchestrator.report.charts import labels, style
 from orchestrator.report.charts.configurations import Drawn, Group
-from orchestrator.report.charts.marks.canvas import Canvas
-from orchestrator.report.charts.marks.scales import Scale
+from orchestrator.report.charts.marks.canvas import Canvas, Scale
 from worker.trainers.protocol import Metric
 
 #: Width of the whole in pixels, so that its text is legible on a phone; and the least and the most between the labels.
