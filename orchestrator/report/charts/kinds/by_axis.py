@@ -255,7 +255,9 @@ def _bins(axis: Axis) -> dict[str, Any]:
     Few values have a column each, which ends halfway to the next one. Vega-Lite cannot bin a logarithmic axis.
     """
     canvas = Canvas()
-    columns, levels = _columns(list(map(float, axis.values)), axis.across), axis.up.parts(BINS)
+    across, levels = axis.across, axis.up.parts(BINS)
+    inner = [across.at((low + high) / 2) for low, high in pairwise(across.share(float(value)) for value in axis.values)]
+    columns = [across.low, *inner, across.high] if len(axis.values) <= BINS else across.parts(BINS)
     jobs = [(float(value), score) for value, each in axis.values.items() for score in each.scores]
     scores = [labels.drawn(axis.metric, score) for _, score in jobs]
     counts = np.histogram2d([value for value, _ in jobs], scores, (columns, levels))[0].astype(int)
@@ -272,14 +274,6 @@ def _bins(axis: Axis) -> dict[str, Any]:
         _line(canvas, means, axis.metric),
     ]
     return _layered(canvas, axis, layers)
-
-
-def _columns(values: Sequence[float], across: Scale) -> list[float]:
-    """Return the edges of the bins' columns."""
-    if len(values) > BINS:
-        return across.parts(BINS)
-    inner = [across.at((low + high) / 2) for low, high in pairwise(map(across.share, values))]
-    return [across.low, *inner, across.high]
 
 
 def _bin(axis: Axis, across: Sequence[float], up: Sequence[float], count: int) -> dict[str, Any]:

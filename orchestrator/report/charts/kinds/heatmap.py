@@ -108,9 +108,10 @@ def chart(sweep: Sweep, name: str) -> Chart:
     metric = sweep.leaderboard.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)
-    numbers = [f"{metric.number(cell.mean)}{_cross(cell)}" for cell in found.values()]
+    crosses = ["×" if cell.diverged else "" for cell in found.values()]
+    numbers = [f"{metric.number(cell.mean)}{cross}" for cell, cross in zip(found.values(), crosses, strict=True)]
     fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
-    texts = numbers if fits else [_cross(cell) for cell in found.values()]
+    texts = numbers if fits else crosses
     return Chart(
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
@@ -144,10 +145,6 @@ def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
 
 
 # How it is drawn
-
-
-def _cross(cell: Group) -> str:
-    return "×" if cell.diverged else ""
 
 
 def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> dict[str, Any]:
