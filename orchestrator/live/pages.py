@@ -6,7 +6,6 @@ import functools
 import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
-from orchestrator.report.page.render import document, environment, policy, render_main
+from orchestrator.report.page.render import asset, document, environment, policy, render_main
 
+_PACKAGE = "orchestrator.live"
 #: Most portraits in the cache, each of about 100 kB.
 MOST_PORTRAITS = 100
 #: The fastest gzip level: a page is made every few seconds, and sent a short way.
@@ -97,7 +97,7 @@ class Pages:
 @functools.cache
 def _policy() -> str:
     """Return the Content-Security-Policy of every page, which also forbids framing."""
-    return f"{policy([_script()], live=True)}; frame-ancestors 'none'"
+    return f"{policy([asset('live.js', _PACKAGE)], live=True)}; frame-ancestors 'none'"
 
 
 def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = False, partial: bool = False) -> Page:
@@ -105,15 +105,10 @@ def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = Fa
     seen = "\0".join((title, main, repr((over, about))))
     version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
     above = _filled("bar.html", over=over, version=version, **about)
-    html = document(title, above + main, scripts=[_script()], live=True)
+    html = document(title, above + main, scripts=[asset("live.js", _PACKAGE)], live=True)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
     return Page(version, _policy(), over, partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:
-    return environment(__package__ or "").get_template(template).render(**content)
-
-
-@functools.cache
-def _script() -> str:
-    return (files(__package__) / "assets" / "live.js").read_text(encoding="utf-8")
+    return environment(_PACKAGE).get_template(template).render(**content)

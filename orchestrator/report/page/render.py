@@ -73,11 +73,14 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None) -> str:
     """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
     template = environment(_PACKAGE).get_template("main.html")
     portrait = portrait or network.without(sweep)
+    charts: dict[str, list[tuple[Chart, str]]] = {section: [] for section, _ in SECTIONS}
+    for kind in catalogue.KINDS:
+        charts[kind.section] += [(each, svg(each)) for each in kind.charts(sweep)]
     return template.render(
         sweep=sweep,
         portrait=portrait,
         made=attempts.of(sweep),
-        charts=_charts(sweep),
+        charts=charts,
         sections=[each for each in SECTIONS if each[0] != "model" or portrait],
         **{each.__name__.rpartition(".")[2]: each for each in _SAY},
     )
@@ -136,17 +139,9 @@ def _style() -> str:
 
 
 @functools.cache
-def asset(name: str) -> str:
-    """Return the text of a style or a script of the page."""
-    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
-
-
-def _charts(sweep: Sweep) -> dict[str, list[tuple[Chart, str]]]:
-    """Return the charts of each section with their drawings, as markup."""
-    found: dict[str, list[tuple[Chart, str]]] = {section: [] for section, _ in SECTIONS}
-    for kind in catalogue.KINDS:
-        found[kind.section] += [(each, svg(each)) for each in kind.charts(sweep)]
-    return found
+def asset(name: str, package: str = _PACKAGE) -> str:
+    """Return the text of a style or a script of a package."""
+    return (files(package) / "assets" / name).read_text(encoding="utf-8")
 
 
 @functools.cache
