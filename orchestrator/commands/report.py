@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 from orchestrator.report.charts import catalogue, drawing
 from orchestrator.report.contents import network
-from orchestrator.report.contents.parts import Chart
 from orchestrator.report.page.render import BEGINNING, render
 from orchestrator.text import listed
 
@@ -89,11 +88,11 @@ class Written:
 
 
 _PAGE = Target("The report", "a report", BEGINNING.encode())
-#: The formats of pictures by name, which is also the file extension: how a chart is drawn, and the kind of file.
-FORMATS: Mapping[str, tuple[Callable[[Chart], bytes], Target]] = {
-    "png": (drawing.png, Target("The chart", "a PNG file", b"\x89PNG\r\n\x1a\n")),
-    "svg": (drawing.standalone_svg, Target("The chart", "an SVG file", b"<svg ")),
-    "pdf": (drawing.pdf, Target("The chart", "a PDF file", b"%PDF-")),
+#: The formats of pictures by name, which is also the file extension.
+FORMATS: Mapping[str, Target] = {
+    "png": Target("The chart", "a PNG file", b"\x89PNG\r\n\x1a\n"),
+    "svg": Target("The chart", "an SVG file", b"<svg "),
+    "pdf": Target("The chart", "a PDF file", b"%PDF-"),
 }
 
 
@@ -147,9 +146,9 @@ def picture(
     sweep = Sweep.read(folder, metric)
     kind = catalogue.check(sweep, name, "--chart")
     path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
-    draw, target = FORMATS[chosen]
+    target = FORMATS[chosen]
     target.check(path)
-    return target.write(path, draw(kind.draw(sweep, name)), sweep), chosen
+    return target.write(path, drawing.file(kind.draw(sweep, name), chosen), sweep), chosen
 
 
 def _format(form: str | None, to: Path | None) -> str:

@@ -46,21 +46,15 @@ def svg(chart: Chart) -> str:
     return _inlined(chart, _drawn("svg", chart.specification))
 
 
-def standalone_svg(chart: Chart) -> bytes:
-    """Return the chart as an SVG file, with its title, on white."""
-    return _inlined(chart, _drawn("svg", _titled(chart)), alone=True).encode()
+def file(chart: Chart, form: str) -> bytes:
+    """Return the chart as a file, with its title, on white.
 
-
-def png(chart: Chart) -> bytes:
-    """Return the chart as a PNG file, with its title, on white."""
-    found: bytes = _drawn("png", _titled(chart), scale=SCALE)
-    return found
-
-
-def pdf(chart: Chart) -> bytes:
-    """Return the chart as a PDF file, with its title, on white."""
-    found: bytes = _drawn("pdf", _titled(chart))
-    return found
+    Args:
+        chart: The chart.
+        form: The format: `png`, `svg` or `pdf`.
+    """
+    drawn = _drawn(form, _titled(chart), **({"scale": SCALE} if form == "png" else {}))
+    return _inlined(chart, drawn, alone=True).encode() if form == "svg" else bytes(drawn)
 
 
 def _drawn(form: str, specification: Mapping[str, Any], **options: float) -> Any:
