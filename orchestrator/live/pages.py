@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -94,20 +93,15 @@ class Pages:
         return summary(self._sweeps.folder(name).path)
 
 
-@functools.cache
-def _policy() -> str:
-    """Return the Content-Security-Policy of every page, which also forbids framing."""
-    return f"{policy([asset('live.js', _PACKAGE)], live=True)}; frame-ancestors 'none'"
-
-
 def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = False, partial: bool = False) -> Page:
     """Return a page below the status line that the template `bar.html` makes from `about`."""
     seen = "\0".join((title, main, repr((over, about))))
     version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
     above = _filled("bar.html", over=over, version=version, **about)
-    html = document(title, above + main, scripts=[asset("live.js", _PACKAGE)], live=True)
+    scripts = [asset("live.js", _PACKAGE)]
+    html = document(title, above + main, scripts=scripts, live=True)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
-    return Page(version, _policy(), over, partial, 0.0, body)
+    return Page(version, f"{policy(scripts, live=True)}; frame-ancestors 'none'", over, partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:
