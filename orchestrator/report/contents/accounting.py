@@ -104,7 +104,7 @@ def workers(sweep: Sweep, made: Attempts) -> DataTable | None:
     """Return who trained what; None if no worker is known."""
     own = [row for row in sweep.rows.values() if row.reused_from is None]
     spans, jobs = made.by_worker(), Counter(row.worker for row in own if row.worker is not None)
-    #: The seconds of the epochs of each attempt.
+    # The seconds of the epochs of each attempt.
     work: dict[str, list[Sequence[float]]] = {name: [] for name in (*spans, *jobs)}
     for row in own:
         if row.worker is not None and not any(record.worker for record in row.history):
