@@ -199,6 +199,10 @@ def test_a_chart_is_written_as_a_picture(here: InProcess) -> None:
     texts = [each.text for each in root.iter() if each.tag.endswith("text")]
     assert "Validation accuracy: mean and interval of each configuration, by rank" in texts
     assert {"0.1", "0.2", "71.00 %", "61.00 %"} <= set(texts)
+    # Each line of its caption is below the one before.
+    first, *others = [each.get("dy") for each in root.iter() if each.tag.endswith("tspan")]
+    assert first is None
+    assert len(others) == len(list(filter(None, others))) > 0
     assert b"var(" not in svg
     assert root[0].get("fill") == LIGHT["ground"]
 

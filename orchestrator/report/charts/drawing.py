@@ -27,8 +27,8 @@ CAPTION_WIDTH = 85
 _NAMESPACE = "http://www.w3.org/2000/svg"
 #: Attributes that stay as they are.
 _KEPT = frozenset({
-    "clip-path", "cx", "cy", "d", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height", "id",
-    "opacity", "points", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
+    "clip-path", "cx", "cy", "d", "dy", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height",
+    "id", "opacity", "r", "stroke", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit",
     "stroke-opacity", "stroke-width", "text-anchor", "transform", "viewBox", "width", "x", "x1", "x2", "y", "y1", "y2",
 })  # fmt: skip
 #: Default values of attributes, which are dropped.
