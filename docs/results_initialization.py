@@ -26,8 +26,8 @@ from orchestrator.sweeps.names import JobNames
 SECTION = """
 ## How weights start
 
-Does it matter from which distribution the initial weights are drawn, and whether nodes have biases? One sweep asks it
-of correct gradients, at several learning rates and under the same seeds:
+Does it matter from which distribution the initial weights are drawn, and whether nodes have biases? One sweep answers
+this for correct gradients, at several learning rates and under the same seeds:
 
 ```sh
 orchestrator sweep --name initialization --initialization notebook,lecun,glorot,he,lecun_uniform,glorot_uniform \\
