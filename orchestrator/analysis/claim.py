@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
@@ -118,11 +117,13 @@ class Claim(_Part):
         if len(stored) > MAX_BYTES or sum(map(stored.count, (b",", b"[", b"{"))) > MAX_VALUES:
             raise ClaimError(f"A claim has at most {MAX_BYTES} bytes and {MAX_VALUES} values")
         try:
-            return cls.model_validate_json(stored)
+            claim = cls.model_validate_json(stored)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
             raise ClaimError(one_line(f"This is not a claim{where}: {clipped(first['msg'], 200)}")) from None
+        json.loads(stored, object_pairs_hook=_once)
+        return claim
 
     def as_bytes(self) -> bytes:
         """Return the content of its file."""
@@ -144,20 +145,22 @@ def difference(claimed: Any, found: Any, where: str) -> str | None:
 
     Numbers that differ by rounding alone are equal: other processors round otherwise.
     """
-    told, seen = (dict(_leaves(each, where)) for each in (claimed, found))
-    for place in {**told, **seen}:
-        one, other = told.get(place), seen.get(place)
-        rounded = isinstance(one, float) and isinstance(other, float) and math.isclose(one, other)
-        if one != other and not rounded:
-            one, other = ("missing" if each is None else clipped(str(each)) for each in (one, other))
-            return f"{place} is {one} in the claim, and {other} in the sweep"
-    return None
+    if all(each is None or isinstance(each, (dict, list)) for each in (claimed, found)):
+        told, seen = (dict(enumerate(each, 1)) if isinstance(each, list) else each or {} for each in (claimed, found))
+        for name in {**told, **seen}:
+            # A stranger's names may have megabytes.
+            differs = difference(told.get(name), seen.get(name), f"{where}: {clipped(str(name), 100)}")
+            if differs:
+                return differs
+        return None
+    rounded = isinstance(claimed, float) and isinstance(found, float) and math.isclose(claimed, found)
+    if claimed == found or rounded:
+        return None
+    one, other = ("missing" if each is None else clipped(str(each)) for each in (claimed, found))
+    return f"{where} is {one} in the claim, and {other} in the sweep"
 
 
-def _leaves(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """Yield the values of a tree in JSON that are no list and no object, each with its place."""
-    if not isinstance(value, (dict, list)):
-        yield where, value
-        return
-    for name, each in value.items() if isinstance(value, dict) else enumerate(value, 1):
-        yield from _leaves(each, f"{where}: {name}")
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object of JSON that gives a field twice: readers differ in which of the two they take."""
+    if len(dict(pairs)) < len(pairs):
+        raise ClaimError("This is not a claim: it gives a field twice")

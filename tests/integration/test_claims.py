@@ -145,6 +145,26 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a regret": (swap("predicate", "verdict", "regret", to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
     "a verdict": (swap("predicate", "verdict", "sentence", to="Use x"), "sentence is Use x in the claim, and Use ", ()),
     "a file": (lambda folder: edit(folder, "claim.json", lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
+    "a claimed score behind a field like its place": (
+        partial(
+            edit,
+            file="claim.json",
+            change=lambda told: told["predicate"]["rows"][0].update(
+                {
+                    f"validation_score: {n}": score
+                    for n, score in enumerate(told["predicate"]["rows"][0]["validation_score"], 1)
+                },
+                validation_score=[0.99, 0.99],
+            ),
+        ),
+        "rows: 1: validation_score: 1 is 0.99 in the ",
+        (),
+    ),
+    "names of megabytes": (
+        swap(*TOLD, "more", to={"k" * 2_000_000: [None] * 300_000 + [1]}),
+        f"rows: 1: more: {'k' * 97}...: 300001 is 1 in",
+        (),
+    ),
     "alone: an impossible row": (swap(*TOLD, "validation_score", to=[2.0, 2.0]), ROW_LESS, ALONE),
     "alone: a row less": (pop_row, ROW_LESS, ALONE),
     "alone: a row more": (add_row, "REFUTED: rows: 21: job is x in the claim, and missing in the sweep", ALONE),
@@ -267,6 +287,8 @@ HOSTILE: dict[str, tuple[Callable[[Tree], bytes], str]] = {
     "an absolute path": (changed("subject", 0, "name", to="/etc/passwd"), f"{NOT} at subject at 0 at name: String"),
     "another digest": (changed("subject", 0, "digest", to={"md5": "ab"}), f"{NOT} at subject at 0 at digest"),
     "no digest": (changed("subject", 0, "digest", to={}), f"{NOT} at subject at 0 at digest"),
+    "more in a verdict": (changed("predicate", "verdict", "best", to=1), f"{NOT} at predicate at verdict at best"),
+    "a field twice": (lambda claim: json.dumps(claim).replace('"state"', '"level": 1, "state"').encode(), f"{NOT}: it"),
     "rows of numbers": (changed("predicate", "rows", to=[1, 2]), f"{NOT} at predicate at rows at 0: Input should be"),
     "no sweep": (changed(*SWEEP, to={}), f"{NO_SWEEP} at name: Field required"),
     "a name that is a path": (changed(*SWEEP, "name", to="../up"), f"{NO_SWEEP}: Value error, invalid sweep name"),

@@ -103,7 +103,7 @@ class Rival(BaseModel):
         high: Its upper end.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     options: dict[str, Any]
     difference: float | None
@@ -120,7 +120,7 @@ class Advice(BaseModel):
         budget: How many suffice with a probability of at least 90 %, also if the contenders are equal.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     within: float
     jobs: int
@@ -152,7 +152,7 @@ class Verdict(BaseModel):
         advice: The race that decides further; None if it is decided, or cannot be told.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sentence: str
     state: State
