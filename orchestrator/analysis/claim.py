@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
@@ -16,6 +17,7 @@ from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
 from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import most_bytes
 from orchestrator.folder.zipped import NAME
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Digest, Text
@@ -71,12 +73,14 @@ class Claim(_Part):
     @classmethod
     def of(cls, sweep: Sweep) -> Self:
         """Return what may be claimed of a sweep in its folder. The same folder gives the same claim."""
-        hashes = (each.row.weights_sha256 for each in sweep.ended)
-        weights = (sweep.folder.weights_path(sha256).name for sha256 in hashes if sha256 is not None)
-        files = {}
-        for name in (*FILES, *(f"weights/{each}" for each in weights)):
-            with suppress(OSError), open_regular(sweep.folder.path / name) as file:
-                files[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        files = dict.fromkeys(FILES, sys.maxsize)
+        for each in sweep.ended:
+            if each.row.weights_sha256 is not None:
+                files[f"weights/{sweep.folder.weights_path(each.row.weights_sha256).name}"] = most_bytes(each.job)
+        digests = {}
+        for name, most in files.items():
+            with suppress(OSError), open_regular(sweep.folder.path / name, most) as file:
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
         rows = [each.row for each in sweep.ended]
         counted = next((row for row in rows if row.correct is not None), None)
 
@@ -87,7 +91,7 @@ class Claim(_Part):
         manifest, verdict = json.loads(sweep.manifest.as_text()), sweep.leaderboard.verdict
         return cls(
             _type="https://in-toto.io/Statement/v1",
-            subject=[Subject(name=name, digest={"sha256": sha256}) for name, sha256 in files.items()],
+            subject=[Subject(name=name, digest={"sha256": sha256}) for name, sha256 in digests.items()],
             predicateType="urn:seedsweep:claim:1",
             predicate=Predicate(sweep=manifest, rows=list(map(kept, rows)), verdict=verdict),
         )

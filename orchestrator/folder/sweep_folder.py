@@ -291,7 +291,7 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(self.weights_path(sha256), _most_bytes(job)) as file:
+            with open_regular(self.weights_path(sha256), most_bytes(job)) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -308,7 +308,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         try:
-            blob = read_regular(path, _most_bytes(job))
+            blob = read_regular(path, most_bytes(job))
         except OSError as error:
             raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
         if weights.digest(blob) != sha256:
@@ -425,7 +425,8 @@ def _suffix(blob: bytes) -> str:
     return _SAFETENSORS if 2 <= header <= len(blob) - 8 and blob[8:9] == b"{" else _OTHERS
 
 
-def _most_bytes(job: Job) -> int:
+def most_bytes(job: Job) -> int:
+    """Return how many bytes the weights of a job have at most."""
     return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
 
 

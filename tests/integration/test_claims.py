@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 import re
 import shutil
 import subprocess
@@ -62,6 +63,8 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     whole = weights.read_bytes()
     weights.write_bytes(b"x")
     assert "REFUTED: files: weights/" in here.run("verify-claim", "runs/a/claim.json", status=1).out
+    os.truncate(weights, 2**42)
+    assert "and missing in the sweep" in here.run("verify-claim", "runs/a/claim.json", status=1).out
     weights.write_bytes(whole)
     shutil.make_archive(str(here.folder / "a"), "zip", here.runs, "a")
     shutil.move(folder / "claim.json", here.folder)
