@@ -418,7 +418,11 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, key: Path) 
     # A changed claim is refuted, whatever else it says.
     edit(claimed.runs / "a", "claim.json", lambda told: told["predicate"].update(refuted_by="nothing"))
     assert "REFUTED: the signature is by ann@example.org, and not of this claim" in claimed.run(*check, status=1).out
-    # A key that is not listed says nothing.
+    # A key that is listed for another purpose says nothing,
+    claimed.run("claim", "a", "--sign", str(key))
+    signers.write_text(f'ann namespaces="git" {key.with_suffix(".pub").read_text()}')
+    assert "claim.json.sig is not by a key that signers lists for seedsweep-claim" in claimed.refused(*check)
+    # nor does a key that is not listed.
     signers.write_text("")
     assert "claim.json.sig is not by a key that signers lists" in claimed.refused(*check)
 
