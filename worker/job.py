@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -21,7 +22,7 @@ from pydantic import (
 )
 
 from nn.errors import Described, InvalidInputError
-from nn.options.describe import Option, invalid_input, label, shown
+from nn.options.describe import Option, invalid_input, pair
 from nn.options.network import MAX_EPOCHS, Seed
 from worker.errors import TrainerUnusableError
 from worker.text import one_line
@@ -219,7 +220,7 @@ class Job(Configuration):
             name for name, info in fields.items() if info.is_required() or getattr(self.options, name) != info.default
         ]
         told = dict.fromkeys((*(name for name in fields if name in varying), *others))
-        return " ".join((f"seed={self.seed}", *(_word(model, name, getattr(self.options, name)) for name in told)))
+        return shlex.join((f"seed={self.seed}", *(pair(model, name, getattr(self.options, name)) for name in told)))
 
     def __str__(self) -> str:
         """Return the job for logs: its seed, and what differs from the defaults."""
@@ -255,11 +256,6 @@ def _layered(fields: Any) -> Any:
         return fields
     own = {name: value for name, value in fields.items() if name in Job.model_fields}
     return {**own, "options": {name: value for name, value in fields.items() if name not in own}}
-
-
-def _word(model: type[BaseModel], name: str, value: object) -> str:
-    text = "none" if value is None else shown(model.model_fields[name], value)
-    return f"{label(model, name)}={text}"
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.

@@ -278,6 +278,12 @@ def quoted(text: str) -> str:
     return f'"{escaped}"' if "," in text or '"' in text else text
 
 
+def pair(model: type[BaseModel], name: str, value: object, digits: int | None = None) -> str:
+    """Return an option with its value as one types it: `hidden=32,16`, `tag="a,b"`. `digits` is that of `shown`."""
+    text = "none" if value is None else shown(model.model_fields[name], value, digits)
+    return f"{label(model, name)}={quoted(text) if isinstance(value, str) else text}"
+
+
 def _typed(annotation: Any, value: object) -> object:
     """Turn text into the annotated type if it has that form; leave anything else to pydantic."""
     kinds = [kind for kind, _ in members(annotation)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nn.options.describe import digits_of, heading, label, shown
+from nn.options.describe import digits_of, heading, pair, shown
 from orchestrator.text import listed
 from worker.job import Job
 from worker.trainers.protocol import Metric
@@ -77,11 +77,7 @@ class JobNames:
 
     def picking(self, options: BaseModel) -> list[str]:
         """Return the options that vary as words that pick a configuration's jobs."""
-        values = {name: getattr(options, name) for name in self.varying}
-        return [
-            f"{label(self.model, name)}={'none' if value is None else self.shown(name, value)}"
-            for name, value in values.items()
-        ]
+        return [pair(self.model, name, getattr(options, name), self._digits[name]) for name in self.varying]
 
     def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:
         """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`. Arguments: as `configuration`."""

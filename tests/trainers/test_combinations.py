@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import seedsweep
+from nn.options.describe import quoted
+from orchestrator.analysis.selection import pick
+from orchestrator.sweeps.fields import specification, vocabulary
+from orchestrator.sweeps.names import JobNames
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import found_here, install_source
 
@@ -128,3 +134,20 @@ def test_commas_in_quotes_belong_to_a_value(command_line: CommandLine, own: dict
     assert command_line.run("show", "a", "seed=0", 'text="a, b"', **own).stdout
     refused = command_line.run("compare", "a", "text='a", "text=c", status=2, **own).stderr
     assert refused == 'orchestrator: B is "text=\'a"; allowed: words whose quotes are closed\n'
+
+
+def test_a_printed_text_picks_its_jobs(tmp_path: Path) -> None:
+    texts = ["a,b", "x", '"x"', 'a"b', "a b", "none"]
+    install_source(tmp_path, "own", SOURCE, "Own")
+    with found_here(tmp_path):
+        words = vocabulary("own")
+        planned = words.parse({"trainer": "own", "seeds": "0", "text": ",".join(map(quoted, texts))})
+        jobs = specification(planned, words).jobs_by_key("0" * 64)
+        names = JobNames(jobs.values())
+        for key, job in jobs.items():
+            assert pick("a", jobs, shlex.split(names.words(job.options))) == [key]
+            assert pick("a", jobs, shlex.split(job.words(["text"]))) == [key]
+            # A sweep takes it, too.
+            typed = names.picking(job.options)[0].removeprefix("text=")
+            assert words.parse({"trainer": "own", "seeds": "0", "text": typed})["text"] == (dict(job.options)["text"],)
+    assert len(jobs) == len(texts)
