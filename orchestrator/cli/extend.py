@@ -52,7 +52,8 @@ def command(
 ) -> int:
     """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
 
-    More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once.
+    More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once. Seeds that
+    `decide` added to some configurations get no further epochs.
 
     If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
 
