@@ -128,6 +128,8 @@ def plan_extension(
     """
     plan = plan_resumption(folder, place)
     grid = {name: tuple(each) for name, each in (values or {}).items()}
+    if EPOCHS in grid and plan.manifest.added_by_races:
+        place.tell("Further epochs are for the seeds of all configurations: those that decide added get none")
     make_round = functools.partial(_round, seeds=tuple(seeds), grid=grid)
     planning = planned(plan, make_round)
     further = make_round(plan.manifest, {})

@@ -80,6 +80,10 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # A race that adds no job is recorded, too.
     command_line.run("decide", "a", "--within", "0.02", "--budget", "50", "--metric", "validation accuracy:last")
     assert command_line.description("a")["looks"][1:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
+    # More epochs are for what all configurations have.
+    longer = command_line.run("extend", "a", "--epochs", "11")
+    assert longer.stderr == "Further epochs are for the seeds of all configurations: those that decide added get none\n"
+    assert len(command_line.rows("a")) == 15 + 6
 
 
 @pytest.mark.slow(reason="five races, four of which are killed")

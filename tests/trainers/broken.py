@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import pickle
 import random
@@ -80,6 +81,7 @@ class Honest(Trainer[Options, Points]):
         self, options: Options, seed: int, data: Points, *, on_epoch: OnEpoch, resume_from: Checkpoint | None = None
     ) -> Trained:
         w, done = self.start(seed), 0
+        logging.getLogger(__name__).warning("A trainer may log")
         if resume_from is not None:
             w, done = self.unpack(resume_from.state), resume_from.epochs
         stopped = None

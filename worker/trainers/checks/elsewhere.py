@@ -10,6 +10,7 @@ import base64
 import contextlib
 import faulthandler
 import json
+import logging
 import os
 import pkgutil
 import random
@@ -150,6 +151,8 @@ def _answer() -> None:
     asked = json.load(sys.stdin)
     report = Path(asked["report"])
     warnings.simplefilter("ignore")
+    # Without a handler, Python prints what is logged as a warning.
+    logging.getLogger().addHandler(logging.NullHandler())
     made = pkgutil.resolve_name(asked["class"])()
     told: dict[str, Any] = {"heavy": [name for name in _HEAVY if name in sys.modules]}
     case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
