@@ -49,7 +49,8 @@ def buggy(tmp_path: Path) -> dict[str, str]:
 
 
 def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
-    done = command_line.run(*SWEEP, status=1, **buggy)
+    # One process trains both, so that what a process does once is seen to be done for each.
+    done = command_line.run(*SWEEP, "--workers", "1", status=1, **buggy)
     # The row says where,
     failed = next(row for row in command_line.rows("a") if row["status"] == "failed")
     assert failed["error"].endswith(f"KeyError: 'loss\\x1b[2J' (buggy_trainer.py, line {LINE}, in look_up)")
@@ -68,6 +69,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     ] * 4
     both = command_line.run("logs", "runs/a", **buggy).stdout
     assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
+    assert both.count("UserWarning: warned\n") == 2
     assert "\x1b" not in done.stdout + log + both
 
 

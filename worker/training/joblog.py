@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -111,6 +112,8 @@ def job_log(folder: Path | None, name: str, silent_seconds: float) -> Iterator[J
         # A pool of threads trains several jobs at once, whose outputs cannot be told apart.
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(_logging_to(log.text))
+            # A process shows a warning once; here each job shows its own.
+            stack.enter_context(warnings.catch_warnings())
             if path is not None:
                 stack.enter_context(contextlib.redirect_stdout(log.text))
                 stack.enter_context(contextlib.redirect_stderr(log.text))
