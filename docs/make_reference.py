@@ -92,17 +92,16 @@ def options() -> Iterator[str]:
 def variables() -> Iterator[str]:
     """Describe every setting, by the comment of its field."""
     yield "# Settings\n"
-    yield "Workers and `orchestrator` read these environment variables; an empty one counts as absent."
-    yield "[The settings of a cluster](../how-to/operating.md#settings) says where containers take them from.\n"
+    yield "Workers and `orchestrator` read these environment variables; an empty one counts as absent. Files"
+    yield "set them, too, and containers: [Settings](../how-to/operating.md#settings) says which.\n"
     comments = re.findall(r"((?: *#: .*\n)+) +(\w+): ", Path(settings.__file__).read_text())
     meanings = {name: " ".join(re.findall(r"#: (.*)", comment)) for comment, name in comments}
     rows = []
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True)
         value = f"{default:.10g}" if isinstance(default, float) else str(default).replace(str(Path.home()), "~")
-        variable = info.validation_alias or f"SEEDSWEEP_{name.upper()}"
         shown = "none" if default is None else value if isinstance(default, (int, float)) else f"`{value}`"
-        rows.append((f"`{variable}`", meanings[name], shown, str(info.description)))
+        rows.append((f"`{settings.variable(name)}`", meanings[name], shown, str(info.description)))
     yield table(("variable", "meaning", "default", "allowed"), rows)
 
 

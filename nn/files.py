@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import io
 import os
+import pwd
 import re
 import stat
 import sys
@@ -131,3 +133,23 @@ def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     if found.st_size > max_bytes:
         raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
+
+
+def is_private(path: Path) -> bool:
+    """Return whether a path belongs to this user or root, and nobody else can write to it, or it is missing."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    shared = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
+    return found.st_uid in (0, os.geteuid()) and not shared
+
+
+def _is_own_group(gid: int) -> bool:
+    """Return whether this user is alone in a group; where every user has such a group, it may write by default."""
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(gid)
+        return {group.gr_name, *group.gr_mem} == {pwd.getpwuid(os.geteuid()).pw_name}
+    return False

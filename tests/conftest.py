@@ -28,6 +28,8 @@ LONG_SECONDS = 900.0
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the launcher, once for all test processes, which begin after this. Unit tests start nothing."""
+    # Nor do tests read the settings of whoever runs them.
+    os.environ["XDG_CONFIG_HOME"] = os.devnull
     units = all("tests/unit" in argument for argument in session.config.args)
     if not units and Launcher.VARIABLE not in os.environ:
         session.config.add_cleanup(Launcher().close)

@@ -1,33 +1,42 @@
-"""Every setting, its environment variable and its default. No other module reads settings from the environment."""
+"""Every setting, its environment variable and its default. No other module reads settings.
+
+The environment comes before the project's file, the project's file before the user's, and that before the defaults.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nn.errors import Described, InvalidInputError
+from nn.files import is_private, read_regular
 
 #: The longest time limit: ten years, in seconds.
 MAX_TIME_LIMIT = 315_360_000
+#: The name of a file with settings: the user's, and the project's in the working folder or the nearest one above it.
+FILE = "seedsweep.toml"
+#: The most bytes of such a file.
+MAX_FILE_BYTES = 8192
+#: What a project's file must not set, because the project may be a stranger's: where jobs go and files are written.
+USERS_OWN = frozenset({"broker_url", "result_backend", "cache_dir", "log_dir"})
 
 
-class Settings(BaseSettings):
-    """Settings of a worker and of the orchestrator.
+class Settings(BaseModel):
+    """Settings of a worker and of the orchestrator. `variable` says which variable sets a field."""
 
-    A field is read from the variable `SEEDSWEEP_<FIELD>` unless its comment names another. Empty variables are ignored.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="SEEDSWEEP_", env_ignore_empty=True, frozen=True, populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: The Redis server that holds the queue. Without it, `orchestrator` starts an embedded cluster, and a worker
     #: expects Redis on its own host.
-    broker_url: str | None = Field(default=None, validation_alias="CELERY_BROKER_URL", description="a URL")
+    broker_url: str | None = Field(default=None, description="a URL")
     #: The Redis server that holds the results. Without it, the broker.
-    result_backend: str | None = Field(default=None, validation_alias="CELERY_RESULT_BACKEND", description="a URL")
+    result_backend: str | None = Field(default=None, description="a URL")
     #: What a worker trains; it leaves the jobs of other trainers to other workers.
     trainer: str = Field(default="network", description="the name of an installed trainer")
     #: A worker's data set; for `orchestrator`, the default of `--data`. For `network`: `bundled`, `openml`, or a folder
@@ -81,24 +90,93 @@ class Settings(BaseSettings):
     )
 
 
+def variable(field: str) -> str:
+    """Return the environment variable that sets a field."""
+    return f"{'CELERY' if field in ('broker_url', 'result_backend') else 'SEEDSWEEP'}_{field.upper()}"
+
+
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings. Errors: as for `read_settings`."""
+    return read_settings()[0]
+
+
+def read_settings() -> tuple[Settings, dict[str, str]]:
+    """Return the settings, and the file or variable that each comes from if it is not the default.
 
     Raises:
-        InvalidInputError: a variable has an invalid value.
+        InvalidInputError: a value is invalid, a name in a file is unknown, a variable is nearly the name of a setting,
+            or a file cannot be read or could have been written by another user.
     """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for file, fields in _files():
+        values |= (read := _read(file, fields))
+        origins |= dict.fromkeys(read, str(file))
+    for name in os.environ:
+        _refuse_misspelt(name)
+    if os.environ.get(variable("broker_url")):
+        # That of a file belongs to the broker of the file.
+        values.pop("result_backend", None)
+    for field in Settings.model_fields:
+        # An empty variable counts as absent.
+        if text := os.environ.get(variable(field)):
+            values[field], origins[field] = text, variable(field)
     try:
-        return Settings()
+        return Settings.model_validate(values), origins
     except RuntimeError:
         # Raised by `expanduser`: the user has no home folder for the default cache.
-        raise InvalidInputError("SEEDSWEEP_CACHE_DIR", Described("missing"), _allowed("cache_dir")) from None
+        raise InvalidInputError("SEEDSWEEP_CACHE_DIR", Described("missing"), allowed("cache_dir")) from None
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        variable = name if name.isupper() else f"SEEDSWEEP_{name.upper()}"
-        raise InvalidInputError(variable, first["input"], _allowed(name)) from None
+        field = str(first["loc"][0])
+        named = origins[field] if origins[field] == variable(field) else f"{field} in {origins[field]}"
+        raise InvalidInputError(named, first["input"], allowed(field)) from None
 
 
-def _allowed(name: str) -> str:
-    fields = Settings.model_fields.items()
-    return next(info.description or "" for field, info in fields if name in (field, info.validation_alias))
+def allowed(field: str) -> str:
+    """Return the values that a field may have, as the end of a sentence."""
+    return str(Settings.model_fields[field].description)
+
+
+def _files() -> Iterator[tuple[Path, list[str]]]:
+    """Yield the user's file and the project's, if they exist, each with the fields that it may set."""
+    # Not `Path.expanduser`, which raises without a home folder.
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
+    users, project, fields = Path(home, "seedsweep", FILE), None, list(Settings.model_fields)
+    # The working folder may have been removed.
+    with contextlib.suppress(OSError):
+        folders = (Path.cwd(), *Path.cwd().parents)
+        project = next((file for folder in folders if os.path.lexists(file := folder / FILE)), None)
+    if os.path.lexists(users):
+        yield users, fields
+    if project not in (None, users):
+        yield project, [field for field in fields if field not in USERS_OWN]
+
+
+def _read(file: Path, fields: list[str]) -> dict[str, object]:
+    if not is_private(file):
+        raise InvalidInputError(str(file), Described("open to other users"), "a file that only you can write to")
+    try:
+        content = tomllib.loads(read_regular(file, MAX_FILE_BYTES).decode())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInputError(str(file), Described("unreadable"), f"a TOML file with settings ({reason})") from None
+    for name in content:
+        if name in USERS_OWN and name not in fields:
+            where = "the environment, or your own file, as a project may be a stranger's"
+            raise InvalidInputError(f"{name} in {file}", Described("misplaced"), where)
+        if name not in fields:
+            near = get_close_matches(name[:40], fields)
+            question = f" (did you mean {' or '.join(near)}?)" if near else ""
+            raise InvalidInputError(f"a setting in {file}", name, ", ".join(fields) + question)
+    return content
+
+
+def _refuse_misspelt(name: str) -> None:
+    """Reject a variable that nearly names a setting. The containers have others."""
+    head, _, field = name.lower().partition("_")
+    if head == "seedsweep" and name not in map(variable, Settings.model_fields):
+        near = get_close_matches(field[:40], Settings.model_fields, n=1, cutoff=0.75)
+        near += [each for each in Settings.model_fields if each.startswith(field) and not near]
+        if near:
+            raise InvalidInputError(name, Described("not a setting"), variable(near[0]))

@@ -60,6 +60,7 @@ PANELS = {
         "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
     },
     "Set up": {
+        "config": "Print each setting, its value, and where that comes from; passwords are hidden.",
         "init": "Write a specification file that lists every option of a sweep, with comments.",
         "trainers": "List the trainers that are installed here and on the workers, with their options.",
     },

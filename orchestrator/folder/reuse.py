@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import grp
-import os
-import pwd
-import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
 
+from nn.files import is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -52,8 +47,8 @@ def sibling_results(
     for other in (*named, *(each for each in _siblings(folder) if each.path.resolve() not in known)):
         if not missing:
             break
-        is_private = all(_is_private(other.path / part) for part in _PARTS)
-        if not is_private and other not in named:
+        is_own = all(is_private(other.path / part) for part in _PARTS)
+        if not is_own and other not in named:
             foreign.append(other.name)
             continue
         try:
@@ -67,7 +62,7 @@ def sibling_results(
             tell(f"The results of the sweep {other.name} are not reused: {error}")
             continue
         for key, row in rows.items():
-            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare and is_private):
+            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
                 yield row, other
     if foreign:
@@ -79,23 +74,3 @@ def _siblings(folder: SweepFolder) -> list[SweepFolder]:
     """Return the folders of all sweeps in the same output folder, in descending order of name."""
     names = sorted((path.parent.name for path in folder.path.parent.glob("*/sweep.json")), reverse=True)
     return [SweepFolder(folder.path.parent, name) for name in names if is_name(name)]
-
-
-def _is_private(path: Path) -> bool:
-    """Return whether a path belongs to this user, and nobody else can write to it; a missing one is nobody's."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    shared = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
-    return found.st_uid == os.geteuid() and not shared
-
-
-def _is_own_group(gid: int) -> bool:
-    """Return whether this user is alone in a group; where every user has such a group, it may write by default."""
-    with contextlib.suppress(KeyError):
-        group = grp.getgrgid(gid)
-        return {group.gr_name, *group.gr_mem} == {pwd.getpwuid(os.geteuid()).pw_name}
-    return False

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from nn.errors import InvalidInputError
+from orchestrator.cli.main import run
 from tests.support.paths import ROOT
-from worker.settings import Settings, load_settings
+from worker.settings import FILE, Settings, load_settings, read_settings, variable
 
-VARIABLES = {
-    field: str(info.validation_alias or f"SEEDSWEEP_{field.upper()}") for field, info in Settings.model_fields.items()
-}
+VARIABLES = {field: variable(field) for field in Settings.model_fields}
 DEFAULTS = {field: info.get_default(call_default_factory=True) for field, info in Settings.model_fields.items()}
 #: Those that docker-compose.yml does not take from `.env` under their own names, as docs/how-to/operating.md says.
 NOT_IN_ENV_FILE = ("broker_url", "result_backend", "cache_dir", "log_dir")
@@ -29,14 +29,14 @@ def shown(default: object) -> str:
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the settings of whoever runs the tests."""
-    for variable in VARIABLES.values():
-        monkeypatch.delenv(variable, raising=False)
+    for each in VARIABLES.values():
+        monkeypatch.delenv(each, raising=False)
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_variable_that_is_absent_or_empty_is_not_set(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
-    for variable in VARIABLES.values() if value is not None else ():
-        monkeypatch.setenv(variable, value)
+    for each in VARIABLES.values() if value is not None else ():
+        monkeypatch.setenv(each, value)
     settings = load_settings()
     assert settings.model_dump() == DEFAULTS
     assert (settings.broker_url, settings.data, settings.lease_seconds) == (None, None, 30)
@@ -69,6 +69,16 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch, field
         ("SEEDSWEEP_LEASE_SECONDS", "nan", "SEEDSWEEP_LEASE_SECONDS is 'nan'; allowed: seconds from 3 to 86400"),
         ("SEEDSWEEP_RESTORE_SECONDS", "x", "SEEDSWEEP_RESTORE_SECONDS is 'x'; allowed: seconds from 0.5 to 600"),
         ("SEEDSWEEP_HANG_SECONDS", "0", "SEEDSWEEP_HANG_SECONDS is '0'; allowed: seconds from 1 to 86400"),
+        (
+            "SEEDSWEEP_LEASE_SECOND",
+            "3",
+            "SEEDSWEEP_LEASE_SECOND is not a setting; allowed: SEEDSWEEP_LEASE_SECONDS",
+        ),
+        (
+            "SEEDSWEEP_BROKER_URL",
+            "x",
+            "SEEDSWEEP_BROKER_URL is not a setting; allowed: CELERY_BROKER_URL",
+        ),
         ("SEEDSWEEP_MAX_ATTEMPTS", "0", "SEEDSWEEP_MAX_ATTEMPTS is '0'; allowed: an integer from 1 to 1000"),
         (
             "SEEDSWEEP_RESULT_EXPIRES",
@@ -82,6 +92,82 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str,
     with pytest.raises(InvalidInputError) as refusal:
         load_settings()
     assert str(refusal.value) == sentence
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]:
+    """The user's file, and the project's in a folder above the working folder; neither exists yet."""
+    users, working = tmp_path / "home" / "seedsweep" / FILE, tmp_path / "project" / "inner"
+    for folder in (users.parent, working):
+        folder.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(working)
+    return users, working.parent / FILE
+
+
+def test_the_environment_comes_before_the_projects_file_and_that_before_the_users(
+    monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
+) -> None:
+    users, projects = files
+    users.write_text('threads = 2\nlease_seconds = 40\nhang_seconds = 50\nbroker_url = "redis://host/1"')
+    projects.write_text("lease_seconds = 41\nhang_seconds = 51")
+    monkeypatch.setenv("SEEDSWEEP_HANG_SECONDS", "52")
+    settings, origins = read_settings()
+    assert settings.model_dump() == DEFAULTS | {
+        "threads": 2, "lease_seconds": 41, "hang_seconds": 52, "broker_url": "redis://host/1"
+    }  # fmt: skip
+    assert origins == {
+        "threads": str(users), "broker_url": str(users), "lease_seconds": str(projects),
+        "hang_seconds": "SEEDSWEEP_HANG_SECONDS",
+    }  # fmt: skip
+
+
+def test_config_shows_each_value_and_its_origin_without_passwords(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[0].write_text('broker_url = "redis://user:secret@host/1"')
+    assert (run(["config"]), run(["config", "--json"])) == (0, 0)
+    table, line = capsys.readouterr().out.rsplit("\n", 2)[:2]
+    found = json.loads(line)["settings"]
+    assert found["broker_url"] == {"value": "redis://user:**@host/1", "origin": str(files[0])}
+    assert found["threads"] == {"value": 1, "origin": None}
+    assert list(found) == [row.split()[0] for row in table.splitlines() if row.split()[2:]][1:]
+    assert "secret" not in table
+
+
+def test_a_result_backend_belongs_to_the_broker_beside_it(
+    monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path]
+) -> None:
+    files[0].write_text('broker_url = "redis://host/1"\nresult_backend = "redis://host/2"')
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://other/1")
+    assert load_settings().model_dump() == DEFAULTS | {"broker_url": "redis://other/1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("thread = 2", r"a setting in FILE is 'thread'; allowed: trainer, .* \(did you mean threads\?\)"),
+        ("threads = 0", "threads in FILE is 0; allowed: an integer from 1 to 1024"),
+        ("threads =", r"FILE is unreadable; allowed: a TOML file with settings \(Invalid value .*\)"),
+        # A stranger's project must not say where jobs go, or where files are written.
+        (
+            'broker_url = "redis://host"',
+            "broker_url in FILE is misplaced; allowed: the environment, or your own .*",
+        ),
+        ('log_dir = "/"', "log_dir in FILE is misplaced; .*"),
+    ],
+)
+def test_a_bad_file_of_a_project_is_named(files: tuple[Path, Path], text: str, sentence: str) -> None:
+    files[1].write_text(text)
+    with pytest.raises(InvalidInputError, match=f"^{sentence.replace('FILE', str(files[1]))}$"):
+        load_settings()
+    # A nearer file hides it, except one that others could have written
+    nearer = Path(FILE)
+    nearer.write_text("threads = 3")
+    assert load_settings().threads == 3
+    nearer.chmod(0o666)
+    with pytest.raises(InvalidInputError, match=r"is open to other users; allowed: a file that only you can write to"):
+        load_settings()
 
 
 def test_compose_passes_every_setting_on_and_changes_no_default() -> None:
