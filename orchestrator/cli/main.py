@@ -61,6 +61,7 @@ PANELS = {
     },
     "Set up": {
         "config": "Print each setting, its value, and where that comes from; passwords are hidden.",
+        "doctor": "Check what sweeps depend on, here and on the cluster, and say how to cure what is wrong.",
         "init": "Write a specification file that lists every option of a sweep, with comments.",
         "trainers": "List the trainers that are installed here and on the workers, with their options.",
     },

