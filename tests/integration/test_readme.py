@@ -78,6 +78,7 @@ def run_block(language: str, block: str, line: CommandLine) -> str:
     return printed
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.slow(reason="trains what the pages train, most of it on MNIST")
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_it_stands(page: str, command_line: CommandLine) -> None:
