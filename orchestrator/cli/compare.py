@@ -15,7 +15,16 @@ from nn.options.describe import heading, shown
 from orchestrator.analysis.comparison import Comparison, Side, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output, positive
+from orchestrator.cli.shared.parameters import (
+    DEFAULT_OUTPUT,
+    AnySweep,
+    AsJson,
+    Command,
+    Metric,
+    Output,
+    job_words,
+    positive,
+)
 from orchestrator.commands.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
@@ -34,7 +43,9 @@ def command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="B", help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03."
+            metavar="B",
+            autocompletion=job_words,
+            help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03.",
         ),
     ] = None,
     within: Annotated[

@@ -15,11 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, one_of
 from orchestrator.commands.export import Export, export, track
 from orchestrator.export.formats import FORMATS
 from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.text import counted, listed
+from orchestrator.text import counted
 
 KIND = Command
 #: Most jobs that a message about missing weights names.
@@ -29,7 +29,7 @@ SILENCE = 10.0
 
 
 def command(
-    to: Annotated[str, typer.Option(metavar="FORMAT", help=f"{listed(list(FORMATS), 'or')}.")],
+    to: Annotated[str, one_of(*FORMATS, help="The format.")],
     sweep: AnySweep = LAST,
     file: Annotated[
         str | None,

@@ -19,6 +19,7 @@ from orchestrator.cli.shared.parameters import (
     Metric,
     Output,
     integer,
+    job_words,
     one_of,
     positive,
 )
@@ -35,7 +36,11 @@ def command(
     metric: Metric = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Only configurations with this value of an option; may be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            autocompletion=job_words,
+            help="Only configurations with this value of an option; may be repeated.",
+        ),
     ] = None,
     within: Annotated[
         float | None,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from orchestrator.analysis.selection import pick
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, picking
 from orchestrator.folder.sweeps import LAST, open_sweep
 from worker.text import printable
 
@@ -19,7 +17,7 @@ LINES = 10
 
 def command(
     sweep: AnySweep = LAST,
-    words: Annotated[list[str] | None, typer.Argument(metavar="[JOB]", help=JOB)] = None,
+    words: Annotated[list[str] | None, picking()] = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Show what the trainer of a sweep's jobs printed, logged and raised.

@@ -6,13 +6,14 @@ Imports nothing that takes time, so that `--help` answers at once; a command's m
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]
 
 from nn.errors import SeedsweepError
 from orchestrator.cli.shared.streams import OutputLost, guard
@@ -97,6 +98,12 @@ class Commands(TyperGroup):
         app.command(cmd_name, cls=module.KIND)(module.command)
         return typer.main.get_command(app)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands that begin so, without importing them; or the options."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """List the commands, without importing them, and the exit statuses."""
         for title, panel in [*PANELS.items(), ("Exit status", STATUSES)]:
@@ -147,6 +154,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    if "_ORCHESTRATOR_COMPLETE" in os.environ:  # typer completes, and exits
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     try:
         return int(app(args=arguments, prog_name="orchestrator", standalone_mode=False) or 0)
     except typer.Abort:

@@ -15,7 +15,7 @@ from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_pi
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, Output, path
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, BestJob, Command, Output, path
 from orchestrator.errors import PictureError
 from orchestrator.folder.sweeps import LAST, open_sweep
 
@@ -32,10 +32,7 @@ def command(
         ),
     ],
     sweep: AnySweep = LAST,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: the leaderboard's best]")
-    ] = None,
-    job: Annotated[str | None, typer.Option(metavar="JOB", help="The same as JOB.")] = None,
+    words: BestJob = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
@@ -44,13 +41,11 @@ def command(
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
     folder = open_sweep(sweep, output)
-    # An empty text is an error. It does not mean the best job.
-    also = [] if job is None else job.split() or [job]
     try:
         picture = read_picture(image)
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
-    network = trained_job(Sweep.read(folder), [*(words or ()), *also])
+    network = trained_job(Sweep.read(folder), words or ())
     # The probabilities of a network that diverged are not finite.
     found = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
     ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))

@@ -9,7 +9,7 @@ import typer
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.cli.shared.output import sized
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Output, sweeps
 from orchestrator.commands.manage import remove
 from orchestrator.folder.sweeps import open_sweep, size
 from orchestrator.text import listed
@@ -19,7 +19,9 @@ KIND = Command
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(metavar="SWEEP", help="The sweeps: each as for the other commands.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="SWEEP", autocompletion=sweeps, help="The sweeps, as for other commands.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
@@ -17,7 +16,7 @@ from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, AsJson, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, BestJob, Command, Output
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
@@ -35,9 +34,7 @@ CURVE_WIDTH = 50
 
 def command(
     sweep: AnySweep = LAST,
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: the leaderboard's best]")
-    ] = None,
+    words: BestJob = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:

@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, job_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
 from orchestrator.folder.sweeps import open_sweep
@@ -25,7 +25,11 @@ def command(
     sweep: AnySweep,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CONFIGURATION", help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]"),
+        typer.Argument(
+            metavar="CONFIGURATION",
+            autocompletion=job_words,
+            help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]",
+        ),
     ] = None,
     output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,

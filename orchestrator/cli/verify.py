@@ -16,7 +16,6 @@ from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
-    JOB,
     AnySweep,
     AsJson,
     BrokerOrOwn,
@@ -24,6 +23,7 @@ from orchestrator.cli.shared.parameters import (
     Output,
     Workers,
     integer,
+    picking,
 )  # fmt: skip
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
@@ -39,7 +39,7 @@ KIND = Command
 
 def command(
     name: AnySweep = LAST,
-    words: Annotated[list[str] | None, typer.Argument(metavar="JOB", help=f"{JOB}  [default: every job]")] = None,
+    words: Annotated[list[str] | None, picking("every job")] = None,
     jobs: Annotated[int | None, integer(1, MAX_SEED, "Number of jobs, chosen at random.  [default: 5]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
     seed: Annotated[

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, JOB, AnySweep, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, picking
 from orchestrator.commands.weights import restore
 from orchestrator.folder.sweeps import open_sweep
 from worker.settings import load_settings
@@ -20,7 +18,7 @@ KIND = Command
 
 def command(
     sweep: AnySweep,
-    words: Annotated[list[str], typer.Argument(metavar="JOB", help=JOB)],
+    words: Annotated[list[str], picking()],
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Print the path of a job's weights; if they were not kept, train it again.

@@ -218,7 +218,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a": "Missing option '--image'.",
         "a --image ''": "--image is ''; allowed: the path of a picture",
         "a --image none.png": "--image: 'none.png' is not a file; allowed: a picture of at ",
-        "a --image near.toml --job ''": "--image: 'near.toml' is not a picture; allowed:",
+        "a --image near.toml ''": "--image: 'near.toml' is not a picture; allowed:",
         "closed --image digit.png": "runs/closed/results.jsonl cannot be read: Is a directory",
     },
     "test": {

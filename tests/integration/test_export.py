@@ -455,7 +455,7 @@ def test_without_its_package_a_format_says_how_to_install_it(
 
 
 BAD_INPUT = [
-    (["odd", "--to", "xlsx"], "--to is 'xlsx'; allowed: one of csv, parquet"),
+    (["odd", "--to", "xlsx"], "--to is 'xlsx'; allowed: csv, parquet, "),
     (["odd", "--to", "csv", "--file", ""], "--file is ''; allowed: the path of a file or folder to make"),
     (["odd", "--to", "csv", "--file", "a\0b"], "--file is 'a\\x00b'; allowed"),
     (["odd", "--to", "csv", "--file", ".."], ".. exists: choose another --file"),

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from orchestrator.cli.main import COMMANDS, PANELS
+from orchestrator.cli.main import COMMANDS, PANELS, run
 from orchestrator.export.formats import FORMATS
 from orchestrator.report.charts.catalogue import KINDS
+from tests.support.command_line import SMALL
 from tests.support.in_process import InProcess
 
 #: What the help of a command names.
@@ -82,3 +83,34 @@ SPLIT = "Spaces split a list into several arguments: write 0.01,0.03,0.1 or '0.0
 )
 def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: str, message: str) -> None:
     assert here.refused("sweep", *words.split()) == f"{message}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("sw", ["sweep"]),
+        ("sweep --se", ["--seeds", "--set"]),
+        ("sweep --rule ", ["backprop", "notebook"]),
+        ("leaderboard --by j", ["job"]),
+        ("show ", ["last", "night"]),
+        ("rm --output elsewhere ", []),
+        ("show night l", ["learning_rate=0.01", "learning_rate=0.03"]),
+        # Without a sweep, the last one is meant
+        ("verify seed=1 se", ["seed=0", "seed=1"]),
+        ("show nonsense ", []),
+    ],
+)
+def test_the_shell_completes_commands_options_values_sweeps_and_jobs(
+    here: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: str,
+    offered: list[str],
+) -> None:
+    here.command_line.finished("night", *SMALL)
+    monkeypatch.setenv("_ORCHESTRATOR_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"orchestrator {typed}")
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ") + 1))
+    with pytest.raises(SystemExit):
+        run([])
+    assert capsys.readouterr().out.split() == offered

@@ -16,8 +16,8 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperCommand
 
-from nn.errors import InvalidInputError
-from orchestrator.folder.sweeps import LAST
+from nn.errors import InvalidInputError, SeedsweepError
+from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
 from orchestrator.text import listed
 
 #: The folder that holds the sweeps, one folder for each.
@@ -36,7 +36,7 @@ class Command(TyperCommand):
             rest = super().parse_args(ctx, args)
         sweep = next((each.name for each in self.get_params(ctx) if each.metavar == SWEEP and not each.required), None)
         # A sweep's name has no equals sign; its path may.
-        if "words" in ctx.params and sweep is not None and "=" in ctx.params[sweep].split("/")[0]:
+        if "words" in ctx.params and sweep is not None and "=" in (ctx.params[sweep] or "").split("/")[0]:
             ctx.params["words"] = [ctx.params[sweep], *(ctx.params["words"] or [])]
             ctx.params[sweep] = LAST
         return rest
@@ -103,6 +103,12 @@ def positive(help: str) -> Any:  # noqa: A002
     return typer.Option(parser=parse, metavar="NUMBER", help=help)
 
 
+def offer(metavar: str) -> Callable[[], list[str]]:
+    """Return what completes a value that is written as `a|b` in the usage; nothing for other values."""
+    values = metavar.removesuffix("[,...]").split("|")
+    return lambda: values if len(values) > 1 else []
+
+
 def one_of(*values: str, help: str) -> Any:  # noqa: A002
     """Return an option for one of several words."""
 
@@ -111,7 +117,7 @@ def one_of(*values: str, help: str) -> Any:  # noqa: A002
             raise InvalidInputError("the word", text, listed(list(values), "or"))
         return text
 
-    return typer.Option(parser=parse, metavar="|".join(values), help=help)
+    return typer.Option(parser=parse, metavar="|".join(values), help=help, autocompletion=offer("|".join(values)))
 
 
 def path(allowed: str) -> Callable[[str], Path]:
@@ -130,12 +136,36 @@ def file(metavar: str, help: str) -> Any:  # noqa: A002
     return typer.Option(parser=path("the path of a file"), metavar=metavar, help=help)
 
 
+def sweeps(context: typer.Context) -> list[str]:
+    """Return the names of the sweeps, for completion; none if they cannot be read."""
+    with contextlib.suppress(SeedsweepError):
+        return [LAST, *Sweeps(Path(context.params.get("output") or DEFAULT_OUTPUT)).names()]
+    return []
+
+
+def job_words(context: typer.Context) -> list[str]:
+    """Return the words that pick jobs of the sweep that was typed, for completion; none if it cannot be read."""
+    # Imported here because it takes a while.
+    from orchestrator.sweeps.names import JobNames
+
+    with contextlib.suppress(SeedsweepError):
+        given = context.params
+        sweep = given.get("sweep") or given.get("name") or LAST
+        jobs = open_sweep(sweep, Path(given.get("output") or DEFAULT_OUTPUT)).manifest().jobs_by_key().values()
+        names = JobNames(jobs)
+        words = dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
+        # The folder may be a stranger's, and a shell may run what it is offered.
+        return [word for word in words if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
+    return []
+
+
 AnySweep = Annotated[
     str,
     typer.Argument(
-        metavar=SWEEP, help="A sweep's name in the folder of --output, its own folder, or last: what changed last."
+        metavar=SWEEP, autocompletion=sweeps,
+        help="A sweep's name in the folder of --output, its own folder, or last: what changed last.",
     ),
-]
+]  # fmt: skip
 Output = Annotated[
     Path,
     typer.Option(
@@ -165,7 +195,15 @@ Metric = Annotated[
     ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
-JOB = (
-    "NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's key. "
-    "Several words must all fit."
-)
+
+
+def picking(default: str = "") -> Any:
+    """Return an argument for the words that pick jobs; `default` says which are meant without any."""
+    return typer.Argument(
+        metavar="JOB", autocompletion=job_words,
+        help="NAME=VALUE, where NAME is seed or an option; a seed; SEED:LEARNING_RATE; or the first digits of a job's "
+        "key. Several words must all fit." + (f"  [default: {default}]" if default else ""),
+    )  # fmt: skip
+
+
+BestJob = Annotated[list[str] | None, picking("the leaderboard's best")]

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.parameters import Command
+from orchestrator.cli.shared.parameters import Command, offer
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
 from worker.trainers.registry import DEFAULT
@@ -58,7 +58,8 @@ class SpecificationCommand(Command):
             flags = [fields.flag(each) for each in reversed(known.spellings(name))]
             if word.is_switch:
                 flags = [f"{each}/--no-{each[2:]}" for each in flags]
-            option = typer.Option(*flags, help=word.help, metavar="" if word.is_switch else word.metavar)
+            metavar = "" if word.is_switch else word.metavar
+            option = typer.Option(*flags, help=word.help, metavar=metavar, autocompletion=offer(word.metavar))
             annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
