@@ -34,7 +34,7 @@ from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report import packages
 from orchestrator.sweeps.fields import Vocabulary, flag, specification
 from orchestrator.sweeps.files import SpecificationFile
-from orchestrator.sweeps.manifest import Manifest, check_keep_weights
+from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.settings import MAX_TIME_LIMIT
@@ -175,7 +175,7 @@ def make_plan(
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
         plan = plan_resumption(folder, place)
-        _refuse_difference(values, typed, vocabulary, spec, plan.manifest)
+        _refuse_difference(values, typed, vocabulary, spec, plan)
         if skip_invalid and not plan.manifest.specification.skip_invalid:
             beside = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
             raise InvalidInputError("skip_invalid", Described("given"), beside)
@@ -196,11 +196,11 @@ def make_plan(
 
 
 def _refuse_difference(
-    values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, spec: str | None, earlier: Manifest
+    values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, spec: str | None, plan: SweepPlan
 ) -> None:
     """Reject words that differ from the sweep's own specification."""
     for word, value in values.items():
-        own = vocabulary.value_of(earlier.specification, word)
+        own = vocabulary.value_of(plan.manifest.specification, word)
         if value == own:
             continue
         field = typed.spelled(word, vocabulary, spec)
@@ -208,12 +208,12 @@ def _refuse_difference(
         shown = typed.given.get(word, Described(text))
         if isinstance(shown, tuple):
             shown = text
-        allowed = f"{vocabulary.written(word, own)}, as the sweep {earlier.name} began (or leave it out)"
+        allowed = f"{vocabulary.written(word, own)}, as the sweep {plan.folder.name} began (or leave it out)"
         if own in (None, (None,)):
-            allowed = Beside(f"--resume, as the sweep {earlier.name} began without it")
+            allowed = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
         elif word in typed.given and vocabulary.words[word].is_switch:
             field, shown = _switches(word, value), Described("given")
-            allowed = f"{_switches(word, own)}, as the sweep {earlier.name} began (or leave it out)"
+            allowed = f"{_switches(word, own)}, as the sweep {plan.folder.name} began (or leave it out)"
         raise InvalidInputError(field, shown, allowed)
 
 

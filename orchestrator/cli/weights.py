@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
+from orchestrator.analysis.lookup import best_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, picking
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, BestJob, Command, Output
 from orchestrator.commands.weights import restore
-from orchestrator.folder.sweeps import open_sweep
+from orchestrator.folder.sweeps import LAST, open_sweep
 from worker.settings import load_settings
 
 KIND = Command
 
 
 def command(
-    sweep: AnySweep,
-    words: Annotated[list[str], picking()],
+    sweep: AnySweep = LAST,
+    words: BestJob = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Print the path of a job's weights; if they were not kept, train it again.
@@ -28,7 +27,7 @@ def command(
     Example: orchestrator weights night-run seed=3 learning_rate=0.01
     """
     read = Sweep.read(open_sweep(sweep, output))
-    job = read.jobs[pick_one(read.name, read.jobs, words)]
+    job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
     with interruptible():
         restore(read, job, load_settings().cache_dir, complain)
     print(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))

@@ -118,7 +118,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], scored: Ranking, top: 
     jobs = manifest.jobs_by_key()
     leaders = scored(manifest, rows)
     if not leaders:
-        raise SweepNotFoundError(f"The sweep {manifest.name} has no result to confirm")
+        raise SweepNotFoundError("This sweep has no result to confirm")
     waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
     if waiting:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")

@@ -147,14 +147,14 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     jobs = manifest.jobs_by_key()
     if list(jobs) != manifest.jobs:
         raise SweepExistsError(
-            f"{_this_version(manifest)} derives other jobs from the specification of the sweep {manifest.name}: "
+            f"{_this_version(manifest)} derives other jobs from the specification of this sweep: "
             "start it again under another --name"
         )
-    refuse_earlier(manifest, jobs)
+    refuse_earlier(jobs)
     return jobs
 
 
-def refuse_earlier(manifest: Manifest, jobs: Mapping[str, Job]) -> None:
+def refuse_earlier(jobs: Mapping[str, Job]) -> None:
     """Raise `SweepExistsError` if an earlier version trained the sweep's jobs to other bits than this one would."""
     old = next((job for job in jobs.values() if not job.is_current), None)
     if old is None:
@@ -164,7 +164,7 @@ def refuse_earlier(manifest: Manifest, jobs: Mapping[str, Job]) -> None:
     else:
         by, which, this = f"Version {old.version} of the trainer {old.trainer}", "the jobs", "the version here"
     raise SweepExistsError(
-        f"{by} trained {which} of the sweep {manifest.name}, to other bits than {this}: they cannot be resumed or "
+        f"{by} trained {which} of this sweep, to other bits than {this}: they cannot be resumed or "
         "verified; start the sweep again under another --name"
     )
 

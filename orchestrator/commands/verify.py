@@ -102,7 +102,7 @@ def plan_verification(
     """
     manifest = manifest or folder.manifest()
     known = manifest.jobs_by_key()
-    refuse_earlier(manifest, known)
+    refuse_earlier(known)
     picked = frozenset(pick(folder.name, known, words))
     rows = {key: row for key, row in folder.rows(known).items() if row.accepted and key in picked}
     if not rows:
@@ -111,18 +111,18 @@ def plan_verification(
     in_order = [rows[key] for key in known if key in rows]
     chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
     if place.settings.broker_url is None:
-        _check_dataset(manifest, place.settings)
+        _check_dataset(folder.name, manifest, place.settings)
     place = place.reached()
     names = JobNames(known.values(), manifest.axes)
     return VerificationPlan(folder, manifest, names, rows, [known[row.job] for row in chosen], len(rows), seed, place)
 
 
-def _check_dataset(manifest: Manifest, settings: Settings) -> None:
+def _check_dataset(name: str, manifest: Manifest, settings: Settings) -> None:
     data = manifest.specification.data
     found = manifest.specification.trained_by.digest(data, settings.cache_dir)
     if found != manifest.dataset:
         raise DatasetError(
-            f"The data set {data} is now {found[:12]}; the sweep {manifest.name} was trained on {manifest.dataset[:12]}"
+            f"The data set {data} is now {found[:12]}; the sweep {name} was trained on {manifest.dataset[:12]}"
         )
 
 

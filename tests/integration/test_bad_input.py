@@ -169,10 +169,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --seeds 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
         "a --seeds=": "--seeds is ''; allowed: integers from 0 to 4294967295",
         "part": "SWEEP is a sweep of which 2 jobs have not ended",
-        "bare": "The sweep bare has no result to confirm",
+        "bare": "This sweep has no result to confirm",
     },
     "weights": {
-        "a": "Missing argument 'JOB'.",
         "a seed=9": "allowed: ",
     },
     "decide": {

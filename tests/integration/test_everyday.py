@@ -68,6 +68,8 @@ def test_a_sweep_is_named_by_name_path_or_last_or_not_at_all(swept: InProcess, t
     best = swept.run("show", "--output", str(away)).out
     assert best.startswith("job ") and "of first: " in best  # noqa: PT018
     assert best.splitlines()[0].split()[1] in swept.run("show", "away/first", "--json").out
+    weights = Path(swept.run("weights", "--output", str(away)).out.strip())
+    assert weights.stem in swept.run("show", "away/first", "--json").out
     assert swept.refused("extend", "away/first", "--seeds", "0").startswith("--seeds is '0'; allowed: seeds that")
     assert swept.refused("verify", "away/second", "seed=9").startswith("the job is 'seed=9'")
     assert seedsweep.open(output=away).name == "first"
@@ -116,6 +118,7 @@ def test_a_renamed_sweep_has_its_new_name_everywhere(swept: InProcess) -> None:
     assert " of other: " in swept.run("show", "other").out
     assert json.loads(swept.run("leaderboard", "other", "--json").out)
     assert "<bdi>other</bdi>" in (swept.runs / "other" / "report.html").read_text()
+    assert "as the sweep other began" in swept.refused("sweep", "--resume", "--name", "other", "--epochs", "9")
     # It goes on as before.
     swept.run("extend", "other", "--seeds", "3", "--workers", "1")
     again = seedsweep.open("other").rename("again")

@@ -49,7 +49,7 @@ def test_it_is_neither_resumed_nor_verified(plan: Any, earlier: SweepFolder) -> 
     with pytest.raises(SweepExistsError) as caught:
         plan(earlier, Place(Settings()))
     assert str(caught.value) == (
-        "An earlier version of Seedsweep trained the float64 jobs of the sweep old, to other bits than this one: they "
+        "An earlier version of Seedsweep trained the float64 jobs of this sweep, to other bits than this one: they "
         "cannot be resumed or verified; start the sweep again under another --name"
     )
 
