@@ -13,9 +13,11 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from nn.errors import SeedsweepError
 
 #: Seconds after which a temporary file can only have been left by a killed writer.
 STALE_SECONDS = 3600.0
@@ -57,15 +59,24 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def remove_stale(folder: Path, seconds: float = STALE_SECONDS) -> None:
-    """Remove the temporary files that killed writers left in `folder` more than `seconds` ago."""
-    for left in folder.glob(".*.tmp"):
-        # Another process may remove the file first, and a file that cannot be removed must not prevent a write.
+def _remove_temporary(left: Path) -> None:
+    if left.is_file() and _TEMPORARY.fullmatch(left.name):
+        left.unlink()
+
+
+def remove_stale(
+    folder: Path,
+    seconds: float = STALE_SECONDS,
+    pattern: str = ".*.tmp",
+    remove: Callable[[Path], object] = _remove_temporary,
+) -> None:
+    """Remove what killed writers left in `folder` more than `seconds` ago, by default temporary files; never a link."""
+    for left in folder.glob(pattern):
+        # Another process may remove it first, and what cannot be removed must not prevent a write.
         with contextlib.suppress(OSError):
             found = left.lstat()
-            is_ours = _TEMPORARY.fullmatch(left.name) is not None and stat.S_ISREG(found.st_mode)
-            if is_ours and time.time() - found.st_mtime >= seconds:
-                left.unlink()
+            if not stat.S_ISLNK(found.st_mode) and time.time() - found.st_mtime >= seconds:
+                remove(left)
 
 
 def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
@@ -84,6 +95,17 @@ def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
         return os.fdopen(_open(path, os.O_RDONLY, max_bytes), "rb")
     except ValueError as error:  # a name with a null byte
         raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+@contextlib.contextmanager
+def reading(what: object, error: type[SeedsweepError]) -> Iterator[None]:
+    """Raise an error of this type, about `what`, for a file that cannot be read in the block, or not in its memory."""
+    try:
+        yield
+    except OSError as raised:
+        raise error(f"{what} cannot be read: {raised.strerror or raised}") from None
+    except MemoryError:
+        raise error(f"{what} needs more memory than there is") from None
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:

@@ -14,7 +14,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nn.errors import WeightsError, clipped
-from nn.files import read_regular
+from nn.files import read_regular, reading
 from nn.initialization import VARIANCES, standard_normal
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
@@ -163,12 +163,8 @@ def load(path: Path) -> Weights:
     Raises:
         WeightsError: the file cannot be read, or its content is invalid (`from_safetensors`).
     """
-    try:
+    with reading(path, WeightsError):
         return from_safetensors(read_regular(path, MAX_BYTES))
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
-    except MemoryError:
-        raise WeightsError(f"{path} needs more memory than there is") from None
 
 
 def _array(name: str, tensor: dict[str, Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nn.datasets import MAX_SIDE, N_CLASSES
 from nn.errors import DatasetError
-from nn.files import open_regular
+from nn.files import open_regular, reading
 
 #: The most bytes of images. EMNIST's digits, the largest published data set of this kind, have 220 MB.
 MAX_BYTES = 2**28
@@ -66,11 +66,9 @@ def _read_pair(folder: Path, part: str, content: bytearray) -> tuple[NDArray[np.
 
 def _find(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
-        try:
+        with reading(path, DatasetError):
             if path.is_file():
                 return path
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
     raise DatasetError(f"{folder} has no file {name} or {name}.gz")
 
 

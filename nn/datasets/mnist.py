@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nn.datasets import MNIST_DIGEST as MNIST_DIGEST
 from nn.datasets import MNIST_FEATURES, N_CLASSES, idx
 from nn.errors import DatasetError
-from nn.files import read_regular, remove_stale, write_atomically
+from nn.files import read_regular, reading, remove_stale, write_atomically
 from nn.samples import Samples, pack_bytes
 
 #: The folder of MNIST's four files in this package.
@@ -113,7 +113,7 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
         DatasetError: the data set is missing or damaged, or `bundled` or `openml` is not MNIST.
     """
     source = str(source)
-    with _within_memory(source):
+    with reading(f"the data set {source!r}", DatasetError):
         if _known_digest(source, cache_dir) and (prepared := _load_prepared(source, cache_dir)):
             return prepared
         images, labels = _read(source, cache_dir)
@@ -131,16 +131,8 @@ def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
         DatasetError: as for `load_mnist`.
     """
     source = str(source)
-    with _within_memory(source):
+    with reading(f"the data set {source!r}", DatasetError):
         return _known_digest(source, cache_dir) or _check_digest(source, *_read(source, cache_dir), cache_dir)
-
-
-@contextlib.contextmanager
-def _within_memory(source: str) -> Iterator[None]:
-    try:
-        yield
-    except MemoryError:
-        raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
 
 
 def _known_digest(source: str, cache_dir: Path | None) -> str | None:

@@ -7,11 +7,10 @@ import ctypes
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nn.files import STALE_SECONDS, sync_folder
+from nn.files import remove_stale, sync_folder
 from orchestrator.errors import OutputError
 
 #: The file that marks a folder made by an export: no other folder is ever replaced.
@@ -59,7 +58,7 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
     """
     refuse_taken(targets, replace=replace)
     try:
-        _remove_left(targets[0].parent)
+        remove_stale(targets[0].parent, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
         with tempfile.TemporaryDirectory(
             prefix=f".{targets[0].name[:100]}.", suffix=_SUFFIX, dir=targets[0].parent
         ) as folder:
@@ -89,11 +88,3 @@ def _exchange(path: Path, target: Path) -> bool:
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     names = _AT_FDCWD, os.fsencode(path), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE
     return rename is not None and rename(*names) == 0
-
-
-def _remove_left(folder: Path) -> None:
-    """Remove what exports that were killed have left."""
-    for left in folder.glob(f".*{_SUFFIX}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.lstat().st_mtime >= STALE_SECONDS and not left.is_symlink():
-                shutil.rmtree(left)

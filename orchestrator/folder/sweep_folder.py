@@ -15,7 +15,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from itertools import takewhile
@@ -25,7 +24,7 @@ from pydantic import ValidationError
 
 from nn import weights
 from nn.errors import SeedsweepError, WeightsError
-from nn.files import STALE_SECONDS, open_regular, read_regular, remove_stale, sync_folder, write_atomically
+from nn.files import open_regular, read_regular, reading, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import (
     HeldOutError,
     OutputError,
@@ -307,10 +306,8 @@ class SweepFolder:
             WeightsError: they are missing or damaged, or cannot be read.
         """
         path = self.weights_path(sha256)
-        try:
+        with reading(path, WeightsError):
             blob = read_regular(path, most_bytes(job))
-        except OSError as error:
-            raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
         if weights.digest(blob) != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -447,7 +444,7 @@ def _make(path: Path, description: str) -> None:
             with contextlib.suppress(FileExistsError):
                 each.mkdir()
                 undo.callback(_remove_empty, each)
-        _remove_stale(path.parent)
+        remove_stale(path.parent, pattern=f".*{_UNFINISHED}", remove=_remove_unfinished)
         # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
         made = path.with_name(Path(name).name)
@@ -465,13 +462,6 @@ def _make(path: Path, description: str) -> None:
 def _remove_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _remove_stale(output: Path) -> None:
-    for left in output.glob(f".*{_UNFINISHED}"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.lstat().st_mtime >= STALE_SECONDS and not left.is_symlink():
-                _remove_unfinished(left)
 
 
 def _remove_unfinished(left: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nn.errors import DatasetError, clipped
-from nn.files import open_regular
+from nn.files import open_regular, reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +45,8 @@ def read_table(path: Path, target: str) -> Table:
         DatasetError: the file cannot be read, is too large, lacks the target, or holds something other than numbers.
     """
     readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
-    try:
-        with open_regular(path, MAX_FILE_BYTES) as file:
-            return readers[path.suffix.lower()](path.name, file, target)
-    except OSError as error:
-        raise DatasetError(f"the data set {str(path)!r} cannot be read: {error.strerror or error}") from None
-    except MemoryError:
-        raise DatasetError(f"the data set {str(path)!r} needs more memory than there is") from None
+    with reading(f"the data set {str(path)!r}", DatasetError), open_regular(path, MAX_FILE_BYTES) as file:
+        return readers[path.suffix.lower()](path.name, file, target)
 
 
 # CSV
