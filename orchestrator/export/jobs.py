@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Ended, Sweep
@@ -29,6 +30,14 @@ def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Ended]:
     for done, each in enumerate(sweep.ended, 1):
         yield each
         on_progress(done, len(sweep.ended))
+
+
+def put(archive: ZipFile, name: str, content: bytes) -> None:
+    """Add a file to a ZIP file, whose bytes depend on nothing else: it has the earliest time that the format knows."""
+    entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    # Others may read it.
+    entry.external_attr, entry.compress_type = 0o644 << 16, archive.compression
+    archive.writestr(entry, content)
 
 
 def start_of(sweep: Sweep, each: Ended) -> float:

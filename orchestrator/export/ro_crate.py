@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from orchestrator.analysis.claim import Claim
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.jobs import OnProgress
+from orchestrator.export.jobs import OnProgress, put
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import render
 
@@ -31,18 +31,11 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
     names = [each.name for each in claim.subject]
     with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
-
-        def put(name: str, content: bytes) -> None:
-            # The time is the earliest that the format knows; the mode lets others read the file.
-            entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.external_attr, entry.compress_type = 0o644 << 16, ZIP_DEFLATED
-            archive.writestr(entry, content)
-
-        put("ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *names]), indent=2).encode())
+        put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *names]), indent=2).encode())
         for name, content in made.items():
-            put(name, content)
+            put(archive, name, content)
         for name in names:
-            put(name, (sweep.folder.path / name).read_bytes())
+            put(archive, name, (sweep.folder.path / name).read_bytes())
     on_progress(len(sweep.ended), len(sweep.ended))
 
 

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile
 
 from nn.errors import WeightsError
 from orchestrator.analysis.sweep import Ended, Sweep
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.export.jobs import Missing, OnProgress, as_text, counted, options_of
+from orchestrator.export.jobs import Missing, OnProgress, as_text, counted, options_of, put
 
 #: The list of the jobs.
 MANIFEST = "manifest.json"
@@ -41,7 +41,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
                 else:
                     # Not named like the folder's file, whose name is untrusted.
                     files[sha256] = f"weights/{sha256}{sweep.folder.weights_path(sha256).suffix}"
-                    _put(archive, files[sha256], blob)
+                    put(archive, files[sha256], blob)
             jobs.append(_job(each, files))
         if not files:
             none = f"No job of the sweep {sweep.name} has weights: there is nothing to export"
@@ -50,15 +50,8 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> tuple
                 f"{sweep.name} JOB trains a job again"
             )
             raise SweepNotFoundError(lost if missing else none)
-        _put(archive, MANIFEST, _manifest(sweep, jobs))
+        put(archive, MANIFEST, _manifest(sweep, jobs))
     return tuple(missing)
-
-
-def _put(archive: ZipFile, name: str, content: bytes) -> None:
-    # The time is the earliest that the format knows; the mode lets others read the file.
-    entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)
 
 
 def _job(each: Ended, files: Mapping[str, str]) -> dict[str, Any]:
