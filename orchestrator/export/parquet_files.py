@@ -15,9 +15,6 @@ from orchestrator.export.tables import ABSENT, LAST, Column, Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Limits of the integers that Parquet holds, and that a double holds exactly.
-_INT64, _EXACT = 2**63, 2**53
-
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the jobs and the epochs to two files. The same results give the same bytes under one version of pyarrow.
@@ -52,22 +49,15 @@ def _type_of_column(sweep: Sweep, column: Column) -> pa.DataType:
 
 
 def _type_of(values: Iterable[Any]) -> pa.DataType:
-    """Return the type that holds all values of an option: text, if they are of several kinds."""
+    """Return the type that holds all values of an option: text, if they are of several kinds or too large."""
     import pyarrow as pa
 
     known = [value for value in values if value is not None and value is not ABSENT]
-    kinds = {type(value) for value in known}
-    if not kinds:
-        return pa.null()
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int} and all(-_INT64 <= value < _INT64 for value in known):
-        return pa.int64()
-    if kinds in ({float}, {int, float}) and all(isinstance(each, float) or abs(each) <= _EXACT for each in known):
-        return pa.float64()
-    if kinds == {list}:
-        return pa.list_(_type_of(each for value in known for each in value))
-    return pa.string()
+    try:
+        return pa.array(known).type
+    except (pa.ArrowException, OverflowError):
+        is_list = all(isinstance(value, list) for value in known)
+        return pa.list_(pa.string()) if is_list else pa.string()
 
 
 def _as(kind: pa.DataType, value: Any) -> Any:
