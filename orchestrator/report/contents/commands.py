@@ -60,17 +60,8 @@ def shell(*words: str) -> str:
 def _quoted(word: str) -> str:
     if one_line(word) == word:
         return shlex.quote(word)
-    escaped = re.sub(r"[\\']", lambda found: f"\\{found[0]}", word)
-    return "$'" + "".join(_escaped(character) for character in escaped) + "'"
-
-
-def _escaped(character: str) -> str:
-    if one_line(character) == character:
-        return character
-    code = ord(character)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    # `one_line` writes these as \\, ' and \x80 to \xad: a shell would take \x80 for a byte.
+    return "$'" + one_line(re.sub(r"[\\'\x80-\x9f\xad]", lambda found: f"\\u{ord(found[0]):04x}", word)) + "'"
 
 
 def _is_told(job: Job, name: str) -> bool:
