@@ -48,4 +48,4 @@ def odd_snapshot(output: Path, scores: Callable[[Job], list[float]], seeds: int 
 
 def charts_of(sweep: Sweep) -> list[Chart]:
     """Return all charts of a sweep."""
-    return [chart for kind in KINDS for chart in kind.charts(sweep)]
+    return [kind.draw(sweep, name) for kind in KINDS for name in kind.names(sweep)]

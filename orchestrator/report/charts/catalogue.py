@@ -35,14 +35,6 @@ class Kind:
         is_of_options = self.name.endswith("-")
         return [f"{self.name}{axis}" for axis in sweep.leaderboard.names.varying] if is_of_options else [self.name]
 
-    def charts(self, sweep: Sweep) -> list[Chart]:
-        """Return a sweep's charts of this kind.
-
-        Raises:
-            MissingPackageError: Altair is not installed.
-        """
-        return [self.draw(sweep, name) for name in self.names(sweep)]
-
 
 #: In the order of the page.
 KINDS: Sequence[Kind] = (

@@ -75,7 +75,8 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None) -> str:
     portrait = portrait or network.without(sweep)
     charts: dict[str, list[tuple[Chart, str]]] = {section: [] for section, _ in SECTIONS}
     for kind in catalogue.KINDS:
-        charts[kind.section] += [(each, svg(each)) for each in kind.charts(sweep)]
+        drawn = (kind.draw(sweep, name) for name in kind.names(sweep))
+        charts[kind.section] += [(each, svg(each)) for each in drawn]
     return template.render(
         sweep=sweep,
         portrait=portrait,
