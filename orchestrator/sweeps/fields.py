@@ -7,6 +7,7 @@ specification from these.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import operator
 import re
@@ -22,7 +23,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from nn.options.describe import Reader, allowed, help_text, metavar, option, quoted, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
-from orchestrator.sweeps.axes import Range, RefusedError, axis, split
+from orchestrator.sweeps.axes import RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling, draw
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from orchestrator.text import counted
@@ -135,13 +136,9 @@ def _trainer(value: object) -> list[str]:
 
 def seeds_as_text(seeds: Iterable[int]) -> str:
     """Return seeds as one types them: `0-4,7`."""
-    ranges: list[list[int]] = []
-    for seed in seeds:
-        if ranges and seed == ranges[-1][-1] + 1:
-            ranges[-1] = [ranges[-1][0], seed]
-        else:
-            ranges.append([seed])
-    return ",".join("-".join(map(str, ends)) for ends in ranges)
+    # In a range, each seed is as far from its position as the one before.
+    runs = [list(run) for _, run in itertools.groupby(enumerate(seeds), lambda each: each[1] - each[0])]
+    return ",".join("-".join(str(seed) for _, seed in dict.fromkeys((run[0], run[-1]))) for run in runs)
 
 
 def flag(word: str) -> str:
@@ -277,7 +274,7 @@ class Vocabulary:
             return (written_option(value),)
         if word == "seeds":
             return (seeds_as_text(value),)
-        texts = [str(each) if isinstance(each, Range) else written_option(each) for each in value]
+        texts = list(map(written_option, value))
         if any(isinstance(each, tuple) for each in value) or word in ("zipped", "beside"):
             return tuple(texts)
         return (",".join(map(quoted, texts)),)
@@ -356,8 +353,8 @@ def specification(
         skip_invalid: Whether to leave out combinations that the trainer's model refuses.
 
     Raises:
-        InvalidInputError: the sweep has too many jobs, a range has no number of points although nothing samples it, or
-            a sampler has nothing to choose from.
+        InvalidInputError: the sweep has too many jobs, the values do not go together, or a sampler has nothing to
+            choose from.
     """
     words = words or vocabulary()
     sampling = {name: values[name] for name in Sampling.model_fields if values.get(name) is not None}
@@ -371,7 +368,6 @@ def specification(
     if sampling:
         _check_sampling(sampling, words)
         own["sampling"] = sampling
-    _check_ranges(values, words, is_sampled=bool(sampling))
     try:
         made = SweepSpecification.model_validate({**own, "options": {}, "grid": grid, "skip_invalid": skip_invalid})
     except ValidationError as error:
@@ -391,16 +387,6 @@ def specification(
         allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
         raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
     return _drawn_at_random(made)
-
-
-def _check_ranges(values: Mapping[str, Any], words: Vocabulary, *, is_sampled: bool) -> None:
-    for name in (each for each, field in words.words.items() if field.option and each in values):
-        ranges = [each for each in values[name] if isinstance(each, Range)]
-        if ranges and not is_sampled:
-            allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
-            raise InvalidInputError(name, str(ranges[0]), allowed)
-        if ranges and len(values[name]) > 1:
-            raise InvalidInputError(name, Described(words.written(name, values[name])), "either values, or one range")
 
 
 def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, FailFast, Field, ValidationError, field_serializer, model_validator
 
 from nn.errors import Beside, Described, InvalidInputError
-from nn.options.describe import allowed, option, written
+from nn.options.describe import allowed, option, word, written
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
 from orchestrator.sweeps.samplers import Dimension, Point, Sampling
@@ -104,9 +104,13 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     def _check_structure(self) -> Self:
         """Check the ranges, `zipped` and `beside`, and that there is no sampler beside these two."""
         for name, values in self.grid.items():
-            is_range_among = any(isinstance(value, Range) for value in values)
-            if is_range_among and (self.sampling is None or len(values) > 1):
-                raise ValueError(f"{name} has a range without a number of points beside other values or in a grid")
+            ranges = [value for value in values if isinstance(value, Range)]
+            if ranges and self.sampling is None:
+                allowed = f"in a grid, a range with a number of points: {ranges[0]}:5 (a --sampler takes it as it is)"
+                raise InvalidInputError(word(self.model, name), str(ranges[0]), allowed)
+            if ranges and len(values) > 1:
+                given = Described(",".join(map(written, values)))
+                raise InvalidInputError(word(self.model, name), given, "either values, or one range")
         names = ",".join(self.zipped).split(",")
         for group in self.zipped:
             counts = [len(self.grid.get(name, "1")) for name in group.split(",")]
