@@ -7,13 +7,13 @@ import platform
 import socket
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from worker.trainers import registry
+from worker.trainers.environment import installed
 
 #: The packages whose versions may influence a result or how it was reached.
 PACKAGES = ("seedsweep", "celery", "kombu", "llvmlite", "numba", "numpy", "pydantic", "redis", "scikit-learn", "scipy",
@@ -51,19 +51,12 @@ def provenance(trainer: str = registry.DEFAULT) -> Provenance:
         host=socket.gethostname(),
         python=platform.python_version(),
         platform=platform.platform(),
-        packages={name: _version(name) for name in PACKAGES},
+        packages={name: installed(name) for name in PACKAGES},
         git_commit=commit,
         git_dirty=None if changes is None else bool(changes),
         pid=os.getpid(),
         trainer_package=registry.package(trainer),
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git(*arguments: str) -> str | None:

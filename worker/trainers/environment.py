@@ -35,16 +35,17 @@ def use_threads(count: int) -> None:
 @cache
 def environment(packages: tuple[str, ...], threads: int = 1) -> str:
     """Return a line that names the CPU, Python, distributions and threads. Equal lines should mean equal bits."""
-    versions = [f"{name} {_version(name)}" for name in packages]
+    versions = [f"{name} {installed(name) or 'missing'}" for name in packages]
     several = [f"{threads} threads"] if threads > 1 else []
     return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions, *several])
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str | None:
+    """Return the version of a distribution; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing"
+        return None
 
 
 def _cpu() -> str:
