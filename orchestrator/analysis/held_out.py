@@ -10,18 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from nn.errors import DatasetError, SeedsweepError
+from nn.errors import SeedsweepError
 from orchestrator.analysis.configuration import Chosen
-from orchestrator.analysis.lookup import artifact
+from orchestrator.analysis.lookup import artifact, load_data
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.manifest import Manifest
-from worker.job import Configuration, Job
+from worker.job import Job
+from worker.text import reason
 from worker.trainers.protocol import MAX_SCORE, Data, Evaluated
-from worker.trainers.registry import load
 
 
 def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
@@ -72,19 +71,6 @@ def evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     )
 
 
-def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
-    """Return the data set that a sweep's job was trained on.
-
-    Raises:
-        DatasetError: the data set cannot be read, or is not the one that the sweep was trained on.
-    """
-    source, digest = manifest.specification.data, job.dataset
-    data = load(job.trained_by, source, cache_dir)
-    if data.digest != digest:
-        raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")
-    return data
-
-
 def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
     try:
         result = job.trained_by.test(job.options, data, blob)
@@ -92,8 +78,7 @@ def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
     except (SeedsweepError, MemoryError):
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
-        raise HeldOutError(f"The trainer {job.trainer} cannot evaluate the test split: {reason}") from None
+        raise HeldOutError(f"The trainer {job.trainer} cannot evaluate the test split: {reason(error)}") from None
     if not (math.isfinite(value) and abs(value) <= MAX_SCORE):
         raise HeldOutError(f"The trainer {job.trainer} reports {value} on the test split; allowed: a finite number")
     return result

@@ -1,13 +1,15 @@
-"""Finds a job of a sweep with its row and its weights."""
+"""Finds a job of a sweep with its row, its weights and its data set, and what its trainer draws of it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import cast
 
-from nn.errors import Described, InvalidInputError, WeightsError
+from nn.errors import DatasetError, Described, InvalidInputError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.weights import Weights
 from orchestrator.analysis.selection import pick_one
@@ -15,8 +17,12 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from worker.job import Job
+from orchestrator.sweeps.manifest import Manifest
+from worker.errors import TrainerUnusableError
+from worker.job import Configuration, Job
 from worker.trainers.network import NetworkTrainer, read_weights
+from worker.trainers.protocol import Data, Drawing, Trainer
+from worker.trainers.registry import load
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,40 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
     if job.is_current:
         return f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
     return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
+
+
+def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
+    """Return the data set that a sweep's job was trained on.
+
+    Raises:
+        DatasetError: the data set cannot be read, or is not the one that the sweep was trained on.
+    """
+    source, digest = manifest.specification.data, job.dataset
+    data = load(job.trained_by, source, cache_dir)
+    if data.digest != digest:
+        raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")
+    return data
+
+
+def draws(job: Job) -> bool:
+    """Return whether the trainer of a job draws its models."""
+    return type(job.trained_by).drawings is not Trainer.drawings
+
+
+def drawings(sweep: Sweep, job: Job, cache_dir: Path) -> Sequence[Drawing]:
+    """Return what its trainer draws of the model of a sweep's job.
+
+    Raises:
+        WeightsError: the job has no weights, or they are missing, damaged, or not a model of this trainer.
+        DatasetError: the data set is needed, and missing or another one.
+        TrainerUnusableError: the trainer raises an exception, or returns something else.
+    """
+    blob = artifact(sweep.folder, job, weights_of(sweep, job.key))
+    job.trained_by.check_artifact(job.options, job.dataset, blob)
+    found = job.trained_by.drawings(job.options, blob, partial(load_data, sweep.manifest, job, cache_dir))
+    if not isinstance(found, Sequence) or not all(isinstance(each, Drawing) for each in found):
+        raise TrainerUnusableError(f"The trainer {job.trainer} is broken: its drawings are not all of type Drawing")
+    return found
 
 
 def best_job(sweep: Sweep) -> str:

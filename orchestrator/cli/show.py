@@ -9,9 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
-from orchestrator.analysis.drawings import drawings, draws
 from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate
-from orchestrator.analysis.lookup import best_job, trained_job
+from orchestrator.analysis.lookup import best_job, drawings, draws, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title

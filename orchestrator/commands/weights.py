@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.analysis.held_out import load_data
-from orchestrator.analysis.lookup import artifact, weights_of
+from orchestrator.analysis.lookup import artifact, load_data, weights_of
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.plan import Tell, ignore
 from orchestrator.text import counted

@@ -38,7 +38,7 @@ from worker.messages import (
     TaskBody,
     TaskEnvelope,
 )
-from worker.text import one_line
+from worker.text import one_line, reason
 
 logger = get_logger(__name__)
 
@@ -110,11 +110,11 @@ def admitted(source: str, raw: bytes) -> bytes | None:
     try:
         return _route(source).read(raw)
     except ValidationError as error:
-        reason = first_problem(error)
+        why = first_problem(error)
     except Exception as error:
         # No error may leave the gate, because it would end the worker.
-        reason = one_line(f"{type(error).__name__}: {error}")[:300]
-    logger.error("Dropped a message of %d bytes in %s: %s", len(raw), one_line(source)[:300], reason)
+        why = reason(error)
+    logger.error("Dropped a message of %d bytes in %s: %s", len(raw), one_line(source)[:300], why)
     return None
 
 

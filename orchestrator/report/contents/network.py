@@ -20,7 +20,6 @@ from PIL import Image
 
 from nn.errors import DatasetError, InvalidInputError, WeightsError
 from orchestrator.analysis import lookup
-from orchestrator.analysis.drawings import drawings, draws
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
@@ -83,7 +82,7 @@ def subject(sweep: Sweep) -> str | None:
 
     A portrait is valid until this changes.
     """
-    if not (_is_network(sweep) or draws(next(iter(sweep.jobs.values())))):
+    if not (_is_network(sweep) or lookup.draws(next(iter(sweep.jobs.values())))):
         return None
     try:
         return sweep.rows[lookup.best_job(sweep)].weights_sha256
@@ -157,7 +156,7 @@ def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
 
 
 def _drawn(sweep: Sweep, job: Job, cache_dir: Path) -> Portrait | None:
-    shown = [(each.title, _told(each)) for each in drawings(sweep, job, cache_dir)]
+    shown = [(each.title, _told(each)) for each in lookup.drawings(sweep, job, cache_dir)]
     return Portrait(_whose(sweep, job), drawings=shown) if shown else None
 
 
