@@ -88,7 +88,8 @@ class Registry:
                     "by watch from another --output, or choose another --name"
                 )
             raise SweepExistsError(
-                f"A sweep named {manifest.name} with other jobs is on the cluster: choose another --name"
+                f"A sweep named {manifest.name} with other jobs is on the cluster: choose another --name for a new "
+                "one, and another --output to follow that one"
             )
         return manifest.grown_as(known)
 

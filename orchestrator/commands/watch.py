@@ -165,22 +165,12 @@ def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:
         SweepExistsError: the folder and the cluster hold two sweeps of the same name.
         SweepNotFoundError: neither has the sweep.
     """
-    here = folder.manifest() if folder.exists() else None
-    # The folder may have been renamed: the cluster knows the sweep's first name.
-    name = folder.name if here is None else here.name
-    registered = cluster.registry.manifest(name)
-    if here is None:
-        if registered is None:
-            raise SweepNotFoundError(
-                f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
-            )
-        return registered
-    if registered is None or registered.jobs == here.jobs or here.goes_on(registered):
-        return here
-    if registered.goes_on(here):
-        # Another session has added jobs, which are to be followed or cancelled, too.
-        return here.grown_as(registered)
-    raise SweepExistsError(
-        f"The sweep {folder.name} in {folder.path.parent} is not the one that the cluster knows under this name: "
-        "choose another --output"
-    )
+    if folder.exists():
+        # By the manifest's name: the folder may have been renamed. Another session may have added jobs to it.
+        return cluster.registry.longer(folder.manifest())
+    manifest = cluster.registry.manifest(folder.name)
+    if manifest is None:
+        raise SweepNotFoundError(
+            f"There is no sweep named {folder.name} at {cluster.address}, nor in {folder.path.parent}"
+        )
+    return manifest
