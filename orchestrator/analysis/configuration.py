@@ -81,10 +81,7 @@ def _leader(sweep: Sweep) -> Scored:
 
 def _named(sweep: Sweep, words: Sequence[str]) -> Scored:
     typed = " ".join(words)
-    try:
-        picked = set(pick(sweep.name, sweep.jobs, words))
-    except InvalidInputError as error:
-        raise InvalidInputError(FIELD, error.value, error.allowed) from None
+    picked = set(pick(sweep.name, sweep.jobs, words, FIELD))
     found = [each for each in sweep.scored if not picked.isdisjoint(each.keys)]
     if any(not picked.issuperset(each.keys) for each in found):
         raise InvalidInputError(FIELD, typed, "words about its options only, because all its seeds count")

@@ -30,22 +30,23 @@ _SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<value>[0-9.eE+-]{1,30})", re.ASCII)
 
 
-def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> list[str]:
+def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str], field: str = "the job") -> list[str]:
     """Return the keys of the jobs that fit all words, in the sweep's order; without words, of all jobs.
 
     Args:
         sweep: The sweep's name, for messages.
         jobs: The sweep's jobs, by key.
         words: The words, as they were typed.
+        field: What they name, for messages.
 
     Raises:
         InvalidInputError: a word is invalid or fits no job, or no job fits all of them.
     """
-    picker = _Picker(sweep, jobs)
+    picker = _Picker(sweep, jobs, field)
     fitting = set(jobs).intersection(*map(picker.fitting, words))
     if not fitting:
         allowed = f"words that fit a job of the sweep {sweep}; each of these fits one, and none fits all"
-        raise InvalidInputError("the job", " ".join(words), allowed)
+        raise InvalidInputError(field, " ".join(words), allowed)
     return [key for key in jobs if key in fitting]
 
 
@@ -63,10 +64,7 @@ def pick_any(sweep: str, jobs: Mapping[str, Job], where: Sequence[str]) -> dict[
     fitting: dict[str, set[str]] = {}
     for given in where:
         option = given.partition("=")[0].replace("-", "_")
-        try:
-            fitting.setdefault(option, set()).update(pick(sweep, jobs, [given]))
-        except InvalidInputError as error:
-            raise InvalidInputError("where", error.value, error.allowed) from None
+        fitting.setdefault(option, set()).update(pick(sweep, jobs, [given], "where"))
     kept = set(jobs).intersection(*fitting.values())
     if not kept:
         allowed = f"words that fit a job of the sweep {sweep} together; each fits some"
@@ -98,8 +96,9 @@ def varying(sweep: str, jobs: Mapping[str, Job]) -> list[str]:
 
 
 class _Picker:
-    def __init__(self, sweep: str, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, sweep: str, jobs: Mapping[str, Job], field: str = "") -> None:
         self._sweep = sweep
+        self._field = field
         self._jobs = jobs
         self._names = JobNames(jobs.values())
         self._model = self._names.model
@@ -124,7 +123,7 @@ class _Picker:
             return self._of_pair(typed, name.replace("-", "_"), value)
         found = self._of_one(typed)
         if not found:
-            raise InvalidInputError("the job", typed, f"{JOB_WORDS} (the sweep {self._sweep} has no such job)")
+            raise InvalidInputError(self._field, typed, f"{JOB_WORDS} (the sweep {self._sweep} has no such job)")
         return found
 
     def _of_one(self, typed: str) -> set[str]:
@@ -140,16 +139,16 @@ class _Picker:
             }
         if _KEY_PREFIX.fullmatch(typed):
             return {key for key in self._jobs if key.startswith(typed)}
-        raise InvalidInputError("the job", typed, JOB_WORDS)
+        raise InvalidInputError(self._field, typed, JOB_WORDS)
 
     def _of_pair(self, typed: str, name: str, value: str) -> set[str]:
         if name in _SEED_NAMES:
             if not (_SEED.fullmatch(value) and int(value) in self._seeds):
                 allowed = f"seed={self._values_of_seed()}, as in the sweep {self._sweep}"
-                raise InvalidInputError("the job", typed, allowed)
+                raise InvalidInputError(self._field, typed, allowed)
             return {key for key, job in self._jobs.items() if job.seed == int(value)}
         if name not in self._meanings:
-            raise InvalidInputError("the job", typed, self._instead_of(name))
+            raise InvalidInputError(self._field, typed, self._instead_of(name))
         option = self._meanings[name]
         if value[:1] == value[-1:] == '"':
             value = value[1:-1].replace('""', '"')
@@ -162,7 +161,7 @@ class _Picker:
         meant = [read] if read in known else [each for each in known if self._names.shown(option, each) == value]
         if not meant:
             allowed = f"{label(self._model, option)}={self._values_of(option)}, as in the sweep {self._sweep}"
-            raise InvalidInputError("the job", typed, allowed)
+            raise InvalidInputError(self._field, typed, allowed)
         return {key for key, job in self._jobs.items() if getattr(job.options, option) in meant}
 
     def _instead_of(self, name: str) -> str:
