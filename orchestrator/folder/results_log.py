@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +30,6 @@ _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 _NUMBER_BYTES = 30
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
-_CHUNK_BYTES = 2**16
 
 
 class ResultsLog:
@@ -185,12 +185,8 @@ def _numbers(job: Job) -> int:
 
 
 def _end_of_lines(file: FileIO) -> int:
-    """Return the offset behind the last newline. Searches backwards, because the file may be large."""
-    start = file.seek(0, os.SEEK_END)
-    while start > 0:
-        end, start = start, max(0, start - _CHUNK_BYTES)
-        file.seek(start)
-        place = file.read(end - start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
-    return 0
+    """Return the offset behind the last newline, without reading more of the file than its end."""
+    if not os.fstat(file.fileno()).st_size:
+        return 0  # Nothing of an empty file can be mapped.
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(b"\n") + 1
