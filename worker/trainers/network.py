@@ -153,10 +153,6 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         n_features = MNIST_FEATURES if digest == MNIST_DIGEST else MAX_SIDE**2
         return max_blob_bytes(options.layers(n_features, N_CLASSES), options.dtype)
 
-    def data_name(self, source: str, digest: str) -> str:
-        """Return `MNIST` for it, and the source for another data set."""
-        return "MNIST" if digest == MNIST_DIGEST else source
-
     def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
         """Return the widths of the layers, `network 784-128-64-10`, if all networks have the same."""
         if digest != MNIST_DIGEST or not common.keys() >= SHAPE:

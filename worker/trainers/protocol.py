@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from nn.datasets import MNIST_DIGEST
+
 #: The largest artifact and the largest state of a checkpoint, in bytes, unless a trainer's `max_bytes` says otherwise.
 MAX_BYTES = 2**26
 #: The largest metric: the squares of many such numbers can still be added up.
@@ -349,8 +351,8 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         return options.model_dump(mode="json", exclude_defaults=True)
 
     def data_name(self, source: str, digest: str) -> str:
-        """Return the name of a data set in tables."""
-        return source
+        """Return the name of a data set in tables: `MNIST` for it, and the source for another data set."""
+        return "MNIST" if digest == MNIST_DIGEST else source
 
     def model_name(self, common: Mapping[str, Any], digest: str) -> tuple[str, frozenset[str]]:
         """Return a name in tables for models with these common options, and the options that it shows; or no name."""

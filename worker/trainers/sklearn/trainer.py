@@ -85,10 +85,6 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
         estimators()
         data.samples(standardize=True)
 
-    def data_name(self, source: str, digest: str) -> str:
-        """Return `MNIST` for it, and the source for another data set."""
-        return "MNIST" if digest == MNIST_DIGEST else source
-
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], SklearnData]) -> None:
         """Reject estimators that do not suit the data set, options without effect, and combinations that fail.
 
