@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     FailFast,
     Field,
     PrivateAttr,
@@ -58,7 +57,7 @@ Packed = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=2**1
 OtherName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,80}$")]
 
 
-class Needs(BaseModel):
+class Needs(BaseModel, frozen=True, extra="forbid"):
     """What a worker must have for a job.
 
     Attributes:
@@ -66,8 +65,6 @@ class Needs(BaseModel):
         version: The version of its semantics.
         dataset: The data set's digest.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trainer: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), Option(allowed="the name of a trainer")] = (
         registry.DEFAULT
@@ -293,14 +290,12 @@ def check_numbers(epochs: int, others: int) -> None:
         raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
 
-class Result(BaseModel):
+class Result(BaseModel, frozen=True, extra="forbid"):
     """The return value of an attempt, stored as JSON.
 
     Attempts of one job differ only in `worker`, `attempts` and `epoch_seconds`; those of a job that is not exact may
     also differ in what was trained.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     job: Digest
     status: Literal["succeeded", "diverged"]
@@ -371,7 +366,7 @@ def misfit(
     return None
 
 
-class Mismatch(BaseModel):
+class Mismatch(BaseModel, frozen=True):
     """Two executions of one job that ended with different weights.
 
     Attributes:
@@ -380,8 +375,6 @@ class Mismatch(BaseModel):
         run: Id of the task that trained the other weights.
         worker: Celery name of the worker that trained them.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     first: Text
     second: Text

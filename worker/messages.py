@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from celery import Celery
 from celery.canvas import Signature
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError, TrainerUnusableError
@@ -97,10 +97,8 @@ def accept(task_id: str, job: Any) -> Job:
     return parsed
 
 
-class Exact(BaseModel):
+class Exact(BaseModel, extra="forbid", strict=True, frozen=True):
     """A model that rejects unknown fields and converts no types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _in_time(eta: str) -> str:

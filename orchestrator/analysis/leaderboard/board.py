@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from nn.options import describe
 from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, ends, rounded
@@ -355,7 +355,7 @@ FIGURES: Mapping[str, Figure[Any]] = {name: each for name, each in vars(Standing
 # The leaderboard
 
 
-class Common(BaseModel):
+class Common(BaseModel, frozen=True):
     """What all configurations of a sweep have in common.
 
     Attributes:
@@ -370,8 +370,6 @@ class Common(BaseModel):
         data: The data set, as the trainer names it.
         dataset: The data set's digest.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     trainer: str
     version: int | None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
@@ -92,7 +92,7 @@ class Place:
     p_best: float | None
 
 
-class Rival(BaseModel):
+class Rival(BaseModel, frozen=True, extra="forbid"):
     """A configuration besides the leader that may be the best.
 
     Attributes:
@@ -103,15 +103,13 @@ class Rival(BaseModel):
         high: Its upper end.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     options: dict[str, Any]
     difference: float | None
     low: float | None
     high: float | None
 
 
-class Advice(BaseModel):
+class Advice(BaseModel, frozen=True, extra="forbid"):
     """The race that decides further, `orchestrator decide --within --budget`.
 
     Attributes:
@@ -120,14 +118,12 @@ class Advice(BaseModel):
         budget: How many suffice with a probability of at least 90 %, also if the contenders are equal.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     within: float
     jobs: int
     budget: int
 
 
-class Verdict(BaseModel):
+class Verdict(BaseModel, frozen=True, extra="forbid"):
     """Which configuration of a sweep to use.
 
     With a probability of at least 95 %, all of this is true at once: the best is one of the contenders, none that
@@ -151,8 +147,6 @@ class Verdict(BaseModel):
         rivals: The contenders besides the leader.
         advice: The race that decides further; None if it is decided, or cannot be told.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sentence: str
     state: State

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_EPOCHS
@@ -112,10 +112,8 @@ OWN_SPLITS = (
 )
 
 
-class Entry(BaseModel):
+class Entry(BaseModel, frozen=True):
     """One job of a configuration: its seed and its result."""
-
-    model_config = ConfigDict(frozen=True)
 
     seed: int
     status: Literal["succeeded", "diverged", "failed", "cancelled", "missing"]
