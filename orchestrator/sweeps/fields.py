@@ -26,14 +26,12 @@ from nn.options.network import MAX_SEED
 from orchestrator.sweeps.axes import RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling, draw
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
-from orchestrator.text import counted
+from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?", re.ASCII)
-#: Most repeated values that a note names.
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -303,9 +301,8 @@ class Vocabulary:
     def _repetition(self, word: str, spelled: str, values: Sequence[Any]) -> str:
         counts = Counter(values)
         repeated = [text for value in counts if counts[value] > 1 for text in self.typed(word, (value,))]
-        named = ", ".join(repeated[:_NAMED]) + (", ..." if len(repeated) > _NAMED else "")
-        counts_once = "counts" if len(repeated) == 1 else "count"
-        return f"{spelled} has {counted(len(repeated), 'value')} more than once, which {counts_once} once: {named}"
+        often = f"{counted(len(repeated), 'value')} more than once, which {'counts' if len(repeated) == 1 else 'count'}"
+        return f"{spelled} has {often} once: {some(repeated)}"
 
 
 def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None) -> Vocabulary:

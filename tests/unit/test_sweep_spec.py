@@ -165,7 +165,7 @@ def test_any_word_may_have_several_values(words: dict[str, object], grid: dict[s
         ({"hidden": ("8,4", "8,4")}, "--hidden has 1 value more than once, which counts once: 8,4"),
         ({"limit": "7,07,8,8"}, "--limit has 2 values more than once, which count once: 7, 8"),
         ({"seeds": ("0-4", "2-9")}, "--seeds has 3 values more than once, which count once: 2, 3, 4"),
-        ({"seeds": "0-4,0-4"}, "--seeds has 5 values more than once, which count once: 0, 1, 2, ..."),
+        ({"seeds": "0-4,0-4"}, "--seeds has 5 values more than once, which count once: 0, 1, 2 and 2 more"),
         ({"epochs": "linear:1..2:4"}, "--epochs has 2 values more than once, which count once: 1, 2"),
     ],
 )
