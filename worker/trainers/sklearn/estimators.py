@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,16 +78,15 @@ def estimators() -> Mapping[str, Estimator]:
 
 def _defaults(cls: type[Any]) -> dict[str, Any] | None:
     """Return the defaults of a class's parameters; None if it cannot be made and fitted with the defaults alone."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    if any(each.default is inspect.Parameter.empty for each in parameters):
-        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            cls()._validate_params()
-        except ValueError:
+            made = cls()
+            made._validate_params()
+        except (TypeError, ValueError):
             return None
-    return {each.name: each.default for each in parameters}
+    defaults: dict[str, Any] = made.get_params(deep=False)
+    return defaults
 
 
 def estimator(name: str) -> Estimator:
