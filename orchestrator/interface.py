@@ -24,6 +24,7 @@ from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
+from orchestrator.analysis import comparison as comparing
 from orchestrator.analysis import summary as summing
 from orchestrator.analysis.comparison import Comparison
 from orchestrator.analysis.leaderboard import table
@@ -41,10 +42,8 @@ from orchestrator.cli.verify import describe
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.commands import claim as claiming
-from orchestrator.commands import compare as comparing
 from orchestrator.commands import confirm as confirming
 from orchestrator.commands import decide as deciding
-from orchestrator.commands import export as exporting
 from orchestrator.commands import extend as extending
 from orchestrator.commands import manage as managing
 from orchestrator.commands import report as reporting
@@ -56,6 +55,7 @@ from orchestrator.commands import weights as restoring
 from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
+from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep

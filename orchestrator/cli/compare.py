@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import heading, shown
-from orchestrator.analysis.comparison import Comparison, Side, sentence
+from orchestrator.analysis.comparison import Comparison, Side, compare, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import (
@@ -25,7 +25,6 @@ from orchestrator.cli.shared.parameters import (
     job_words,
     positive,
 )
-from orchestrator.commands.compare import compare
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import probability

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from nn.options import describe
-from orchestrator.analysis.confirmation import Confirmation, Sample
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
@@ -27,7 +26,14 @@ from orchestrator.cli.shared.parameters import (
     integer,
 )
 from orchestrator.cli.shared.progress import progress_for
-from orchestrator.commands.confirm import DEFAULT_SEEDS, ConfirmationResult, confirmed, plan_confirmation
+from orchestrator.commands.confirm import (
+    DEFAULT_SEEDS,
+    Confirmation,
+    ConfirmationResult,
+    Sample,
+    confirmed,
+    plan_confirmation,
+)
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweeps import LAST, open_sweep

@@ -16,8 +16,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, one_of
-from orchestrator.commands.export import Export, export, track
-from orchestrator.export.formats import FORMATS
+from orchestrator.export.formats import FORMATS, Export, export, track
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
-from orchestrator.analysis.confirmation import Confirmation, confirmation
-from orchestrator.analysis.leaderboard.scores import Scored
+from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
+from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.extend import GrowthPlan, planned, refuse_unfinished
@@ -24,12 +26,49 @@ from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
+from worker.job import Job
+from worker.trainers.protocol import Metric
 
 #: Defaults: how many configurations are confirmed, if there are enough, and under how many seeds.
 DEFAULT_TOP = 3
 DEFAULT_SEEDS = 20
 #: Returns the configurations that have a trained job, by rank.
 Ranking = Callable[[Manifest, Mapping[str, Row]], list[Scored]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The results of a configuration under some seeds.
+
+    Attributes:
+        seeds: The number of jobs that trained to their end. Mean and interval are theirs.
+        diverged: The number of jobs that diverged.
+        mean: The mean of the metric after the last epoch; None if no job trained.
+        interval: Student's t interval of the mean, at 95 %; None for fewer than two seeds.
+    """
+
+    seeds: int
+    diverged: int
+    mean: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A configuration's results when it was chosen, and under fresh seeds.
+
+    Attributes:
+        options: The options that vary.
+        before: The results by which it was chosen.
+        fresh: The results under the fresh seeds.
+        shrinkage: The difference of the means, before and fresh, with Welch's interval. Positive if the choice inflated
+            the mean, whichever direction is better. None unless jobs trained on each side.
+    """
+
+    options: Mapping[str, Any]
+    before: Sample
+    fresh: Sample
+    shrinkage: Difference | None
 
 
 @dataclass(frozen=True)
@@ -150,3 +189,34 @@ def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
         allowed = f"fresh seeds; the sweep has {seeds_as_text(sorted(used))}"
         raise InvalidInputError("seeds", seeds_as_text(known), allowed)
     return seeds
+
+
+def confirmation(
+    point: Point,
+    before: Collection[Job],
+    fresh: Collection[Job],
+    rows: Mapping[str, Row],
+    metric: Metric,
+    scoring: Scoring = LAST,
+) -> Confirmation:
+    """Compare a configuration's results before and under fresh seeds.
+
+    Args:
+        point: The configuration, as values of the options that vary.
+        before: The jobs of the sweep when it was chosen.
+        fresh: The jobs under the fresh seeds.
+        rows: The rows of all these jobs, by key.
+        metric: What was measured.
+        scoring: How a job is scored.
+    """
+    jobs = ([job for job in each if point.items() <= dict(job.options).items()] for each in (before, fresh))
+    (old,), (new,) = (ranked({job.key: job for job in each}, rows, metric, scoring) for each in jobs)
+    shrinkage = compare(old.oriented, new.oriented) if old.trained and new.trained else None
+    return Confirmation(dict(point), _sample(old, metric), _sample(new, metric), shrinkage)
+
+
+def _sample(scored: Scored, metric: Metric) -> Sample:
+    values = list(scored.trained.values())
+    interval = t_interval(values)
+    possible = interval and interval.possible(is_share=metric.is_share)
+    return Sample(len(values), scored.diverged, scored.mean, possible)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.comparison import Comparison, comparison, sentence
+from orchestrator.analysis.comparison import Comparison, compare, comparison, sentence
 from orchestrator.analysis.configuration import choose
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.statistics.boundaries import levels
@@ -18,7 +18,6 @@ from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.commands.compare import compare
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look

@@ -7,8 +7,8 @@ import statistics
 import pytest
 from scipy import stats
 
-from orchestrator.analysis.confirmation import Confirmation, confirmation
 from orchestrator.analysis.statistics.intervals import t_interval
+from orchestrator.commands.confirm import Confirmation, confirmation
 from tests.support.boards import Outcome, jobs_of, rows_of
 from tests.support.known import known
 from worker.trainers.protocol import Metric

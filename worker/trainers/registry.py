@@ -207,7 +207,7 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
 
 
 #: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, `load` above and
-#: `orchestrator.analysis.held_out`.
+#: `orchestrator.commands.test`.
 _CALLED_ONCE = ("train", "load", "test")
 
 
