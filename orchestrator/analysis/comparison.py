@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.configuration import FIELD, Chosen, choose
 from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin
 from orchestrator.analysis.leaderboard.scores import LAST
+from orchestrator.analysis.lookup import FIELD, Chosen, choose
 from orchestrator.analysis.statistics.comparison import Difference, more_seeds, win_probability, within
 from orchestrator.analysis.statistics.comparison import compare as compare_scores
 from orchestrator.analysis.statistics.images import new_images_difference

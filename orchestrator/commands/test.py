@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nn.errors import InvalidInputError, SeedsweepError
-from orchestrator.analysis.configuration import FIELD, Chosen, choose
-from orchestrator.analysis.lookup import artifact, load_data
+from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep

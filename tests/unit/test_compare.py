@@ -11,8 +11,8 @@ from scipy import stats
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.comparison import Comparison, compare, comparison, sentence
-from orchestrator.analysis.configuration import choose
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
+from orchestrator.analysis.lookup import choose
 from orchestrator.analysis.statistics.boundaries import levels
 from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
