@@ -75,15 +75,17 @@ def words_of(model: type[BaseModel]) -> dict[str, Word]:
     }
 
 
-def _single(read: Reader, value: object) -> list[Any]:
-    if isinstance(value, (list, tuple)):
-        raise RefusedError("one value")
-    return [read(value)]
+def _one(read: Callable[[Any], Any], thing: str, value: object) -> list[Any]:
+    """Read the value of a word that has one, however often it is given."""
+    found = [read(each) for each in (value if isinstance(value, (list, tuple)) else (value,))]
+    if len(set(found)) != 1:
+        raise RefusedError(f"one {thing}")
+    return found
 
 
 def _sampling_word(name: str) -> Word:
     return Word(
-        functools.partial(_single, Reader(Sampling, name)),
+        functools.partial(_one, Reader(Sampling, name), "value"),
         allowed(Sampling.model_fields[name]),
         help_text(Sampling, name),
         is_single=True,
@@ -111,25 +113,10 @@ def _seeds(value: object) -> list[int]:
     return [seed for seeds in ranges for seed in seeds]
 
 
-def _data(trainer: AnyTrainer, value: object) -> list[str]:
-    if isinstance(value, tuple):
-        named = [source for each in value for source in _data(trainer, each)]
-        if len(set(named)) > 1:
-            raise RefusedError("one data set")
-        return named
-    if not isinstance(value, str):
+def _installed(name: object) -> str:
+    if name not in names():
         raise ValueError
-    return [registry.source(trainer, value)]
-
-
-def _trainer(value: object) -> list[str]:
-    if isinstance(value, (list, tuple)):
-        if len(set(map(str, value))) != 1:
-            raise RefusedError("one trainer")
-        value = value[0]
-    if value not in names():
-        raise ValueError
-    return [str(value)]
+    return str(name)
 
 
 def seeds_as_text(seeds: Iterable[int]) -> str:
@@ -164,7 +151,7 @@ class Vocabulary:
         data_help = trainer.data_help
         self.words: dict[str, Word] = {
             "trainer": Word(
-                _trainer,
+                functools.partial(_one, _installed, "trainer"),
                 f"the name of an installed trainer: {', '.join(names())}",
                 f"Trainer, of those that are installed.  [default: {DEFAULT}]",
                 is_single=True,
@@ -178,7 +165,7 @@ class Vocabulary:
             ),
             **words_of(model),
             "data": Word(
-                functools.partial(_data, trainer),
+                functools.partial(_one, functools.partial(registry.source, trainer), "data set"),
                 data_help,
                 f"Data set: {data_help}.  [default: {trainer.data}]",
                 is_single=True,
