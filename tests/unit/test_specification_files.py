@@ -171,7 +171,7 @@ def test_the_page_about_sweeps_says_what_is_true(tmp_path: Path) -> None:
 
     made = read(tmp_path, example)
 
-    assert (tuple(made.grid), made.size) == (("learning_rate", "hidden_layer_sizes"), 100)
+    assert (tuple(made.grid), made.size) == (("learning_rate", "hidden_layer_sizes"), 50)
     rows = re.findall(r"^\| `((?:log|linear):\S+)`(.*?)\| ([^|:]+)", page, re.MULTILINE)
     assert len(rows) == 3
     for text, whose, values in rows:
