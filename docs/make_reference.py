@@ -85,7 +85,7 @@ def options() -> Iterator[str]:
     yield "These must have their defaults beside the other option's value; anything else would name one job twice.\n"
     yield table(
         ("option", "beside", "because of it"),
-        ((f"`{each.name}`", f"`{each.other}` {written(each.value)}", each.because) for each in WITHOUT_EFFECT),
+        ((f"`{name}`", f"`{other}` {written(value)}", because) for name, other, value, because in WITHOUT_EFFECT),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -96,39 +95,23 @@ def check_options(**values: Any) -> None:
         raise InvalidInputError(name, values[name], allowed(NetworkOptions.model_fields[name])) from None
 
 
-@dataclass(frozen=True)
-class WithoutEffect:
-    """An option that has no effect if another one has some value.
-
-    Attributes:
-        name: The option.
-        other: The other option.
-        value: The value of the other one.
-        because: The reason, as a clause.
-    """
-
-    name: str
-    other: str
-    value: object
-    because: str
-
-    def check(self, values: Mapping[str, Sequence[Any]]) -> None:
-        """Raise `InvalidInputError` if some of these values of the two options conflict."""
-        default = NetworkOptions.model_fields[self.name].default
-        chosen = next((value for value in values[self.name] if value != default), default)
-        if chosen != default and self.value in values[self.other]:
-            other = f"{heading(NetworkOptions, self.other)} {written(self.value)}"
-            allowed = f"{written(default)} together with {other}, {self.because}"
-            raise InvalidInputError(self.name, Described(written(chosen)), allowed)
-
-
-_NO_BIASES = WithoutEffect("biases", "rule", "notebook", "whose update has no biases")
-#: Options that must have their defaults beside these values: any other value would be a second name for the same job.
+#: Options that must have their defaults beside a value of another one: any other value would be a second name for the
+#: same job. Each with the other option, its value, and the reason, as a clause.
 WITHOUT_EFFECT = (
-    _NO_BIASES,
-    WithoutEffect("loss", "rule", "notebook", "whose update has no loss"),
-    WithoutEffect("shuffle", "limit", 1, "which leaves one order of the samples"),
+    ("biases", "rule", "notebook", "whose update has no biases"),
+    ("loss", "rule", "notebook", "whose update has no loss"),
+    ("shuffle", "limit", 1, "which leaves one order of the samples"),
 )
+
+
+def _check_effect(values: Mapping[str, Sequence[Any]], name: str, other: str, value: object, because: str) -> None:
+    default = NetworkOptions.model_fields[name].default
+    chosen = next((each for each in values[name] if each != default), default)
+    if chosen != default and value in values[other]:
+        beside = f"{heading(NetworkOptions, other)} {written(value)}"
+        raise InvalidInputError(
+            name, Described(written(chosen)), f"{written(default)} together with {beside}, {because}"
+        )
 
 
 def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
@@ -145,7 +128,7 @@ def check_effects(values: Mapping[str, Sequence[Any]]) -> None:
             are the same float32 number.
     """
     for each in WITHOUT_EFFECT:
-        each.check(values)
+        _check_effect(values, *each)
     check_split(values["split"])
     limits = [limit for limit in values["limit"] if limit is not None]
     if limits:
@@ -189,4 +172,4 @@ def _check_float32(rates: Sequence[float]) -> None:
 
 def check_biases(rule: str, biases: bool) -> None:
     """Raise `InvalidInputError` for biases that the rule would not train."""
-    _NO_BIASES.check({"rule": (rule,), "biases": (biases,)})
+    _check_effect({"rule": (rule,), "biases": (biases,)}, *WITHOUT_EFFECT[0])

@@ -41,7 +41,7 @@ def weights(samples: Samples, **changed: Any) -> bytes:
 
 
 def without_effect(name: str, surroundings: dict[str, Any]) -> bool:
-    return any(each.name == name and surroundings.get(each.other) == each.value for each in WITHOUT_EFFECT)
+    return any(each == name and surroundings.get(other) == value for each, other, value, _ in WITHOUT_EFFECT)
 
 
 @pytest.mark.parametrize("surroundings", SURROUNDINGS, ids=str)
