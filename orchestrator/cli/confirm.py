@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from nn.errors import Beside, InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
@@ -50,12 +50,11 @@ def command(
     top: Annotated[
         int | None, integer(1, MAX_JOBS, "Number of configurations, the leaderboard's first.  [default: 3]")
     ] = None,
+    fresh: Annotated[
+        int | None, integer(1, MAX_JOBS, "Number of fresh seeds, the next above the sweep's.  [default: 20]")
+    ] = None,
     seeds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COUNT|SEEDS",
-            help="Number of fresh seeds, the next above the sweep's; or the seeds: 100-119.  [default: 20]",
-        ),
+        str | None, typer.Option(metavar="SEED[,FIRST-LAST,...]", help="The fresh seeds themselves: 100-119.")
     ] = None,
     metric: Metric = None,
     broker: BrokerOrOwn = None,
@@ -72,18 +71,20 @@ def command(
 
     If it is interrupted, repeat the command: it goes on with the same configurations and seeds.
 
-    Example: orchestrator confirm night-run --top 3 --seeds 20
+    Example: orchestrator confirm night-run --top 3 --fresh 20
     """
+    if fresh is not None and seeds is not None:
+        raise InvalidInputError("seeds", seeds, Beside("--fresh"))
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
     # Repeating the command goes on, and shows the same result.
-    given = [*(() if top is None else ("--top", str(top))), *(() if seeds is None else ("--seeds", seeds))]
-    given += [] if metric is None else ["--metric", metric]
+    flags = {"--top": top, "--fresh": fresh, "--seeds": seeds, "--metric": metric}
+    given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     folder = open_sweep(name, output)
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        fresh = DEFAULT_SEEDS if seeds is None else _seeds(seeds)
-        plan = plan_confirmation(folder, place, top=top, seeds=fresh, metric=metric)
+        wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]
+        plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
             result = confirmed(session, swept, metric)
@@ -92,14 +93,6 @@ def command(
     if not as_json:
         print_confirmation(console, result)
     return status
-
-
-def _seeds(text: str) -> int | tuple[int, ...]:
-    """Return a number of seeds, or the seeds of a list or a range."""
-    if re.fullmatch("[0-9]{1,9}", text):
-        return int(text)
-    read: tuple[int, ...] = vocabulary().parse({"seeds": text})["seeds"]
-    return read
 
 
 def print_confirmation(console: Console, result: ConfirmationResult) -> None:

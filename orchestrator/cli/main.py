@@ -200,11 +200,22 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
     if message.startswith("No such command"):
         word = message.split("'")[1]
         near = dict.fromkeys(get_close_matches(word, COMMANDS))
-        return f"No such command: {word}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+        meant = f"did you mean {' or '.join(near)}?" if near else "orchestrator --help lists them"
+        return f"No such command: {word}; {meant}"
+    parameter = getattr(error, "param", None)
+    if message.startswith("Missing") and parameter is not None:
+        from orchestrator.cli.shared.parameters import spelled
+
+        values = parameter.metavar.replace("|", ", ") if "|" in parameter.metavar else ""
+        what = values or f"{parameter.help} ".partition(". ")[0]
+        return f"{spelled(parameter)} is missing; allowed: {what[:1].lower()}{what[1:]}"
+    if "extra argument" not in message or context is None:
+        return message
     whole = split_list(arguments)
-    if whole is not None and "extra argument" in message:
+    if whole is not None:
         return f"Spaces split a list into several arguments: write {whole} or '{whole.replace(',', ', ')}'"
-    return message
+    usage = " ".join((context.command_path, *context.command.collect_usage_pieces(context)))
+    return f"The argument {message.rpartition('(')[2].split()[0].rstrip(')')} is one too many; allowed: {usage}"
 
 
 def near_options(unknown: str, known: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.text import counted
 from worker.records.presence import clocks_of, problem_of
-from worker.redis.address import hide_password
+from worker.redis.address import hide_password, redis_url
 from worker.redis.clock import disagreement
 from worker.redis.waiting import connect
 from worker.settings import Settings, read_settings
@@ -56,7 +56,12 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
     Args:
         output: The folder of the sweeps.
         broker: The address of a Redis server; None for that of the settings, if they name one.
+
+    Raises:
+        InvalidInputError: `broker` is not the address of a Redis server.
     """
+    if broker is not None:
+        redis_url(broker, "broker")
     made = provenance()
     packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
     commit = "" if made.git_commit is None else f", commit {made.git_commit[:12]}{' changed' if made.git_dirty else ''}"

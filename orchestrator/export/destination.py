@@ -26,19 +26,17 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
 
     Args:
         targets: What it consists of: files, or one folder.
-        replace: Whether files and earlier exports may be replaced; in the folder of a sweep, nothing is.
+        replace: Whether files and earlier exports may be replaced.
 
     Raises:
-        OutputError: a target exists and may not be replaced.
+        OutputError: a target exists and may not be replaced, or is in the folder of a sweep.
     """
     for target in targets:
-        if not os.path.lexists(target):
-            continue
-        if not replace:
-            raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
         folder = target.parent.resolve()
         if any((each / "sweep.json").exists() for each in (folder, *folder.parents)):
-            raise OutputError(f"{target} is in the folder of a sweep, where nothing is replaced: choose another --file")
+            raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
+        if not replace and os.path.lexists(target):
+            raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
         if target.is_dir() and not target.is_symlink() and not (target / MARK).is_file():
             raise OutputError(
                 f"{target} is a folder that no export has made, and is not replaced: choose another --file"

@@ -19,7 +19,7 @@ def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line:
     board = command_line.board("a")["rows"]
     leaders = [standing["options"]["learning_rate"] for standing in board[:2]]
     # When its two leaders are confirmed
-    done = command_line.run("confirm", "a", "--top", "2", "--seeds", "3", "--json")
+    done = command_line.run("confirm", "a", "--top", "2", "--fresh", "3", "--json")
     # Then they, and no others, were trained under the next seeds
     rows = command_line.rows("a")[6:]
     assert {(row["seed"], row["options"]["learning_rate"]) for row in rows} == {
@@ -50,7 +50,7 @@ def test_a_confirmation_that_was_killed_goes_on_with_its_leaders(command_line: C
     cluster.start_worker()
     broker = ("--broker", cluster.server.url)
     command_line.run("sweep", *small(epochs="20", limit="2000"), "--name", "a", *broker)
-    command = ("confirm", "a", "--top", "1", "--seeds", "6", "--json", *broker)
+    command = ("confirm", "a", "--top", "1", "--fresh", "6", "--json", *broker)
     process = command_line.start(*command)
     command_line.wait_for_rows("a", 5, process)
     command_line.kill(process)
@@ -67,7 +67,7 @@ def test_a_confirmation_that_was_killed_goes_on_with_its_leaders(command_line: C
 def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None:
     command_line.finished("a", *SWEPT)
     # As many configurations under as many seeds, or under these, are the same confirmation; others are another one.
-    for words in (("--seeds", "7,9"), ("--seeds", "2"), ("--seeds", "7,9"), ("--seeds", "20,21")):
+    for words in (("--seeds", "7,9"), ("--fresh", "2"), ("--seeds", "7,9"), ("--seeds", "20,21")):
         command_line.run("confirm", "a", "--top", "1", *words)
     manifest = command_line.description("a")
     rounds = [(each["kind"], each["seeds"]) for each in manifest["rounds"]]

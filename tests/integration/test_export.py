@@ -411,14 +411,16 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     assert names_in(here) == ["precious", "runs"]
 
 
-@pytest.mark.parametrize("file", ["odd/results.jsonl", "odd/sweep.json", "odd/weights", "other/results.jsonl"])
+@pytest.mark.parametrize(
+    "file", ["odd/results.jsonl", "odd/sweep.json", "odd/weights", "other/results.jsonl", "odd/new.csv"]
+)
 def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Say) -> None:
     odd_sweep(here / "runs", "other")
     before = contents(here)
 
     printed = said("export", "odd", "--to", "csv", "--file", f"runs/{file}", "--force", status=2)
 
-    assert f"runs/{file} is in the folder of a sweep, where nothing is replaced: choose another" in printed
+    assert f"runs/{file} is in the folder of a sweep, where nothing is exported: choose another" in printed
     assert contents(here) == before
 
 

@@ -78,7 +78,7 @@ SPLIT = "Spaces split a list into several arguments: write 0.01,0.03,0.1 or '0.0
         ("--seeds 0 --learning-rates 0.01 ,0.03 ,0.1 --epochs 1", SPLIT),
         ("--seeds 0 --learning-rates 0.01 , 0.03, 0.1 --epochs 1", SPLIT),
         # Other surplus arguments are not taken for a list.
-        ("--seeds 0,3 surplus", "Got unexpected extra argument(s) (surplus)"),
+        ("--seeds 0,3 surplus", "The argument surplus is one too many; allowed: orchestrator sweep [OPTIONS]"),
     ],
 )
 def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: str, message: str) -> None:

@@ -52,6 +52,11 @@ def test_the_intervals_are_the_leaderboards(swept: InProcess) -> None:
         ]
 
 
+def test_a_chart_that_only_the_report_has_is_named_with_its_command(swept: InProcess) -> None:
+    said = "; only the report has differences: orchestrator report a --chart differences\n"
+    assert swept.refused("plot", "a", "differences").endswith(said)
+
+
 def test_the_legend_says_when_intervals_stay_valid_however_often_one_looks(swept: InProcess) -> None:
     assert "├─┤ interval at 95 %; " in swept.run("plot", "a").out
     # Once the sweep was extended by somebody who had seen results

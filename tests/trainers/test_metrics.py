@@ -114,7 +114,7 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(command_line: CommandLin
     assert "Use rate 2" in command_line.run("list", **own).stdout
     assert "Use rate 2: it is the best of 2.\n" in told("decide", "--within", "0.001", "--budget", "10")
     # A confirmation of another leader is not the one before.
-    confirm = ("confirm", "--top", "1", "--seeds", "2")
+    confirm = ("confirm", "--top", "1", "--fresh", "2")
     assert "\nUnder fresh seeds, rate 2 has 0.3" in told(*confirm)
     assert "\nUnder fresh seeds, rate 1 has 8" in told(*confirm, "--metric", "accuracy")
     with found_here(command_line.folder / "site"):

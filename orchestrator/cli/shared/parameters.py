@@ -64,15 +64,16 @@ class Command(TyperCommand):
             why = cause.errors()[0].get("ctx", {}).get("error") if isinstance(cause, ValidationError) else None
             if not isinstance(why, InvalidInputError):
                 raise
-            raise InvalidInputError(_spelled(error.param), why.value, why.allowed) from None
+            raise InvalidInputError(spelled(error.param), why.value, why.allowed) from None
         except InvalidInputError as error:
             named = next((each for each in self.get_params(ctx) if each.name == error.field), None)
             if named is None:
                 raise
-            raise InvalidInputError(_spelled(named), error.value, error.allowed) from None
+            raise InvalidInputError(spelled(named), error.value, error.allowed) from None
 
 
-def _spelled(parameter: Any) -> str:
+def spelled(parameter: Any) -> str:
+    """Return a parameter as the user types it, or as the usage line does."""
     return str(parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar)
 
 

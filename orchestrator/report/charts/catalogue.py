@@ -64,12 +64,14 @@ def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) ->
     Raises:
         InvalidInputError: the sweep has no such chart; says which ones it has, and why it lacks this one.
     """
-    wanted = [kind for kind in kinds if kind.name == name or (kind.name.endswith("-") and name.startswith(kind.name))]
+    wanted = [kind for kind in KINDS if kind.name == name or (kind.name.endswith("-") and name.startswith(kind.name))]
     for kind in wanted:
-        if name in kind.names(sweep):
+        if kind in kinds and name in kind.names(sweep):
             return kind
     listed = ", ".join(names(sweep, kinds)) or "nothing yet"
     why = [f"the sweep has no such chart, because {said}" for kind in wanted if (said := kind.absent(sweep))]
+    if name in names(sweep):
+        why = [f"only the report has {name}: orchestrator report {sweep.name} --chart {name}"]
     raise InvalidInputError(field, name, "; ".join([listed, *why]))
 
 
