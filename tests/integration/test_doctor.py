@@ -39,8 +39,8 @@ def test_each_problem_is_named_with_its_cure(
     client.config_set("maxmemory-policy", "allkeys-lru")
     monkeypatch.setenv("SEEDSWEEP_DATA", "/nowhere")
     found = cures(here, "--broker", shared_server.url, status=1)
-    assert found.keys() == {"server of broker and results", "workers", "data"}
-    assert found["server of broker and results"].split("; ") == [
+    assert found.keys() == {"server", "workers", "data"}
+    assert found["server"].split("; ") == [
         "set appendonly yes: a restart would lose jobs and results",
         "set maxmemory-policy noeviction: it may evict results",
     ]
