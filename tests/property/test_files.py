@@ -22,7 +22,7 @@ from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_leaderboard
-from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
+from orchestrator.cli.shared.progress import Count, LiveProgress, PlainProgress
 from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
@@ -245,8 +245,8 @@ def are_ranked_and_shown(folder: SweepFolder) -> None:
     print_leaderboard(console, board)
     console.print(str(Accounting.of(1, rows.values())))
     for kind in (PlainProgress, LiveProgress):
-        kind(console, jobs, rows)
-        progress = kind(console, jobs, {})
+        kind(console, Count(jobs, rows))
+        progress = kind(console, Count(jobs, {}))
         for each in rows.values():
             progress.finished(each)
     assert [each.job for each in choose(list(rows.values()), 1, 0)] == list(rows)

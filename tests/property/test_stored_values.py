@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
 from nn.errors import DatasetError, SeedsweepError
-from orchestrator.cli.shared.progress import LiveProgress
+from orchestrator.cli.shared.progress import Count, LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
 from tests.property.hostile import json_values, nearly, patient, texts
@@ -153,7 +153,7 @@ def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     report = read_report(json.loads(as_json(value)))
     assert report is None or report.epoch == value.get("epoch")
     console = Console(file=StringIO(), force_terminal=True, width=100, height=20)
-    progress = LiveProgress(console, {JOB.key: JOB}, {})
+    progress = LiveProgress(console, Count({JOB.key: JOB}, {}))
     progress.running({JOB.key: report})
     console.print(progress)
 

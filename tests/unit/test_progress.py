@@ -12,7 +12,7 @@ from rich.console import Console
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.scores import ranked
 from orchestrator.cli.shared import progress
-from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
+from orchestrator.cli.shared.progress import Count, LiveProgress, PlainProgress
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
 from tests.support.sweep_folders import row
@@ -34,7 +34,7 @@ def heartbeat(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> str:
     """Return the line that plain progress prints when nothing has happened for a while after these rows."""
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", -1.0)
     file = io.StringIO()
-    plain = PlainProgress(Console(file=file), JOBS, {})
+    plain = PlainProgress(Console(file=file), Count(JOBS, {}))
     for each in rows:
         plain.finished(each)
     plain.running({})
@@ -68,7 +68,7 @@ def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
     # Given the jobs of one configuration, the first that a sampler has drawn
     first = {key: job for key, job in JOBS.items() if job.options.learning_rate == 0.1}
     file = io.StringIO()
-    plain = PlainProgress(Console(file=file, width=200), first, {}, ("learning_rate", "biases"))
+    plain = PlainProgress(Console(file=file, width=200), Count(first, {}, ("learning_rate", "biases")))
     # When one of them ends, and one of a later batch
     plain.finished(ended(0, 0.1, 0.9))
     plain.added({key: job for key, job in JOBS.items() if job.options.learning_rate == 0.2})
@@ -83,7 +83,7 @@ def test_long_names_leave_room_for_the_figures_of_running_jobs() -> None:
     # Given a terminal of 60 columns, and jobs with long names
     axes = ("learning_rate", "hidden_layer_sizes", "initialization", "biases")
     console = Console(file=io.StringIO(), width=60, height=24, force_terminal=True)
-    live = LiveProgress(console, JOBS, {}, axes)
+    live = LiveProgress(console, Count(JOBS, {}, axes))
     # When some are shown while they run
     report = Report(
         epoch=1, epochs=1, validation_score=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1

@@ -33,17 +33,26 @@ FIGURES = 24
 SHORTEST_BAR = 10
 
 
-class _Count:
-    """Counts the jobs that have ended, and knows which configuration leads.
+class Count:
+    """Counts a sweep's jobs and epochs, and knows which configuration leads.
 
     The leader is the first configuration by the leaderboard's own rule. A single best job would mislead: it is the one
     with the luckiest seed.
+
+    Args:
+        jobs: The sweep's jobs, by key.
+        rows: The rows of those that have ended, by key.
+        axes: The options that vary in the sweep, even if all of these jobs have the same value.
+        metric: What decides which configuration leads (`Scoring.parse`).
     """
 
-    def __init__(self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str], metric: str) -> None:
+    def __init__(
+        self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = (), metric: str = "last"
+    ) -> None:
         self._axes, self._scoring = axes, Scoring.parse(metric)
         self.jobs: Mapping[str, Job] = {}
-        self.done = 0
+        #: Jobs that have ended, their epochs, and the epochs of all jobs.
+        self.done = self.epochs_done = self.epochs = 0
         #: By configuration, in the sweep's order: the number of jobs, and the results so far.
         self._planned: dict[Configuration, int] = {}
         self._tallies: dict[Configuration, Tally] = {}
@@ -54,6 +63,7 @@ class _Count:
             self.add(row)
 
     def expect(self, jobs: Mapping[str, Job]) -> None:
+        """Expect further jobs."""
         self.jobs = {**self.jobs, **jobs}
         self.names = JobNames(self.jobs.values(), self._axes)
         named = {each.name: each for job in jobs.values() for each in job.metrics}
@@ -62,12 +72,14 @@ class _Count:
         if self._metric == self.names.metric:
             self._scoring = replace(self._scoring, metric=None)
         for job in jobs.values():
+            self.epochs += job.epochs
             self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
             self._tallies.setdefault(job.configuration, Tally(self._metric.higher_is_better))
 
     def add(self, row: Row) -> None:
-        self.done += 1
+        """Count a job that has ended."""
         job = self.jobs[row.job]
+        self.done, self.epochs_done = self.done + 1, self.epochs_done + job.epochs
         entry = Entry.of(job, row, self._metric, self._scoring)
         self._tallies[job.configuration] = self._tallies[job.configuration].add(entry)
 
@@ -95,16 +107,8 @@ class _Count:
 class PlainProgress(Progress, AbstractContextManager["PlainProgress"]):
     """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
-    def __init__(
-        self,
-        console: Console,
-        jobs: Mapping[str, Job],
-        rows: Mapping[str, Row],
-        axes: Collection[str] = (),
-        metric: str = "last",
-    ) -> None:
-        self._console = console
-        self._count = _Count(jobs, rows, axes, metric)
+    def __init__(self, console: Console, count: Count) -> None:
+        self._console, self._count = console, count
         self._last_line = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
@@ -154,18 +158,9 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
     The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        jobs: Mapping[str, Job],
-        rows: Mapping[str, Row],
-        axes: Collection[str] = (),
-        metric: str = "last",
-    ) -> None:
-        self._count = _Count(jobs, rows, axes, metric)
-        self._epochs_done = sum(jobs[key].epochs for key in rows)
-        self._width = console.width
-        longest = max((len(self._count.names.job(job.seed, job.options)) for job in jobs.values()), default=0)
+    def __init__(self, console: Console, count: Count) -> None:
+        self._count, self._width = count, console.width
+        longest = max((len(count.names.job(job.seed, job.options)) for job in count.jobs.values()), default=0)
         self._is_narrow = console.width < max(NARROW, longest + FIGURES + SHORTEST_BAR)
         bar = [] if self._is_narrow else [BarColumn()]
         elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
@@ -177,8 +172,9 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
             TextColumn("{task.description}"), *bar, TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
             TextColumn("{task.fields[score]}"), console=console,
         )  # fmt: skip
-        total = sum(job.epochs for job in jobs.values())
-        self._sweep = self._overall.add_task("sweep", total=total, completed=self._epochs_done, done=self._done_text())
+        self._sweep = self._overall.add_task(
+            "sweep", total=count.epochs, completed=count.epochs_done, done=self._done_text()
+        )
         self._shown: dict[str, TaskID] = {}
         self._live = Live(self, console=console, refresh_per_second=8, transient=True)
 
@@ -221,7 +217,7 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Move the bars to what the running jobs report."""
-        trained, metric = self._epochs_done, self._count.names.metric
+        trained, metric = self._count.epochs_done, self._count.names.metric
         for key, report in reports.items():
             epoch = 0 if report is None else report.epoch
             score = metric.shown(report.validation_score[-1]) if report and report.validation_score else ""
@@ -242,15 +238,13 @@ class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
     def added(self, jobs: Mapping[str, Job]) -> None:
         """Make room in the sweep's bar for further jobs."""
         self._count.expect(jobs)
-        total = sum(job.epochs for job in self._count.jobs.values())
-        self._overall.update(self._sweep, total=total, done=self._done_text())
+        self._overall.update(self._sweep, total=self._count.epochs, done=self._done_text())
 
     def finished(self, row: Row) -> None:
         """Remove the bar of a job that has ended."""
         self._count.add(row)
-        self._epochs_done += self._count.jobs[row.job].epochs
         self._remove(row.job)
-        self._overall.update(self._sweep, completed=self._epochs_done, done=self._done_text())
+        self._overall.update(self._sweep, completed=self._count.epochs_done, done=self._done_text())
 
     def _remove(self, key: str) -> None:
         if key in self._shown:
@@ -266,13 +260,8 @@ def progress_for(
 ) -> LiveProgress | PlainProgress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
-    Args:
-        console: The output.
-        jobs: The sweep's jobs, by key.
-        rows: The rows of those that have ended, by key.
-        axes: The options that vary in the sweep, even if all of these jobs have the same value.
-        metric: What decides which configuration leads (`Scoring.parse`).
+    The arguments after the output are those of `Count`.
     """
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
     can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
-    return (LiveProgress if can_redraw else PlainProgress)(console, jobs, rows, axes, metric)
+    return (LiveProgress if can_redraw else PlainProgress)(console, Count(jobs, rows, axes, metric))
