@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import sys
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +16,6 @@ from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import most_bytes
 from orchestrator.folder.zipped import NAME
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Digest, Text
@@ -73,14 +71,14 @@ class Claim(_Part):
     @classmethod
     def of(cls, sweep: Sweep) -> Self:
         """Return what may be claimed of a sweep in its folder. The same folder gives the same claim."""
-        files = dict.fromkeys(FILES, sys.maxsize)
-        for each in sweep.ended:
-            if each.row.weights_sha256 is not None:
-                files[f"weights/{sweep.folder.weights_path(each.row.weights_sha256).name}"] = most_bytes(each.job)
         digests = {}
-        for name, most in files.items():
-            with suppress(OSError), open_regular(sweep.folder.path / name, most) as file:
+        for name in FILES:
+            with suppress(OSError), open_regular(sweep.folder.path / name) as file:
                 digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+        kept_by = {each.row.weights_sha256: each.job for each in sweep.ended}
+        for sha256, job in kept_by.items():
+            if sha256 is not None and sweep.folder.weights_fault(job, sha256) is None:
+                digests[f"weights/{sweep.folder.weights_path(sha256).name}"] = sha256
         rows = [each.row for each in sweep.ended]
         counted = next((row for row in rows if row.correct is not None), None)
 
@@ -157,7 +155,9 @@ def difference(claimed: Any, found: Any, where: str) -> str | None:
             if differs:
                 return differs
         return None
-    rounded = isinstance(claimed, float) and isinstance(found, float) and math.isclose(claimed, found)
+    floats = isinstance(claimed, float) and isinstance(found, float)
+    # A difference may be 0 on one processor, and a rounding error on another.
+    rounded = floats and math.isclose(claimed, found, abs_tol=1e-12)
     if claimed == found or rounded:
         return None
     one, other = ("missing" if each is None else clipped(str(each)) for each in (claimed, found))

@@ -20,7 +20,8 @@ KIND = Command
 
 def command(
     claim: Annotated[
-        Path, typer.Argument(parser=path("the path of a claim"), metavar="CLAIM", help="The claim's file.")
+        Path,
+        typer.Argument(parser=path("the path of a claim"), metavar="CLAIM", help="The claim's file, or its folder."),
     ],
     folder: Annotated[
         Path | None,

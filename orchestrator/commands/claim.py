@@ -141,7 +141,7 @@ def verify_claim(
     """Check a claim, which may be a stranger's. Jobs are trained again unless it is refuted before.
 
     Args:
-        path: The claim's file.
+        path: The claim's file, or the sweep's folder with `claim.json`.
         folder: The sweep's folder, or a ZIP file of it; None for the folder of the claim's file.
         rebuild: Whether to do without the folder.
         jobs: How many jobs to train again, chosen at random; None for 5, or for all of a rebuilt sweep.
@@ -157,7 +157,7 @@ def verify_claim(
         InvalidInputError: an argument is not allowed.
         SeedsweepError: the folder, the trainer or the data set is missing or cannot be read; or training cannot go on.
     """
-    path = Path(path)
+    path = Path(path, FILE) if Path(path).is_dir() else Path(path)
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
     if folder is None and not rebuild and not (path.parent / FILES[0]).exists():
@@ -197,21 +197,22 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
 
     All three are read by the reader of folders, which trusts none.
     """
-    if source is not None and not source.is_file():
-        yield Sweep.read(open_sweep(str(source.absolute()), source.parent))
-        return
     with tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
-        folder = SweepFolder(Path(made), "sweep")
-        folder.path.mkdir()
-        if source is not None:
-            unpack(source, folder.path)
+        if source is not None and not source.is_file():
+            folder = open_sweep(str(source.absolute()), source.parent)
         else:
-            for name, content in claim.files().items():
+            folder = SweepFolder(Path(made), "sweep")
+            folder.path.mkdir()
+            if source is not None:
+                unpack(source, folder.path)
+            for name, content in (claim.files() if source is None else {}).items():
                 (folder.path / name).write_text(content)
         try:
             sweep = Sweep.read(folder)
-        except (SweepNotFoundError, SweepUnreadableError) as error:
-            raise ClaimError(str(error).replace(str(folder.path), str(source or path))) from None
+        except (SweepNotFoundError, SweepUnreadableError, InvalidInputError) as error:
+            # A field of the sweep has no flag here.
+            of = f"{folder.path / FILES[0]} does not describe a sweep: " if isinstance(error, InvalidInputError) else ""
+            raise ClaimError(f"{of}{error}".replace(str(folder.path), str(source or path))) from None
         yield sweep
 
 
@@ -261,6 +262,8 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
     }
     for test in list(same)[rebuilt:]:
         differs = difference(told[test], found[test], test)
+        if differs and test == "files":
+            differs += "; a sweep that went on since needs a new claim"
         yield ("failed", test, differs) if differs else ("passed", test, same[test])
 
 
@@ -270,12 +273,14 @@ def _told(plan: VerificationPlan, check: Check) -> str:
 
 
 def _training(plan: VerificationPlan, checks: Sequence[Check]) -> _Finding:
-    drawn = f"of {len(checks)} jobs that were trained again (of {plan.candidates}, by --seed {plan.seed})"
-    different = [each for each in checks if each.differences]
-    for each in sorted(different, key=lambda each: each.worker is not None):
+    trained = [each for each in checks if each.worker is not None]
+    drawn = f"of {len(trained)} jobs that were trained again (of {plan.candidates}, by --seed {plan.seed})"
+    different = [each for each in trained if each.differences]
+    if different:
+        return "failed", "training", f"{len(different)} {drawn} differ: {_told(plan, different[0])}"
+    for each in checks:
         if each.worker is None:
             raise ClaimError(f"The claim cannot be checked here: {_told(plan, each)}")
-        return "failed", "training", f"{len(different)} {drawn} differ: {_told(plan, each)}"
     noted = [(each.kept, each.again) for check in checks for each in check.noted]
     if not noted:
         return "passed", "training", f"0 {drawn} differ: {power(len(checks), plan.candidates)}"

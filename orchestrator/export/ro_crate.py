@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from nn.files import read_regular
 from orchestrator.analysis.claim import Claim
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.errors import ClaimError
 from orchestrator.export.jobs import OnProgress, put
+from orchestrator.folder.zipped import MOST_BYTES
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import render
 
@@ -25,17 +29,28 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     `orchestrator verify-claim claim.json --folder` takes it as it takes the folder.
 
     Raises:
-        ClaimError: not all jobs have ended, or none has a result.
+        ClaimError: not all jobs have ended, none has a result, a file changed meanwhile, or `verify-claim` would
+            refuse the crate for its size.
     """
+    # The other formats take the trainer's own metric.
+    sweep = sweep.select(metric=sweep.manifest.metric)
     claim = Claim.of_finished(sweep)
     made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
-    names = [each.name for each in claim.subject]
+    files = claim.parts()["files"]
+    size = sum((sweep.folder.path / name).stat().st_size for name in files)
+    if size >= MOST_BYTES:
+        raise ClaimError(
+            f"The sweep {sweep.name} has {size} bytes; verify-claim reads crates of less than {MOST_BYTES}"
+        )
     with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
-        put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *names]), indent=2).encode())
+        put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode())
         for name, content in made.items():
             put(archive, name, content)
-        for name in names:
-            put(archive, name, (sweep.folder.path / name).read_bytes())
+        for name, sha256 in files.items():
+            content = read_regular(sweep.folder.path / name, MOST_BYTES)
+            if hashlib.sha256(content).hexdigest() != sha256:
+                raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
+            put(archive, name, content)
     on_progress(len(sweep.ended), len(sweep.ended))
 
 

@@ -18,8 +18,15 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import seedsweep
-from orchestrator.commands.claim import power
+from orchestrator.analysis.claim import difference
+from orchestrator.commands.claim import _training, power
+from orchestrator.commands.plan import place_for
+from orchestrator.commands.verify import plan_verification
+from orchestrator.errors import ClaimError
 from orchestrator.folder import zipped
+from orchestrator.folder.rows import identity
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.verify import Check, Difference
 from tests.support.command_line import SMALL
 from tests.support.in_process import InProcess
 from tests.support.paths import ROOT
@@ -65,6 +72,9 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     assert "REFUTED: files: weights/" in here.run("verify-claim", "runs/a/claim.json", status=1).out
     os.truncate(weights, 2**42)
     assert "and missing in the sweep" in here.run("verify-claim", "runs/a/claim.json", status=1).out
+    # A claim of the folder as it is now does not name them.
+    here.run("claim", "a", "--to", "now.json")
+    assert weights.name not in (here.folder / "now.json").read_text()
     weights.write_bytes(whole)
     shutil.make_archive(str(here.folder / "a"), "zip", here.runs, "a")
     shutil.move(folder / "claim.json", here.folder)
@@ -183,7 +193,7 @@ def test_what_is_changed_afterwards_is_found_without_training(
     claimed: InProcess, change: Callable[[Path], object], sentence: str, how: tuple[str, ...]
 ) -> None:
     change(claimed.runs / "a")
-    printed = claimed.run("verify-claim", "runs/a/claim.json", *how, status=1)
+    printed = claimed.run("verify-claim", "runs/a", *how, status=1)
     assert sentence in printed.out.splitlines()[-1]
     assert "Training" not in printed.out
 
@@ -193,6 +203,7 @@ def test_the_claim_of_another_folder_is_refuted(claimed: InProcess) -> None:
     edit(claimed.runs / "b", "sweep.json", lambda told: told.update(name="b"))
     printed = claimed.run("verify-claim", "runs/a/claim.json", "--folder", "runs/b", status=1)
     assert "REFUTED: files: sweep.json is " in printed.out
+    assert printed.out.endswith(" in the sweep; a sweep that went on since needs a new claim\n")
 
 
 def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
@@ -226,6 +237,23 @@ def test_who_lies_in_rows_and_claim_is_found_by_training(here: InProcess, how: t
     )
     assert "differ: seed 0, learning rate 0.03: validation accuracy, epoch 1 was 0.9, and is 0." in done.stdout
     assert "\nseed 0, learning rate 0.01: the same\n" in done.stdout
+
+
+def test_a_job_that_differs_refutes_a_claim_also_beside_one_that_cannot_be_trained(claimed: InProcess) -> None:
+    plan = plan_verification(SweepFolder(claimed.runs, "a"), place_for(None), jobs=2, seed=1)
+    found = [Difference(what="status", kept="succeeded", again="diverged")]
+    lost, false = (
+        Check(**identity(job), worker=by, differences=found) for job, by in zip(plan.jobs, (None, "w"), strict=True)
+    )
+    outcome, _, sentence = _training(plan, [lost, false])
+    assert (outcome, sentence.partition(" (")[0]) == ("failed", "1 of 1 jobs that were trained again")
+    with pytest.raises(ClaimError, match="cannot be checked here"):
+        _training(plan, [lost])
+
+
+def test_numbers_that_differ_by_rounding_alone_are_equal() -> None:
+    assert difference({"low": 0.0, "high": 0.3}, {"low": 1e-17, "high": 0.1 + 0.2}, "rivals") is None
+    assert difference([0.0], [1e-9], "rivals") == "rivals: 1 is 0.0 in the claim, and 1e-09 in the sweep"
 
 
 def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_environment(here: InProcess) -> None:
@@ -302,6 +330,7 @@ HOSTILE: dict[str, tuple[Callable[[Tree], bytes], str]] = {
     "a foreign trainer": (changed(*SWEEP, "specification", "trainer", to="os-system"), "The trainer os-system of the"),
     "a trainer by path": (changed(*SWEEP, "specification", "trainer", to="os:system"), NO_SWEEP),
     "a data set by path": (changed(*SWEEP, "specification", "data", to="/dev/zero"), "data is missing; allowed: "),
+    "a metric of no job": (changed(*SWEEP, "metric", to="x"), f"{NO_SWEEP}: metric is 'x'; allowed: "),
     "an unknown option": (changed(*SWEEP, "specification", "options", "exec", to="x"), NO_SWEEP),
     "another version's": (
         lambda claim: changed(*SWEEP, "provenance", "packages", "seedsweep", to="9.0")(

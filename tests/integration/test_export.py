@@ -23,6 +23,7 @@ from safetensors.numpy import load
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
+from orchestrator.export import ro_crate
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
@@ -143,9 +144,13 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
     assert {name for each in rows for name in each} == set(rows[0])
 
 
-def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(here: Path, said: Say) -> None:
-    # Given a finished sweep
+def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(
+    here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a finished sweep with a metric of its own
     shutil.copytree(ROOT / "docs/how-to/claims", here / "runs/a")
+    manifest = SweepFolder(here / "runs", "a").manifest().model_copy(update={"metric": "mean-2"})
+    SweepFolder(here / "runs", "a").write_manifest(manifest)
     said("export", "a", "--to", "ro-crate")
     made = (here / "a.crate.zip").read_bytes()
     said("export", "a", "--to", "ro-crate", "--force")
@@ -163,6 +168,10 @@ def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(here: Pat
     assert "files passed" in said("verify-claim", "claim.json", "--folder", "a.crate.zip", "--jobs", "1")
     # A sweep with jobs that were cancelled has none.
     assert "can be claimed once all of its jobs have ended" in said("export", "odd", "--to", "ro-crate", status=2)
+    # One that verify-claim would not read is not written.
+    monkeypatch.setattr(ro_crate, "MOST_BYTES", 1000)
+    assert "verify-claim reads crates of less than 1000" in said("export", "a", "--to", "ro-crate", "--force", status=2)
+    assert (here / "a.crate.zip").read_bytes() == made
 
 
 def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
