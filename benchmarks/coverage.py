@@ -509,13 +509,13 @@ class Race:
             self.judge()
         return self
 
-    def judge(self) -> None:
+    def judge(self, *, sequential: bool = True) -> None:
         """Find the leader, those that may be the best, and those that may be too much better than the leader."""
         most = max(int(self.sizes.max()), 1)
         known = np.where(np.arange(most) < self.sizes[:, None], self.values[:, :most], np.nan)
         means = moments(known).mean
         order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
-        bounds = lower_bounds(known[order], self.alpha, sequential=True)
+        bounds = lower_bounds(known[order], self.alpha, sequential=sequential)
         self.first, best = int(order[0]), may_be_best(bounds)
         self.best, self.blocking = np.zeros((2, len(order)), dtype=np.bool_)
         self.best[order] = best
@@ -590,6 +590,36 @@ def races(random: Generator, sweeps: int) -> list[Row]:
     return [raced(random, name, max(sweeps // 8, 200)) for name in RACES]
 
 
+def decided(random: Generator, others: int, tolerance: float, n: int, count: int) -> Row:
+    """Return how `decide` ends if the best is better than others, which are equal, by hardly more than the tolerance.
+
+    A sweep whose own verdict of one look suffices keeps it. Any leader but the best is wrong.
+    """
+    setting = ((tolerance + NOTHING, *(0.0,) * others), (1.0,) * (others + 1))
+    kept, found = [], []
+    for values in sweep(random, setting, (count, 200)):
+        race = Race(values, tolerance, [n] * len(values))
+        race.judge(sequential=False)
+        kept.append(race.decided)
+        found.append(race if race.decided else race.run(100 * len(values)))
+    wrong = np.array([race.decided and race.first > 0 for race in found])
+    return {
+        "others": others,
+        "tolerance in sd": tolerance,
+        "seeds": n,
+        "needs no job": float(np.mean(kept)),
+        "decided": float(np.mean([race.decided for race in found])),
+        "wrong without a job": float((wrong & np.array(kept)).mean()),
+        "wrong": float(wrong.mean()),
+    }
+
+
+def deciding(random: Generator, sweeps: int) -> list[Row]:
+    """`decide`, which keeps a verdict of one look that suffices, and races otherwise: how often is it wrong?"""
+    cases = ((1, 0.5), (1, 1.0), (5, 0.5), (5, 1.0), (19, 1.0))
+    return [decided(random, *case, n, max(sweeps // 4, 50)) for case in cases for n in (5, 10)]
+
+
 def advised(random: Generator, name: str, n: int, count: int) -> Row:
     """Return how often the race that a verdict advises decides, and how much of its budget it takes."""
     setting = FIELDS[name][0]
@@ -656,6 +686,7 @@ STUDIES: dict[str, Callable[[Generator, int], list[Row]]] = {
     "looking": looking,
     "honest": honest,
     "races": races,
+    "deciding": deciding,
     "advice": advice,
 }
 
@@ -674,7 +705,7 @@ def _of(interval: Interval | None) -> Interval:
 PLAIN = (
     "skew", "seeds", "half-width in sd", "times as wide as t", "contenders", "looks up to", "seeds each", "gap in sd",
     "spread in sd", "regret in sd", "times as wide", "of a plain race", "of the budget", "of what is told", "diverges",
-    "true share", "median", "images", "0 seen: up to",
+    "true share", "median", "images", "0 seen: up to", "tolerance in sd",
 )  # fmt: skip
 
 

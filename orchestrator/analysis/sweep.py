@@ -75,24 +75,38 @@ class Sweep:
         """
         manifest = folder.manifest()
         jobs = manifest.jobs_by_key()
-        return cls.of(folder, manifest, jobs, folder.rows_of(jobs)).select(metric=metric)
+        return cls.of(folder, manifest, jobs, folder.rows_of(jobs), metric)
 
     @classmethod
-    def of(cls, folder: SweepFolder, manifest: Manifest, jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> Sweep:
-        """Return the sweep of a manifest, with all its jobs, and their rows.
+    def of(
+        cls,
+        folder: SweepFolder,
+        manifest: Manifest,
+        jobs: Mapping[str, Job],
+        rows: Mapping[str, Row],
+        metric: str | None = None,
+    ) -> Sweep:
+        """Return the sweep of a manifest, with all its jobs, and their rows; rows of other jobs are left out.
 
         Raises:
-            InvalidInputError: its jobs do not have the metric that the manifest names.
+            InvalidInputError: as for `read`.
         """
-        races = [look for look in manifest.looks if look.command == "decide"]
-        seen = manifest.looks or _continues_another(jobs, rows)
-        history: History = "race" if races else "extended" if seen else "fixed"
+        rows = {key: row for key, row in rows.items() if key in jobs}
+        races = [look.metric for look in manifest.looks if look.command == "decide"]
+        added = any(each.kind == "decide" for each in manifest.rounds)
+        seen = added or len(races) < len(manifest.looks) or _continues_another(jobs, rows)
         running = manifest.specification.remaining > 0 or any(
             key not in rows or rows[key].status == "cancelled" for key in jobs
         )
-        within = _within(manifest, LAST)
-        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, within, history, running)
-        return found.select(metric=manifest.metric)
+        history: History = "extended" if seen else "fixed"
+        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
+        found = found.select(metric=manifest.metric if metric is None else metric)
+        return found.raced() if added or str(found.scoring) in races else found
+
+    def raced(self) -> Sweep:
+        """Return the sweep judged as that of a race; its own verdict of one look stays if it decides."""
+        own = self.history == "fixed" and self.judgement.decided
+        return self if own else replace(self, history="race")
 
     def select(self, where: Sequence[str] = (), metric: str | None = None, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.

@@ -101,6 +101,8 @@ def show(console: Console, result: DecideResult) -> None:
     print_result(console, sweep, verdict=False)
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
+    elif result.verdict.decided and not race.spent:
+        say(console, "No job was needed")
     if race.spent:
         every = f"All {len(sweep.scored)} configurations at {race.seeds} seeds"
         say(console, f"{every} are {counted(race.full_grid, 'job')}; the race skipped {race.saved}")

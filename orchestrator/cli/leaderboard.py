@@ -88,7 +88,7 @@ def command(
     for name, given in (("wide", wide), ("columns", columns)):
         if given and (by == "job" or csv or as_json):
             raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")
-    whole = Sweep.read(open_sweep(sweep, output))
+    whole = Sweep.read(open_sweep(sweep, output), None if where else metric)
     if whole.folder.damage:
         complain(whole.folder.damage)
     found = whole.select(where or (), metric, within)

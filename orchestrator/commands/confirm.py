@@ -32,8 +32,8 @@ from worker.trainers.protocol import Metric
 #: Defaults: how many configurations are confirmed, if there are enough, and under how many seeds.
 DEFAULT_TOP = 3
 DEFAULT_SEEDS = 20
-#: Returns the configurations that have a trained job, by rank.
-Ranking = Callable[[Manifest, Mapping[str, Row]], list[Scored]]
+#: Returns the sweep of a manifest and rows, by the metric that counts.
+Judge = Callable[[Manifest, Mapping[str, Row]], Sweep]
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,10 @@ def plan_confirmation(
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
 
-    def scored(manifest: Manifest, rows: Mapping[str, Row]) -> list[Scored]:
-        judged = Sweep.of(folder, manifest, manifest.jobs_by_key(), rows).select(metric=metric)
-        return [each for each in judged.scored if each.mean is not None]
+    def judge(manifest: Manifest, rows: Mapping[str, Row]) -> Sweep:
+        return Sweep.of(folder, manifest, manifest.jobs_by_key(), rows, metric)
 
-    return planned(plan_resumption(folder, place), functools.partial(_round, scored=scored, top=top, seeds=seeds))
+    return planned(plan_resumption(folder, place), functools.partial(_round, judge=judge, top=top, seeds=seeds))
 
 
 def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> ConfirmationResult:
@@ -134,31 +133,30 @@ def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> Conf
 
 
 def _round(
-    manifest: Manifest, rows: Mapping[str, Row], *, scored: Ranking, top: int | None, seeds: int | tuple[int, ...]
+    manifest: Manifest, rows: Mapping[str, Row], *, judge: Judge, top: int | None, seeds: int | tuple[int, ...]
 ) -> Round | None:
     last = manifest.rounds[-1] if manifest.rounds else None
     if last is not None and last.kind == "confirm":
         same = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
         # The round is the one that the same command would have made.
-        if same and last.configurations == _leaders(manifest.before_last_round(), rows, scored, top):
+        if same and last.configurations == _leaders(judge(manifest.before_last_round(), rows), top):
             return None
     refuse_unfinished(manifest.specification)
-    leaders = _leaders(manifest, rows, scored, top)
+    leaders = _leaders(judge(manifest, rows), top)
     return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=leaders)
 
 
-def _leaders(manifest: Manifest, rows: Mapping[str, Row], scored: Ranking, top: int | None) -> tuple[Point, ...]:
+def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
     """Return the first configurations of the leaderboard.
 
     Raises:
         InvalidInputError: `top` is out of range, or jobs have not ended.
         SweepNotFoundError: there is no result.
     """
-    jobs = manifest.jobs_by_key()
-    leaders = scored(manifest, rows)
+    leaders = [each for each in sweep.scored if each.mean is not None]
     if not leaders:
         raise SweepNotFoundError("This sweep has no result to confirm")
-    waiting = sum(key not in rows or rows[key].status == "cancelled" for key in jobs)
+    waiting = sum(key not in sweep.rows or sweep.rows[key].status == "cancelled" for key in sweep.jobs)
     if waiting:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
         raise InvalidInputError("name", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)")
@@ -166,7 +164,7 @@ def _leaders(manifest: Manifest, rows: Mapping[str, Row], scored: Ranking, top: 
     if not 1 <= count <= len(leaders):
         allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"
         raise InvalidInputError("top", count, allowed)
-    return tuple(manifest.point(each.options) for each in leaders[:count])
+    return tuple(sweep.manifest.point(each.options) for each in leaders[:count])
 
 
 def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:

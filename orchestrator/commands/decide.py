@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Verdict, check_within
@@ -60,43 +60,36 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
     """
     if not 0.0 < terms.within < math.inf:
         raise InvalidInputError("within", terms.within, "a number above 0, in the unit of the metric, such as 0.001")
-    sweep = Sweep.read(folder, terms.metric)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass
     plan = plan_resumption(folder, place)
+    sweep = Sweep.of(folder, plan.manifest, plan.jobs, folder.rows_of(plan.jobs), terms.metric)
     check_within(terms.within, sweep.names.metric)
-    _check_sweep(plan, terms.budget)
+    _check(sweep, terms.budget)
     return plan
 
 
-def _check_sweep(plan: SweepPlan, budget: int) -> None:
-    """Check that this sweep can have this race."""
-    configurations = {job.configuration for job in plan.jobs.values()}
-    if len(configurations) == 1 and not plan.manifest.specification.remaining:
-        raise InvalidInputError("name", plan.folder.name, "a sweep of at least two configurations; this one has one")
-    if len(configurations) > MOST_CONFIGURATIONS:
-        found = Described(f"a sweep of {len(configurations):,} configurations")
+def _check(sweep: Sweep, budget: int) -> None:
+    """Check that the sweep can have a race with this many jobs, and that they cover its jobs without a result."""
+    configurations, specification = len(sweep.scored), sweep.manifest.specification
+    if configurations == 1 and not specification.remaining:
+        raise InvalidInputError("name", sweep.name, "a sweep of at least two configurations; this one has one")
+    if configurations > MOST_CONFIGURATIONS:
+        found = Described(f"a sweep of {configurations:,} configurations")
         allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
         raise InvalidInputError("name", found, allowed)
-    _check_budget(plan, budget)
-
-
-def _check_budget(plan: SweepPlan, budget: int) -> None:
-    """Check that the sweep can get this many jobs, and that they cover its jobs without a result."""
-    specification, added = plan.manifest.specification, plan.manifest.added_by_races
-    most = MAX_JOBS - len(plan.jobs) + len(added)
+    added = sweep.manifest.added_by_races
+    most = MAX_JOBS - len(sweep.jobs) + len(added)
     if budget > most:
         allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
         raise InvalidInputError("budget", budget, allowed)
-    rows = plan.folder.rows_of(plan.jobs)
-    ended = {key for key, row in rows.items() if row.status != "cancelled"}
-    rest = len(plan.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
+    ended = {key for key, row in sweep.rows.items() if row.status != "cancelled"}
+    rest = len(sweep.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
     if rest > budget:
-        name = plan.folder.name
         allowed = (
-            f"at least {rest}: the number of jobs of the sweep {name} without a result, which are trained first "
-            f"(orchestrator sweep --resume --name {name} trains them without a race)"
+            f"at least {rest}: the number of jobs of the sweep {sweep.name} without a result, which are trained first "
+            f"(orchestrator sweep --resume --name {sweep.name} trains them without a race)"
         )
         raise InvalidInputError("budget", budget, allowed)
 
@@ -105,7 +98,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     """Train further seeds of the configurations that may be the best, until the race has ended.
 
     Jobs of the sweep that have no result yet are trained first; failed ones are not tried again. A sweep whose own
-    verdict is within the tolerance needs no race, and keeps it.
+    verdict is then within the tolerance needs no race, and keeps both.
 
     Args:
         session: From the plan.
@@ -122,23 +115,16 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     with display(session.jobs, session.rows, session.axes, terms.metric or session.manifest.metric) as progress:
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)
-        own = race.judged(session.manifest, session.rows)
-        begins = own.history != "fixed" or not own.judgement.decided
-        if begins and race.needs_jobs():
+        if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
-    own = race.judged(session.manifest, session.rows)
-    ended = Race(_raced(own) if begins else own, terms)
-    if begins and (ended.ended != "budget" or ended.spent):
+    ended = race.standing(session.manifest, session.rows)
+    if ended.ended != "budget" or ended.spent:
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
-        session.look("decide", terms.within, str(own.scoring))
-    judged = finish(session).select(metric=terms.metric, within=None if begins else terms.within)
+        session.look("decide", terms.within, str(ended.sweep.scoring))
+    finish(session)
+    judged = Sweep.of(session.folder, session.manifest, session.jobs, session.rows, terms.metric)
     return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
-
-
-def _raced(sweep: Sweep) -> Sweep:
-    """Return a sweep that is judged as that of a race, even if it has added no jobs yet."""
-    return replace(sweep, history="race")
 
 
 class _Race:
@@ -148,12 +134,15 @@ class _Race:
         self._session = session
         self._terms = terms
         self._progress = progress
+        self._metric = str(Sweep.of(session.folder, session.manifest, session.jobs, {}, terms.metric).scoring)
         self._told: tuple[str, ...] = ()
 
-    def judged(self, manifest: Manifest, rows: Mapping[str, Row]) -> Sweep:
-        """Return the sweep as `orchestrator leaderboard --within` judges it."""
-        swept = Sweep.of(self._session.folder, manifest, manifest.jobs_by_key(), rows)
-        return swept.select(metric=self._terms.metric, within=self._terms.within)
+    def standing(self, manifest: Manifest, rows: Mapping[str, Row]) -> Race:
+        """Return the race of a sweep that has recorded its tolerance."""
+        session, terms = self._session, self._terms
+        jobs = session.jobs if manifest.jobs == list(session.jobs) else manifest.jobs_by_key()
+        manifest = manifest.with_look(seen("decide", rows, terms.within, self._metric))
+        return Race(Sweep.of(session.folder, manifest, jobs, rows, terms.metric), terms)
 
     def needs_jobs(self) -> bool:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""
@@ -166,7 +155,7 @@ class _Race:
 
     def grow(self, manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         """Return the sweep with the jobs of the next look; None if the race has ended."""
-        race = Race(_raced(self.judged(manifest, rows)), self._terms)
+        race = self.standing(manifest, rows)
         further = race.next_round
         if further is None:
             # The end is told with the table.
@@ -178,5 +167,4 @@ class _Race:
             self._told = told
             for sentence in told:
                 self._progress.message(sentence)
-        look = seen("decide", rows, self._terms.within, str(race.sweep.scoring))
-        return manifest.with_round(further, look)
+        return race.sweep.manifest.with_round(further)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import SweepPlan, registered
 from orchestrator.commands.sweep import check_values, plan_resumption
@@ -100,7 +101,9 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
     rows = plan.folder.rows_of(plan.jobs)
     further = make_round(plan.manifest, rows)
     if further is not None:
-        plan.manifest.with_round(further, seen(further.kind, rows))
+        longer = plan.manifest.with_round(further, seen(further.kind, rows))
+        # A job that is added may lack the sweep's metric.
+        Sweep.of(plan.folder, longer, longer.jobs_by_key(), {})
     return GrowthPlan(plan.folder, plan.manifest, plan.jobs, plan.place, plan.resuming, make_round)
 
 

@@ -97,7 +97,7 @@ class SweepPlan:
         """
         if metric is None:
             return self
-        judged = Sweep.of(self.folder, self.manifest, self.jobs, {}).select(metric=metric)
+        judged = Sweep.of(self.folder, self.manifest, self.jobs, {}, metric)
         return replace(self, manifest=self.manifest.model_copy(update={"metric": str(judged.scoring)}))
 
     @contextlib.contextmanager

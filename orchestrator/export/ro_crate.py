@@ -33,7 +33,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
             refuse the crate for its size.
     """
     # The other formats take the trainer's own metric.
-    sweep = sweep.select(metric=sweep.manifest.metric)
+    sweep = Sweep.of(sweep.folder, sweep.manifest, sweep.jobs, sweep.rows)
     claim = Claim.of_finished(sweep)
     made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
     files = claim.parts()["files"]

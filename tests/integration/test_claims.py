@@ -29,7 +29,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import Check, Difference
 from tests.support.command_line import SMALL
 from tests.support.in_process import InProcess
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, contents
 
 Tree = dict[str, Any]
 SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/reference/schemas/claim.schema.json").read_text()))
@@ -48,14 +48,14 @@ def read(folder: Path) -> Tree:
     return found
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     here.command_line.finished("a", *SMALL)
+    # A race that needs no job leaves its tolerance.
+    here.command_line.run("decide", "a", "--within", "0.9", "--budget", "1")
     here.run("claim", "a")
     folder = here.runs / "a"
+    told = read(folder)["predicate"]["verdict"]
+    assert (told["decided"], told["state"], told["within"]) == (True, "final", 0.9)
     before = contents(here.folder)
     here.run("claim", "a")
     SCHEMA.validate(read(folder))
@@ -132,6 +132,12 @@ def reach(tree: Any, path: tuple[str | int, ...]) -> Any:
     return reduce(operator.getitem, path[:-1], tree)
 
 
+def rename(folder: Path) -> None:
+    """Leave another sweep in runs/b."""
+    shutil.copytree(folder, folder.with_name("b"))
+    edit(folder.with_name("b"), "sweep.json", lambda told: told.update(name="b"))
+
+
 RESULTS, ROW_LESS = "REFUTED: files: results.jsonl is ", "REFUTED: 1 job has no row, or an impossible one"
 OTHER_JOBS = "REFUTED: the specification and the data set give other jobs than are listed"
 ALONE = ("--rebuild",)
@@ -147,6 +153,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a dropped row": (partial(edit, file=ROWS, change=lambda rows: rows.pop()), ROW_LESS, ()),
     "no rows": (lambda folder: (folder / ROWS).unlink(), "REFUTED: 20 jobs have no row, or an impossible one", ()),
     "a host": (swap("provenance", "host", to="x", file="sweep.json"), "REFUTED: files: sweep.json is ", ()),
+    "a folder": (rename, " in the sweep; a sweep that went on since needs a new claim", ("--folder", "runs/b")),
     "a seed": (swap("specification", "seeds", to=SEEDS, file="sweep.json"), OTHER_JOBS, ()),
     "a claimed score": (swap(*TOLD, "validation_score", 1, to=0.9), "rows: 1: validation_score: 2 is 0.9 in the ", ()),
     "a claimed hash": (swap(*TOLD, "weights_sha256", to="ab" * 32), "REFUTED: rows: 1: weights_sha256 is abab", ()),
@@ -196,14 +203,6 @@ def test_what_is_changed_afterwards_is_found_without_training(
     printed = claimed.run("verify-claim", "runs/a", *how, status=1)
     assert sentence in printed.out.splitlines()[-1]
     assert "Training" not in printed.out
-
-
-def test_the_claim_of_another_folder_is_refuted(claimed: InProcess) -> None:
-    shutil.copytree(claimed.runs / "a", claimed.runs / "b")
-    edit(claimed.runs / "b", "sweep.json", lambda told: told.update(name="b"))
-    printed = claimed.run("verify-claim", "runs/a/claim.json", "--folder", "runs/b", status=1)
-    assert "REFUTED: files: sweep.json is " in printed.out
-    assert printed.out.endswith(" in the sweep; a sweep that went on since needs a new claim\n")
 
 
 def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:

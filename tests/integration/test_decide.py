@@ -39,13 +39,16 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
     assert {name: small[name] for name in board} == board
     assert (small["race"]["ended"], small["verdict"]["state"]) == ("budget", "final")
-    # So does one with a tolerance that the sweep's own answer has.
-    within = ("--within", str(1.01 * board["verdict"]["regret"]))
-    own = json.loads(command_line.run("decide", "a", *within, "--budget", "50", "--json").stdout)
-    board = json.loads(command_line.run("leaderboard", "a", *within, "--json").stdout)
-    assert {name: own[name] for name in board} == board
-    assert (own["verdict"]["decided"], own["verdict"]["state"], own["session"]["jobs"]) == (True, "final", 0)
-    assert "looks" not in command_line.description("a")
+    # One with a tolerance that the sweep's own answer has keeps both.
+    within = 1.01 * board["verdict"]["regret"]
+    done = command_line.run("decide", "a", "--within", str(within), "--budget", "50")
+    assert last_lines(done.stdout)[0] == "No job was needed"
+    board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
+    assert last_lines(done.stdout)[1] == board["verdict"]["sentence"]
+    told = [board["verdict"][name] for name in ("decided", "state", "method", "within")]
+    assert told == [True, "final", "t", within]
+    own, *looks = command_line.description("a")["looks"]
+    assert (own["within"], looks) == (within, [])
     # When one of the rates is worse by far, and nobody minds a difference of 0.2 points between the others
     done = command_line.run("decide", "a", "--within", "0.002", "--budget", "50")
     # Then the race trained three more seeds of each, said what it takes, and what it did.
@@ -69,7 +72,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     assert contenders == answered["verdict"]["contenders"]
     # The sweep records that somebody had seen its results before, and what suffices: the leaderboard says the same.
     description = command_line.description("a")
-    assert description["looks"] == [{"command": "decide", "seeds": 2, "rows": 6, "within": 0.002}]
+    assert description["looks"][1:] == [{"command": "decide", "seeds": 2, "rows": 6, "within": 0.002}]
     assert [each["kind"] for each in description["rounds"]] == ["decide"]
     board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
     assert {name: answered[name] for name in board} == board
@@ -79,7 +82,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     assert re.search(r"\nTo decide further, in about \d+ jobs? .+:\n  orchestrator decide a --within 0\.0", other)
     # A race that adds no job is recorded, too.
     command_line.run("decide", "a", "--within", "0.02", "--budget", "50", "--metric", "validation accuracy:last")
-    assert command_line.description("a")["looks"][1:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
+    assert command_line.description("a")["looks"][2:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
     # More epochs are for what all configurations have.
     longer = command_line.run("extend", "a", "--epochs", "11")
     assert longer.stderr == "Further epochs are for the seeds of all configurations: those that decide added get none\n"

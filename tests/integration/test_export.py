@@ -25,10 +25,11 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.export import ro_crate
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.rounds import Look
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, contents
 from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, filled, made, names_in, row
 from tests.support.sweeps import sweep_of
@@ -77,12 +78,6 @@ def said(capsys: pytest.CaptureFixture[str]) -> Say:
         return printed.out + (printed.err if status else "")
 
     return runs
-
-
-def contents(path: Path) -> dict[str, bytes]:
-    """Return the bytes of a file, or of all files in a folder, by their names."""
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return {str(each.relative_to(path)): each.read_bytes() for each in files}
 
 
 def export(here: Path, said: Say, to: str) -> None:
@@ -147,10 +142,11 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
 def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(
     here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a finished sweep with a metric of its own
+    # Given a finished sweep with a metric of its own, by which there was a race
     shutil.copytree(ROOT / "docs/how-to/claims", here / "runs/a")
     manifest = SweepFolder(here / "runs", "a").manifest().model_copy(update={"metric": "mean-2"})
-    SweepFolder(here / "runs", "a").write_manifest(manifest)
+    race = Look(command="decide", seeds=5, rows=20, within=1e-5, metric="mean-2")
+    SweepFolder(here / "runs", "a").write_manifest(manifest.with_look(race))
     said("export", "a", "--to", "ro-crate")
     made = (here / "a.crate.zip").read_bytes()
     said("export", "a", "--to", "ro-crate", "--force")
