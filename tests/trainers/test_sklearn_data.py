@@ -170,7 +170,7 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "source", ["nope", "", "#", "data.csv", "#target", "/x/data.csv#", "/x/data.pkl#y", "/x/data.joblib#y", "os.system"]
+    "source", ["nope", "", "#", "data.csv", "#target", "/.csv#y", "/d.csv#", "/d.pkl#y", "/d.joblib#y", "os.system"]
 )
 def test_an_unknown_source_is_one_sentence_with_what_is_allowed(source: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"is unknown; allowed: bundled \(MNIST\), digits, .*FILE#TARGET"):

@@ -121,7 +121,7 @@ def load(source: str, cache_dir: Path) -> SklearnData:
         features, labels = getattr(datasets, f"load_{source}")(return_X_y=True)
         return _split(source, features, labels, frozenset({TOY_SETS[source]}))
     path, mark, target = source.rpartition("#")
-    if not mark or not target or not path.lower().endswith(SUFFIXES):
+    if not mark or not target or Path(path).suffix.lower() not in SUFFIXES:
         raise DatasetError(f"the data set {source!r} is unknown; allowed: {HELP}")
     return _split(Path(path).name, *read_table(Path(path), target))
 
