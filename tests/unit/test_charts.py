@@ -56,6 +56,12 @@ class TestCurves:
         assert [point.n for point in first.points] == [3, 3, 3]
         assert sorted(first.jobs) == [0, 1, 2, 3]
 
+    def test_long_ones_label_the_first_and_the_last_epoch(self, tmp_path: Path) -> None:
+        grid = sweep_of(seeds=(0, 1), learning_rates=RATES, epochs=801)
+        long = snapshot_of(tmp_path, grid, lambda job: scored_row(job, [0.5] * 801))
+        told = json.dumps(catalogue.named(long, "curves").specification)
+        assert '"values": [1, 101, 201, 301, 401, 501, 601, 701, 801]' in told
+
     def test_a_sweep_without_results_has_none(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
         assert charts_of(empty) == []

@@ -24,7 +24,8 @@ MOST_CURVES = 100
 MOST_POINTS = 200
 MOST_POINTS_OF_JOBS = 20_000
 WIDTH, HEIGHT = 350, 270
-MOST_TICKS = 10
+#: One more than a power of two: where labels overlap, every other one is hidden, and the last one must stay.
+MOST_TICKS = 9
 #: Pixels from the plot to its labels.
 BESIDE = 14
 
@@ -157,9 +158,8 @@ def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     metric = sweep.leaderboard.metric
     shown = found[:MOST_CURVES]
     across, scale = _scales(shown, metric)
-    # No more ticks than steps: they are whole numbers.
-    ticks = min(int(across.high) - 1, MOST_TICKS)
-    x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, tickCount=ticks)
+    # Vega's own ticks would be round numbers, and so neither the first epoch nor, most often, the last.
+    x = canvas.channel("X", "x", "epoch", across, format="d", grid=False, values=_some(int(across.high), MOST_TICKS))
     y = canvas.channel("Y", "y", labels.axis_title(metric), scale, clamp=True)
     jobs = _jobs(shown, metric) if configurations.draws_jobs(sweep) else []
     means = canvas.chart(_means(shown, metric))
