@@ -11,7 +11,7 @@ from nn.errors import Beside, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.listener import SILENT, Progress
@@ -132,6 +132,9 @@ class SweepPlan:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
         written = self.folder.manifest()
         session = provenance(written.specification.trainer)
+        if self.manifest.metric != written.metric:
+            # Which metric counts may depend on the results that could be seen.
+            written = written.with_look(seen("resume", self.folder.rows_of(self.jobs)))
         self.folder.write_manifest(
             written.model_copy(update={"resumed": [*written.resumed, session], "metric": self.manifest.metric})
         )

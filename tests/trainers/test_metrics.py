@@ -122,4 +122,6 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(command_line: CommandLin
         assert swept.best().job.options.model_dump()["rate"] == 2.0
         again = seedsweep.sweep(name="a", output=command_line.folder / "runs", resume=True, metric="last")
         assert again.verdict.leader == leader() == {"rate": 1.0}
+    looks = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
+    assert [look["command"] for look in looks] == ["decide", "confirm", "confirm", "resume"]
     assert told("leaderboard").startswith("Use rate 1: ")
