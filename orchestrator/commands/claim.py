@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -174,9 +174,9 @@ def verify_claim(
         with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
             yield from _compared(claim, sweep, rebuilt=rebuild)
             place = place_for(None, tell=tell)
-            here = _with_data(sweep.manifest, data, place)
+            here = replace(sweep, manifest=_with_data(sweep.manifest, data, place))
             count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
-            plan = plan_verification(sweep.folder, place, manifest=here, jobs=count, seed=seed)
+            plan = plan_verification(sweep.folder, place, sweep=here, jobs=count, seed=seed)
             number = len(plan.jobs)
             tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
             result = verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)

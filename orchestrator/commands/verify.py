@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.selection import pick
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import Tell, ignore, refuse_earlier
 from orchestrator.errors import SweepNotFoundError
@@ -77,7 +78,7 @@ def plan_verification(
     folder: SweepFolder,
     place: Place,
     *,
-    manifest: Manifest | None = None,
+    sweep: Sweep | None = None,
     words: Sequence[str] = (),
     jobs: int | None = DEFAULT_JOBS,
     seed: int | None = None,
@@ -87,8 +88,8 @@ def plan_verification(
     Args:
         folder: The sweep's folder.
         place: Where the jobs are trained; it need not have been `reached`.
-        manifest: The sweep, if its data set is elsewhere on this machine, or its weights may be missing; None for that
-            of the folder.
+        sweep: The sweep, if it was read before, its data set is elsewhere on this machine, or its weights may be
+            missing; None to read the folder.
         words: Pick the jobs to choose from (`orchestrator.analysis.selection`); none for all.
         jobs: How many jobs to train again, chosen at random; None for all that have a result.
         seed: The same seed chooses the same jobs; None for a random one.
@@ -100,11 +101,12 @@ def plan_verification(
         DatasetError: the data set on this machine is not the one that the sweep was trained on.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    manifest = manifest or folder.manifest()
-    known = manifest.jobs_by_key()
+    manifest = folder.manifest() if sweep is None else sweep.manifest
+    known = manifest.jobs_by_key() if sweep is None else sweep.jobs
     refuse_earlier(known)
     picked = frozenset(pick(folder.name, known, words))
-    rows = {key: row for key, row in folder.rows(known).items() if row.accepted and key in picked}
+    read = folder.rows(known) if sweep is None else sweep.rows
+    rows = {key: row for key, row in read.items() if row.accepted and key in picked}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")
     seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
