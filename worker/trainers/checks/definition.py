@@ -152,7 +152,7 @@ def _bad_values(model: type[BaseModel]) -> Iterator[tuple[str, object, str]]:
 
 
 def data_has_a_digest(case: Case) -> None:
-    """The digest is a SHA-256, and the same each time the data set is loaded, and from `digest`."""
+    """The digest is a SHA-256. Every call of `load` and `digest` gives the same one."""
     digest = _digest(case, case.source)
     if not isinstance(digest, str) or DIGEST.fullmatch(digest) is None:
         raise Broken(f"the digest is {shown(digest)}; allowed: a SHA-256 of the content, 64 digits from 0 to f")
@@ -174,7 +174,7 @@ def missing_data_is_refused(case: Case) -> None:
 
 
 def changed_data_has_another_digest(case: Case) -> None:
-    """Checked if the source is a file: a copy has the same digest, a changed copy another one, or it is refused."""
+    """Checked if the source is a file: a copy has the same digest; a changed copy has another one or is refused."""
     path = Path(case.source)
     if not (path.is_absolute() and path.is_file()):
         return

@@ -43,7 +43,7 @@ def imports_are_late(case: Case) -> None:
 
 
 def trains_in_a_forked_process(case: Case) -> None:
-    """A process trains that was forked as a worker forks: after `load`, before `prepare` unless `shares` says else."""
+    """A forked process can train. As in a worker, `shares` says which of `load` and `prepare` precede the fork."""
     if problem := _report(case).get("not forked"):
         raise Broken(problem)
 
@@ -71,13 +71,13 @@ def nothing_is_printed(case: Case) -> None:
 
 
 def surroundings_stay(case: Case) -> None:
-    """Training changes no global generator, variable, working folder, or NumPy error handling, but when it imports."""
+    """Training changes no global generator, environment variable, working folder or NumPy error state; imports may."""
     if changed := _told(case)["changed"]:
         raise Broken(f"training changes {', '.join(changed)}; use generators and settings of its own")
 
 
 def nothing_is_left_running(case: Case) -> None:
-    """No thread and no process that training started lives on."""
+    """No thread or process that training started is left running."""
     told = _told(case)
     if told["threads"]:
         raise Broken(f"training leaves threads running: {', '.join(told['threads'])}; end them")

@@ -27,7 +27,7 @@ def trains(case: Case, options: BaseModel) -> None:
 
 
 def each_epoch_is_reported(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """`on_epoch` is called once for each epoch, and less often only with a stated problem or stop."""
+    """`on_epoch` is called after each epoch, unless training ends early with a stated problem or stop."""
     epochs, reported = case.trainer.epochs(options), len(recorded.values)
     ended = recorded.trained.problem is not None or recorded.trained.stopped is not None
     if not 1 <= reported <= epochs or (reported < epochs and not ended):
@@ -66,7 +66,7 @@ def _check_number(name: str, value: object, options: BaseModel, epoch: int) -> N
 
 
 def a_problem_is_one_sentence(options: BaseModel, recorded: Recorded) -> None:
-    """A problem, and why training stopped, is a text on one line."""
+    """`problem` and `stopped` are texts on one line."""
     for name in ("problem", "stopped"):
         told = getattr(recorded.trained, name)
         if told is not None and not (isinstance(told, str) and 0 < len(told) <= 500 and told.isprintable()):
@@ -74,7 +74,7 @@ def a_problem_is_one_sentence(options: BaseModel, recorded: Recorded) -> None:
 
 
 def correct_samples_agree_with_the_metric(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """Where the metric is a share, `correct` has a bool for each sample, and their share is the last metric."""
+    """If the metric is a share, `correct` has a bool for each sample, and the share of true ones is the last metric."""
     if not case.trainer.metric_of(options).is_share or recorded.trained.problem is not None:
         return
     correct = recorded.trained.correct
@@ -131,7 +131,7 @@ def artifact_is_accepted(case: Case, options: BaseModel, recorded: Recorded) -> 
 
 
 def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """Checked if `held_out` is not 0: `test` returns the metric, and whether each sample that is held out is right."""
+    """Checked if `held_out` is not 0: `test` returns the metric, and for each held-out sample whether it is right."""
     size = case.trainer.held_out(options)
     if type(size) is not int or size < 0:
         raise Broken(f"held_out returns {shown(size)}; return the number of samples in the test split")
@@ -201,7 +201,7 @@ def _stopped(
 
 
 def exceptions_of_on_epoch_pass(case: Case, options: BaseModel) -> None:
-    """An exception that `on_epoch` raises ends training and comes out unchanged: so a worker cancels a job."""
+    """An exception that `on_epoch` raises ends training and comes out unchanged. Workers cancel jobs in this way."""
     error, raised = _stopped(case, options)
     if error is not None and error not in raised:
         raise Broken(f"train turned an exception of on_epoch into {shown(error)}; let it pass") from error
@@ -210,7 +210,7 @@ def exceptions_of_on_epoch_pass(case: Case, options: BaseModel) -> None:
 
 
 def resuming_gives_the_same_bits(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """Training that is resumed after any epoch ends as the straight one."""
+    """Training that is resumed after any epoch ends with the bits of a single run."""
     for epochs, state in recorded.states.items():
         if epochs < case.trainer.epochs(options):
             resumed = case.train(options, case.seeds[0], resume_from=Checkpoint(epochs, state), take=False)
@@ -220,7 +220,7 @@ def resuming_gives_the_same_bits(case: Case, options: BaseModel, recorded: Recor
 
 
 def longer_jobs_go_on_to_the_same_bits(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """A job of more epochs that goes on from an artifact, if `continued` lets it, ends as a straight one."""
+    """If `continued` returns a state, a longer job that continues from it ends with the bits of a single run."""
     last, seed = case.trainer.epochs(options), case.seeds[0]
     ended = recorded.trained.problem is not None or recorded.trained.stopped is not None
     if last < 2 or getattr(options, "epochs", None) != last or ended:
