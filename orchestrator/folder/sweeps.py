@@ -31,6 +31,8 @@ QUIET_SECONDS = 600.0
 _RESULTS = "results.jsonl"
 #: What a page is made from, apart from weights, which have their hash.
 _FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
+#: What goes on in a sweep that runs (`orchestrator.folder.activity`).
+PROGRESS = "progress.json"
 _LOCKS = Path("/proc/locks")
 #: What somebody wrote about the sweep, and its longest text in characters.
 NOTE = "note.txt"
@@ -131,7 +133,7 @@ class Sweeps:
         from orchestrator.folder.sweep_folder import SweepFolder
 
         folder = SweepFolder(self.output, name)
-        for path in (folder.path, *(folder.path / part for part in (*_FILES, NOTE, "weights"))):
+        for path in (folder.path, *(folder.path / part for part in (*_FILES, NOTE, PROGRESS, "weights"))):
             self.check_inside(path)
         with contextlib.suppress(OSError):
             size = (folder.path / _RESULTS).stat().st_size
@@ -169,8 +171,16 @@ class Sweeps:
 
 
 def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
-    stats = tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, (*_FILES, NOTE)))
-    return (stats, held(folder, taken), is_quiet(folder))
+    return (content(folder), _seen(folder, (PROGRESS,)), held(folder, taken), is_quiet(folder))
+
+
+def content(folder: Path) -> Hashable:
+    """Return a value that changes with what a sweep's report is made from."""
+    return _seen(folder, (*_FILES, NOTE))
+
+
+def _seen(folder: Path, files: Iterable[str]) -> Hashable:
+    return tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, files))
 
 
 def locks() -> frozenset[str] | None:
@@ -206,7 +216,8 @@ def is_quiet(folder: Path) -> bool:
 
 def changed_at(folder: Path, *files: str) -> float | None:
     """Return when a sweep's files (by default, all that a page is made from) changed last, in seconds since 1970."""
-    return max((each.st_mtime_ns / 1e9 for each in _stats(folder, files or _FILES) if each is not None), default=None)
+    found = _stats(folder, files or (*_FILES, PROGRESS))
+    return max((each.st_mtime_ns / 1e9 for each in found if each is not None), default=None)
 
 
 def size(folder: Path) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.folder.sweeps import Sweeps
+from orchestrator.folder.sweeps import Sweeps, content
+from orchestrator.live import underway
 from orchestrator.live.page import Page
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
@@ -35,6 +36,8 @@ class Pages:
         self._sweeps = sweeps
         self._cache_dir = cache_dir
         self._portraits: dict[str, tuple[str | None, Portrait | None]] = {}
+        #: The last sweep with its report, which is made again only if its content has changed.
+        self._last: tuple[Hashable, Sweep, str] | None = None
 
     def sweep(self, name: str) -> Page:
         """Return a sweep's page.
@@ -42,15 +45,20 @@ class Pages:
         Raises:
             SeedsweepError: there is no such sweep, or it cannot be read.
         """
-        sweep = Sweep.read(self._sweeps.folder(name))
+        folder = self._sweeps.folder(name)
+        known = (name, content(folder.path))
+        if self._last is None or self._last[0] != known:
+            read = Sweep.read(folder)
+            self._last = known, read, render_main(read, self._portrait(read), live=True)
+        _, sweep, main = self._last
         stands = of_sweep(sweep)
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
-        main = render_main(sweep, self._portrait(sweep))
         place = {"events": f"/{name}/events", "above": self._sweeps.only is None}
         about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
-        return _page(f"{name}: {stands.state}", main, about, over=stands.over)
+        progress = None if stands.over else underway.progress(sweep, stands)
+        return _page(f"{name}: {stands.state}", main, {**about, "progress": progress}, over=stands.over)
 
     def _portrait(self, sweep: Sweep) -> Portrait | None:
         """Return the portrait of a sweep's best network; while the sweep runs, where to see it.
@@ -85,7 +93,7 @@ class Pages:
         main = _filled("index.html", output=str(self._sweeps.output), sweeps=shown, unread=unread, states=STATES)
         running = sum(each.state == "running" for each in shown)
         told = f"{len(shown) + unread} sweeps, {running} running."
-        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": told}
+        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": told, "progress": None}
         return _page("Sweeps", main, about, partial=partial)
 
     def summary(self, name: str) -> Summary:

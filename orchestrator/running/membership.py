@@ -11,6 +11,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.activity import Recorder
 from orchestrator.running.cancel import cancel_jobs, reason
 from orchestrator.running.growth import Grow, grown
 from orchestrator.running.listener import Progress
@@ -40,6 +41,7 @@ class Membership:
         progress: Receives messages for the user, reports and rows.
         interruption: Defers signals while the folder is written.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
+        recorder: Records what goes on; None to record nothing.
     """
 
     cluster: Cluster
@@ -49,6 +51,7 @@ class Membership:
     progress: Progress
     interruption: Interruption
     fail_fast: int | None = None
+    recorder: Recorder | None = None
     _failures: int = field(default=0, init=False)
     _has_told_failure: bool = field(default=False, init=False)
     _next: float = field(default=0.0, init=False)

@@ -17,6 +17,7 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.activity import Recorder
 from orchestrator.running.growth import Grow
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
@@ -303,9 +304,18 @@ class Session:
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership
 
-            yield Membership(
-                cluster, self.folder, self.manifest, self.jobs, progress, self.interruption, self.fail_fast
-            )
+            recorder = Recorder(self.folder.path, self.jobs, self.rows)
+            with contextlib.closing(recorder):
+                yield Membership(
+                    cluster,
+                    self.folder,
+                    self.manifest,
+                    self.jobs,
+                    progress,
+                    self.interruption,
+                    self.fail_fast,
+                    recorder,
+                )
 
 
 def _reused(counts: Counter[str], folder: SweepFolder) -> str:

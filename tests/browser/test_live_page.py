@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.folder.sweeps import PROGRESS
 from tests.support.axe import violations
 from tests.support.chromium import DESKTOP, PHONE, Page, Screen
 from tests.support.command_line import QUICK, CommandLine, small
@@ -195,6 +197,16 @@ def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
     wait_for(lambda: page.run("return location.pathname") == "/first", "the sweep's page")
     page.run("window.sameDocument = true")
 
+    # While it trains, the page says what goes on: never that it may have been interrupted
+    def bar() -> str:
+        return str(page.run("return document.getElementById('live').innerText"))
+
+    wait_for(lambda: re.search(r"epoch \d+ of 20, \d", bar()) and " ETA " in bar().replace("\n", " "), "a running job")
+    assert re.search(r"Running: .*Last news \d+ s ago.* of 10 jobs.*1 running.*waiting.*elapsed.*1 worker", bar(), re.S)
+    assert page.run("return document.querySelector('#live progress').max") == 10
+    assert "interrupted" not in page.run("return document.body.innerText")
+    assert "so-far" in page.run("return document.querySelector('.headline').className")
+    assert violations(page) == []
     versions = set()
 
     def over() -> bool:
@@ -205,6 +217,7 @@ def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
     sweep.communicate()
     assert len(versions) >= 2
     assert page.run("return window.sameDocument")
+    assert not (command_line.sweep("first") / PROGRESS).exists()
     assert page.complaints() == []
 
 

@@ -225,6 +225,13 @@ def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
     assert "hidden layers 128,64 with loss cross_entropy and limit all samples" in board.verdict.sentence
 
 
+def test_before_there_is_a_result_nothing_is_ranked_or_ruled_out() -> None:
+    board = board_of({0.1: [None, None], 0.2: [None, None]})
+    found = table.by_configuration(board, board.standings)
+    cells = [dict(zip(found.headings, row, strict=True)) for row in found.rows]
+    assert [(each["rank"], each["best?"]) for each in cells] == [("-", "-")] * 2
+
+
 def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> None:
     board = board_of({0.1: [0.5, 0.5]})
 

@@ -102,6 +102,11 @@ def _trained(_: Leaderboard, standing: Standing) -> str:
     return f"{standing.n}/{standing.planned}"
 
 
+def _rank(board: Leaderboard, standing: Standing) -> str:
+    first = board.standings[0]
+    return str(standing.rank) if first.n or first.diverged else NONE
+
+
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:
     if not standing.contender:
         return "no" if standing.n else NONE
@@ -153,7 +158,7 @@ class Standing:
     place: Place
     judgement: Judgement
 
-    @Column("rank", "the place by the mean")
+    @Column("rank", "the place by the mean", _rank)
     def rank(self) -> int:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
         return self.place.rank

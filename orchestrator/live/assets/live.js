@@ -198,19 +198,19 @@
     return heading === null ? found : found.filter((each) => label(each.closest("tr") ?? {cells: []}) === heading);
   }
 
-  // Says how long ago a time was; the time itself stays as the title.
+  // Says how long ago a time was; the time itself stays as the title. Below a minute, seconds count.
   function ages() {
     const words = new Intl.RelativeTimeFormat("en", {numeric: "auto"});
     for (const each of document.querySelectorAll("#live time, #sweeps time")) {
       const seconds = Math.max(0, (Date.now() - new Date(each.dateTime)) / 1000);
       const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60]].find(([, size]) => seconds >= size) ?? ["second", 1];
       each.title = each.dateTime;
-      each.textContent = seconds < 60 ? "less than a minute ago" : words.format(-Math.floor(seconds / size), unit);
+      each.textContent = seconds < 60 ? `${Math.floor(seconds)} s ago` : words.format(-Math.floor(seconds / size), unit);
     }
   }
 
   document.addEventListener("visibilitychange", () => document.hidden ? disconnect() : connect());
-  setInterval(ages, LATER);
+  setInterval(ages, SOON / 3);
   ages();
   connect();
 })();

@@ -18,8 +18,10 @@ MOST_ROWS = 500
 
 
 def state(sweep: Sweep) -> str:
-    """Return `decided`, `undecided`, or `nothing` if no configuration can be recommended."""
+    """Return `so-far`, `decided`, `undecided`, or `nothing` if no configuration can be recommended."""
     verdict = sweep.leaderboard.verdict
+    if sweep.running:
+        return "so-far"
     if verdict.leader is None:
         return "nothing"
     return "decided" if verdict.decided else "undecided"

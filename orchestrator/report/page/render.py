@@ -69,8 +69,11 @@ def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
     return document(f"{sweep.folder.name}: report", render_main(sweep, portrait))
 
 
-def render_main(sweep: Sweep, portrait: Portrait | None = None) -> str:
-    """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`."""
+def render_main(sweep: Sweep, portrait: Portrait | None = None, *, live: bool = False) -> str:
+    """Return the page's `main` element: all that changes while a sweep runs. Arguments and errors: as for `render`.
+
+    What stands above it on a `live` page says whether the sweep runs.
+    """
     template = environment(_PACKAGE).get_template("main.html")
     portrait = portrait or network.without(sweep)
     charts: dict[str, list[tuple[Chart, str]]] = {section: [] for section, _ in SECTIONS}
@@ -79,6 +82,7 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None) -> str:
         charts[kind.section] += [(each, svg(each)) for each in drawn]
     return template.render(
         sweep=sweep,
+        live=live,
         portrait=portrait,
         made=attempts.of(sweep),
         charts=charts,

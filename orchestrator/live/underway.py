@@ -1,0 +1,61 @@
+"""What goes on in a sweep that has not ended, for the line above its page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.analysis.summary import Summary
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.folder.activity import Activity
+from orchestrator.report.charts.marks.canvas import Scale
+from orchestrator.report.contents.accounting import duration
+from orchestrator.text import counted
+from worker.records.report import Report
+
+#: Most running jobs that are named: more hide the verdict on a phone.
+MOST_JOBS = 6
+#: The pixels of a curve.
+WIDTH, HEIGHT = 60, 16
+
+
+def progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
+    """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
+    found = Activity.read(sweep.folder.path) if stands.state == "running" else None
+    figures = [f"{stands.done} of {stands.planned} jobs"]
+    jobs: list[dict[str, str]] = []
+    if found is not None:
+        figures += _figures(found)
+        running = [key for key in found.jobs if key in sweep.jobs and key not in sweep.rows]
+        jobs = [_job(sweep, key, found.jobs[key]) for key in running[:MOST_JOBS]]
+    return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": jobs}
+
+
+def _figures(found: Activity) -> Iterator[str]:
+    yield f"{found.running} running"
+    yield f"{found.waiting} waiting"
+    yield f"{duration(max(found.at - found.began, 0.0))} elapsed"
+    yield "ETA: too early to say" if found.left is None else f"ETA {duration(found.left)}"
+    if found.rate is not None:
+        yield f"{found.rate:.3g} jobs a minute"
+    yield counted(found.workers, "worker")
+    for name, seconds in found.lost.items():
+        yield f"Lost: {name}, silent for {duration(seconds)}"
+
+
+def _job(sweep: Sweep, key: str, report: Report | None) -> dict[str, str]:
+    """Return a running job: its name, its epoch and metric, and the points of its curve."""
+    job = sweep.jobs[key]
+    told = {"name": sweep.names.job(job.seed, job.options), "text": "begins", "points": ""}
+    if report is not None:
+        last = [sweep.names.own_metric.shown(score) for score in report.validation_score[-1:]]
+        told["text"] = f"{', '.join([f'epoch {report.epoch} of {job.epochs}', *last])} on {report.worker}"
+        told["points"] = " ".join(_points(report.validation_score, min(report.epoch / job.epochs, 1.0)))
+    return told
+
+
+def _points(scores: list[float], share: float) -> Iterator[str]:
+    if len(scores) > 1:
+        scale = Scale.of(scores)
+        for i, score in enumerate(scores):
+            yield f"{share * WIDTH * i / (len(scores) - 1):.1f},{HEIGHT * (1 - scale.share(score)):.1f}"

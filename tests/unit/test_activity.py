@@ -1,0 +1,69 @@
+"""What a session records while it trains: how long the rest takes, and what a stranger may write in its place."""
+
+from __future__ import annotations
+
+import heapq
+from pathlib import Path
+
+import pytest
+
+from nn.datasets.mnist import MNIST_DIGEST
+from orchestrator.folder.activity import Activity
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweeps import PROGRESS
+from orchestrator.running.activity import Forecast
+from tests.support.sweep_folders import row
+from tests.support.sweeps import sweep_of
+from worker.job import Job
+from worker.records.report import Report
+
+EPOCHS, POLL = 10, 0.5
+#: Seconds that a process takes for a job besides training it.
+AROUND = 0.4
+RATES = {0.1: 2.0, 0.2: 5.0, 0.3: 11.0}
+
+
+@pytest.mark.parametrize("widths", [(4, 4), (4, 8), (8, 2)], ids=str)
+def test_after_a_tenth_the_forecast_is_right_within_a_fifth(widths: tuple[int, int]) -> None:
+    """Simulated: configurations of unlike cost, and workers that come or go after a tenth of the jobs."""
+    before, after = widths
+    jobs = sweep_of(seeds=tuple(range(40)), learning_rates=tuple(RATES), epochs=EPOCHS).jobs_by_key(MNIST_DIGEST)
+    rows: dict[str, Row] = {}
+    forecast = Forecast(jobs, rows)
+    queue, running, now, said = list(jobs.values())[::-1], list[tuple[float, str, Job]](), 0.0, list[float]()
+    changed = None
+    while len(rows) < len(jobs):
+        while running and running[0][0] <= now:
+            _, key, job = heapq.heappop(running)
+            seconds = RATES[job.options.learning_rate]
+            rows[key] = row(job, scores=(0.5,) * EPOCHS, epoch_seconds=[seconds / EPOCHS] * EPOCHS)
+        is_early = len(rows) < len(jobs) / 10
+        while queue and len(running) < (before if is_early else after):
+            job = queue.pop()
+            heapq.heappush(running, (now + AROUND + RATES[job.options.learning_rate], job.key, job))
+        forecast.look(now, {key: report(job, now - ends) for ends, key, job in running})
+        if not is_early:
+            changed = now if changed is None else changed
+            # A worker that has left is noticed when its jobs have ended.
+            if not said and now > changed + max(RATES.values()):
+                said += [now, forecast.left() or 0.0]
+        now += POLL
+    at, left = said
+    assert left == pytest.approx(now - at, rel=0.2)
+    assert forecast.rate is not None
+
+
+def report(job: Job, after: float) -> Report | None:
+    """Return the report of a job that ends in `-after` seconds."""
+    seconds = RATES[job.options.learning_rate]
+    done = int((seconds + after) / seconds * EPOCHS)
+    return None if done < 1 else Report(
+        epoch=done, epochs=EPOCHS, validation_score=[0.5] * done, seconds=seconds * done / EPOCHS,
+        slowest_epoch=1.0, at=0.0, worker="w", attempt=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"began": 0, "at": -1}', '{"began": 0, "at": NaN}', "\0" * 2**21])
+def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / PROGRESS).write_text(text)
+    assert Activity.read(tmp_path) is None
