@@ -35,3 +35,11 @@ def probability(value: float) -> str:
 def have(number: int, thing: str) -> str:
     """Return a number with its noun and verb: 1 job has, 2 jobs have."""
     return f"{counted(number, thing)} {'has' if number == 1 else 'have'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration with at least two digits, in the largest unit in which it exceeds 1.5."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds > 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

@@ -7,8 +7,10 @@ import json
 import os
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,11 @@ _MOST_BYTES = 2**24
 #: The verdict in a `leaderboard.json`, and how each job ended.
 _SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
+#: Each row of the leaderboard there, and the most rows that a summary has.
+_ROW = re.compile(rb'"mean": ([-\d.e+]+|null),\s+"low": ([-\d.e+]+|null),\s+"high": ([-\d.e+]+|null)')
+MOST_MEANS = 12
+#: Largest score there, in amount: `worker.trainers.protocol.MAX_SCORE`, whose import takes longer than a summary.
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Summary:
         changed: When its files changed last, UTC, ISO 8601; empty if it has none.
         size: The bytes of its folder.
         note: What somebody wrote about it; empty if nobody did.
+        means: Mean, and ends of the interval, of the first `MOST_MEANS` configurations; without those that have none.
     """
 
     name: str
@@ -60,6 +68,7 @@ class Summary:
     changed: str = ""
     size: int = 0
     note: str = ""
+    means: Sequence[tuple[float, float | None, float | None]] = ()
 
     @property
     def over(self) -> bool:
@@ -98,8 +107,10 @@ def summary(folder: Path) -> Summary:
 
 def of_sweep(sweep: Sweep) -> Summary:
     """Return a sweep's summary."""
-    folder, sentence = sweep.folder.path, sweep.leaderboard.verdict.sentence
-    return Summary(sweep.name, _state(sweep), sentence, len(sweep.rows), len(sweep.jobs), *_around(folder))
+    board = sweep.leaderboard
+    means = [(each.mean, each.low, each.high) for each in board.standings[:MOST_MEANS] if each.mean is not None]
+    done, planned, around = len(sweep.rows), len(sweep.jobs), _around(sweep.folder.path)
+    return Summary(sweep.name, _state(sweep), board.verdict.sentence, done, planned, *around, means)
 
 
 def _recorded(folder: Path) -> Summary | None:
@@ -112,8 +123,18 @@ def _recorded(folder: Path) -> Summary | None:
         if sentence is not None and ends and b"missing" not in ends:
             state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
             told = str(json.loads(sentence[1]))
-            return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder))
+            return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder), _means(text))
     return None
+
+
+def _means(text: bytes) -> list[tuple[float, float | None, float | None]]:
+    """Return the `means` of a `leaderboard.json`, which may be anybody's."""
+    found = []
+    for row in islice(_ROW.finditer(text), MOST_MEANS):
+        mean, low, high = (None if each == b"null" else float(each) for each in row.groups())
+        if mean is not None and all(each is None or abs(each) <= _LARGEST for each in (mean, low, high)):
+            found.append((mean, low, high))
+    return found
 
 
 def _state(sweep: Sweep) -> str:

@@ -28,7 +28,7 @@ from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.specification import MAX_JOBS
-from orchestrator.text import counted
+from orchestrator.text import counted, duration
 
 KIND = Command
 #: Exit statuses of a race without an answer, and of a cluster that failed; 0 is an answer, 2 bad input.
@@ -108,8 +108,3 @@ def show(console: Console, result: DecideResult) -> None:
         say(console, f"{every} are {counted(race.full_grid, 'job')}; the race skipped {race.saved}")
     for sentence in filter(None, (str(race), result.verdict.sentence)):
         say(console, sentence)
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words: in seconds below 90 s, in minutes from there on."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

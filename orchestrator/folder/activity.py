@@ -13,8 +13,8 @@ from orchestrator.folder.sweeps import PROGRESS
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
 
-#: Most running jobs with their reports, and most lost workers.
-MOST_JOBS, MOST_LOST = 16, 100
+#: Most running jobs with their reports (more hide the verdict on a phone), and most lost workers.
+MOST_JOBS, MOST_LOST = 6, 100
 _MAX_BYTES = 2**20
 
 _Count = Annotated[int, Field(ge=0, le=2**31)]

@@ -171,15 +171,11 @@ class Sweeps:
 
 
 def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
-    return (content(folder), _seen(folder, (PROGRESS,)), held(folder, taken), is_quiet(folder))
+    return (content(folder), content(folder, (PROGRESS,)), held(folder, taken), is_quiet(folder))
 
 
-def content(folder: Path) -> Hashable:
-    """Return a value that changes with what a sweep's report is made from."""
-    return _seen(folder, (*_FILES, NOTE))
-
-
-def _seen(folder: Path, files: Iterable[str]) -> Hashable:
+def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE)) -> Hashable:
+    """Return a value that changes with a sweep's files; by default, with those that its report is made from."""
     return tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, files))
 
 

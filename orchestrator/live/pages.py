@@ -90,10 +90,11 @@ class Pages:
             partial: Whether some are to be read again.
         """
         shown = sorted((Summary(**each) for each in summaries), key=lambda each: each.state != "running")
-        main = _filled("index.html", output=str(self._sweeps.output), sweeps=shown, unread=unread, states=STATES)
+        told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "underway": underway}
+        main = _filled("index.html", sweeps=shown, **told)
         running = sum(each.state == "running" for each in shown)
-        told = f"{len(shown) + unread} sweeps, {running} running."
-        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": told, "progress": None}
+        text = f"{len(shown) + unread} sweeps, {running} running."
+        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": text, "progress": None}
         return _page("Sweeps", main, about, partial=partial)
 
     def summary(self, name: str) -> Summary:

@@ -9,12 +9,9 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
 from orchestrator.report.charts.marks.canvas import Scale
-from orchestrator.report.contents.accounting import duration
-from orchestrator.text import counted
+from orchestrator.text import counted, duration
 from worker.records.report import Report
 
-#: Most running jobs that are named: more hide the verdict on a phone.
-MOST_JOBS = 6
 #: The pixels of a curve.
 WIDTH, HEIGHT = 60, 16
 
@@ -22,12 +19,9 @@ WIDTH, HEIGHT = 60, 16
 def progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
     found = Activity.read(sweep.folder.path) if stands.state == "running" else None
-    figures = [f"{stands.done} of {stands.planned} jobs"]
-    jobs: list[dict[str, str]] = []
-    if found is not None:
-        figures += _figures(found)
-        running = [key for key in found.jobs if key in sweep.jobs and key not in sweep.rows]
-        jobs = [_job(sweep, key, found.jobs[key]) for key in running[:MOST_JOBS]]
+    figures = [f"{stands.done} of {stands.planned} jobs", *(_figures(found) if found else ())]
+    shown = found.jobs.items() if found else ()
+    jobs = [_job(sweep, key, each) for key, each in shown if key in sweep.jobs and key not in sweep.rows]
     return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": jobs}
 
 
@@ -59,3 +53,13 @@ def _points(scores: list[float], share: float) -> Iterator[str]:
         scale = Scale.of(scores)
         for i, score in enumerate(scores):
             yield f"{share * WIDTH * i / (len(scores) - 1):.1f},{HEIGHT * (1 - scale.share(score)):.1f}"
+
+
+def picture(found: Summary) -> list[tuple[float, float, float]]:
+    """Return the low end, the mean and the high end of each configuration of a summary, in percent of its width."""
+    scale = Scale.of([mean for mean, _, _ in found.means])
+    return [
+        (100 * scale.share(mean if low is None else low), 100 * scale.share(mean),
+         100 * scale.share(mean if high is None else high))
+        for mean, low, high in found.means
+    ]  # fmt: skip

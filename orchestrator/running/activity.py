@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -50,18 +50,15 @@ class Forecast:
         self._widths.append((now, len(reports)))
         while self._widths[0][0] < now - BUSY_SECONDS:
             self._widths.popleft()
-        self._add(islice(self._rows.values(), self._known, None))
-        self._known = len(self._rows)
-        self._reports = {key: each for key, each in reports.items() if each and key not in self._rows}
-
-    def _add(self, rows: Iterable[Row]) -> None:
-        for row in rows:
+        for row in islice(self._rows.values(), self._known, None):
             if row.accepted and row.reused_from is None:
                 seconds, configuration = sum(row.epoch_seconds), self._jobs[row.job].configuration
                 spent, count = self._spent.get(configuration, (0.0, 0))
                 self._spent[configuration] = (spent + seconds, count + 1)
                 self._seconds, self._epochs = self._seconds + seconds, self._epochs + len(row.epoch_seconds)
                 self._ended += 1
+        self._known = len(self._rows)
+        self._reports = {key: each for key, each in reports.items() if each and key not in self._rows}
 
     @property
     def _width(self) -> int:
@@ -103,8 +100,8 @@ class Recorder:
         self._forecast = Forecast(jobs, rows)
         self._began, self._next = time.time(), 0.0
 
-    def look(self, reports: Mapping[str, Report | None], workers: Mapping[str, float], lease: float) -> Activity | None:
-        """Take in the last reports of the running jobs, and record what goes on; None if that is not due.
+    def look(self, reports: Mapping[str, Report | None], workers: Mapping[str, float], lease: float) -> None:
+        """Take in the last reports of the running jobs, and record what goes on if that is due.
 
         Args:
             reports: The reports, by key.
@@ -116,7 +113,7 @@ class Recorder:
         running = {key: each for key, each in reports.items() if not (each and each.worker in lost)}
         self._forecast.look(time.monotonic(), running)
         if time.monotonic() < self._next:
-            return None
+            return
         self._next = time.monotonic() + INTERVAL
         found = Activity(
             began=self._began, at=time.time(), running=len(running),
@@ -127,7 +124,6 @@ class Recorder:
         # The sweep goes on without it, for example on a full disk.
         with contextlib.suppress(OSError):
             write_atomically(self._file, lambda file: file.write(found.model_dump_json().encode()))
-        return found
 
     def close(self) -> None:
         """Remove the record: nothing goes on any more."""

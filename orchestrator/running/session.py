@@ -304,8 +304,7 @@ class Session:
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership
 
-            recorder = Recorder(self.folder.path, self.jobs, self.rows)
-            with contextlib.closing(recorder):
+            with contextlib.closing(Recorder(self.folder.path, self.jobs, self.rows)) as recorder:
                 yield Membership(
                     cluster,
                     self.folder,

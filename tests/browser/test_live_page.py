@@ -202,8 +202,8 @@ def test_a_real_sweep_is_followed_from_its_first_job_to_its_last(
         return str(page.run("return document.getElementById('live').innerText"))
 
     wait_for(lambda: re.search(r"epoch \d+ of 20, \d", bar()) and " ETA " in bar().replace("\n", " "), "a running job")
-    assert re.search(r"Running: .*Last news \d+ s ago.* of 10 jobs.*1 running.*waiting.*elapsed.*1 worker", bar(), re.S)
-    assert page.run("return document.querySelector('#live progress').max") == 10
+    assert re.search(r"Running: .*Last news \d+ s ago.* of 20 jobs.*1 running.*waiting.*elapsed.*1 worker", bar(), re.S)
+    assert page.run("return document.querySelector('#live progress').max") == 20
     assert "interrupted" not in page.run("return document.body.innerText")
     assert "so-far" in page.run("return document.querySelector('.headline').className")
     assert violations(page) == []
@@ -262,6 +262,35 @@ def test_the_index_is_for_everybody(
         assert violations(page) == []
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         assert page.complaints() == []
+
+
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
+def test_the_index_is_sorted_and_searched(page: Page, serve: Serve, command_line: CommandLine, screen: Screen) -> None:
+    put(command_line, "one", WORDS)
+    put(command_line, "two", small(seeds="0-5", epochs="2", learning_rates="0.03,0.1"))
+    run = command_line.run("note", "two", "tried at night")
+    assert run.returncode == 0
+    server = serve()
+    open_page(page, server, "/", screen)
+    shown = "return [...document.querySelectorAll('#sweeps tbody tr')].filter(r => !r.hidden).map(r => r.id.slice(6))"
+    wait_for(lambda: len(page.run(shown)) == 2, "the sweeps")
+    # Each has a bar, a picture of its leaderboard, and a verdict as wide as the screen
+    parts = "return ['progress', 'circle'].map(each => document.querySelectorAll('#sweep-one ' + each).length)"
+    assert page.run(parts) == [1, 2]
+    assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+    page.run(
+        "const box = document.getElementById('search'); box.value = 'NIGHT';"
+        "box.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    assert page.run(shown) == ["two"]
+    page.run(
+        "document.getElementById('search').value = '';"
+        "document.getElementById('search').dispatchEvent(new Event('input', {bubbles: true}));"
+        "document.querySelectorAll('#sweeps thead button')[0].click()"
+    )
+    assert page.run(shown) == ["one", "two"]
+    assert violations(page) == []
+    assert page.complaints() == []
 
 
 def test_a_token_leaves_the_address(page: Page, serve: Serve, growing: Growing) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from orchestrator.analysis.summary import summary
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
-from tests.support.sweep_folders import JOBS, made, row
+from tests.support.sweep_folders import JOBS, SPECIFICATION, filled, made, row
 
 
 def elsewhere(folder: SweepFolder) -> None:
@@ -109,3 +110,12 @@ def test_the_sweeps_that_changed_last_come_first(tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     assert Sweeps(tmp_path).names() == ["new", "old", "older"]
     assert Sweeps(tmp_path, "old").names() == ["old"]
+
+
+def test_a_strangers_leaderboard_gives_numbers_or_nothing(tmp_path: Path) -> None:
+    folder = filled(tmp_path, SPECIFICATION, row)
+    told = json.dumps({"sentence": "Use it.", "mean": 0.5, "low": None, "high": 0.6}, indent=1)
+    for mean, means in (("0.5", [(0.5, None, 0.6)]), ("1e999", []), ("9" * 5000, [])):
+        text = told.replace(": 0.5", f": {mean}") + '"status": "succeeded",  "score": 0.5'
+        (folder.path / "leaderboard.json").write_text(text)
+        assert (summary(folder.path).sentence, summary(folder.path).means) == ("Use it.", means)

@@ -166,7 +166,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     "too few": (
         {0.1: [0.9, 0.91, 0.92, None, None], 0.2: [None, None, 0.5, 0.51, 0.52]},
         {
-            "state": "undecided",
+            "state": "so-far",
             "How sure": "Not at all: too few seeds to tell configurations apart",
             "What would decide": "5 seeds of each configuration are a start",
         },
@@ -187,7 +187,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     "ahead while it runs": (
         {0.1: [*CLOSE, *CLOSE, 0.9738], 0.2: [*(score - 0.1 for score in [*CLOSE, *CLOSE[::-1]]), None]},
         {
-            "state": "undecided",
+            "state": "so-far",
             "How sure": "It is the best with a probability of at least 95 %, however often one looks",
         },
     ),

@@ -209,6 +209,17 @@
     }
   }
 
+  // The index: rows without the text that is looked for are hidden.
+  function choose() {
+    const wanted = document.getElementById("search")?.value.toLowerCase() ?? "";
+    for (const row of document.querySelectorAll("#sweeps tbody tr")) {
+      const text = [...row.cells].map((cell) => `${cell.textContent} ${cell.title}`).join(" ");
+      row.hidden = !text.toLowerCase().includes(wanted);
+    }
+  }
+  document.addEventListener("input", choose);
+  document.addEventListener("seedsweep:updated", choose);
+
   document.addEventListener("visibilitychange", () => document.hidden ? disconnect() : connect());
   setInterval(ages, SOON / 3);
   ages();

@@ -10,7 +10,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.report import attempts
 from orchestrator.report.attempts import UNKNOWN, Attempts, Span
 from orchestrator.report.contents.parts import DataTable, Fact
-from orchestrator.text import counted
+from orchestrator.text import counted, duration
 
 #: Most rows of a table.
 MOST_ROWS = 200
@@ -87,14 +87,6 @@ def _times(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
     trained = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
     busy = attempts.busy_seconds(made.spans)
     yield Fact("Training", f"{duration(trained)} in epochs that count, of {duration(busy)} in attempts")
-
-
-def duration(seconds: float) -> str:
-    """Return a duration with at least two digits, in the largest unit in which it exceeds 1.5."""
-    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds > 1.5 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
 # Who trained what

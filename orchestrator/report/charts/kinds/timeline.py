@@ -13,10 +13,9 @@ from orchestrator.report import attempts
 from orchestrator.report.attempts import Attempts, Span
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.marks.canvas import Canvas, Scale
-from orchestrator.report.contents import accounting
 from orchestrator.report.contents.parts import Chart
 from orchestrator.sweeps.names import JobNames
-from orchestrator.text import counted
+from orchestrator.text import counted, duration
 
 #: Most rows, of processes, or of workers if attempts are drawn together: the first to begin.
 MOST_LANES = 60
@@ -111,7 +110,7 @@ def _caption(made: Attempts, shown: Sequence[Lane], known: int, *, together: boo
         else "Bar: an attempt at a job, in a row for each process of a worker",
         *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
         "worker lost" in ends and "a lost worker's bar ends when the loss was noticed",
-        bool(made.pauses) and f"dashed line: a pause that is left out ({accounting.duration(made.paused)} in all)",
+        bool(made.pauses) and f"dashed line: a pause that is left out ({duration(made.paused)} in all)",
         known > len(shown) and f"the first {len(shown)} of {known} rows",
         made.untimed > 0 and f"{counted(made.untimed, 'attempt')} without times are not drawn",
     )
@@ -161,7 +160,7 @@ def _specification(shown: Sequence[Lane], made: Attempts, names: JobNames, *, to
 def _span(lane: Lane, span: Span, at: Callable[[float], float], names: JobNames) -> dict[str, Any]:
     attempt = "" if span.number == 1 else f", attempt {span.number} ({span.cause})"
     job = names.job(span.job.seed, span.job.options)
-    lasted = accounting.duration(span.stop - span.start)
+    lasted = duration(span.stop - span.start)
     said = f"{job}{attempt}: {span.end or 'end unknown'} after {lasted} on {span.worker}"
     return {
         "row": lane.label,

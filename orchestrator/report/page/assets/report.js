@@ -78,7 +78,7 @@
 
   // Tables: numbers by their size, what is missing last.
   const collator = new Intl.Collator(undefined, { numeric: true });
-  const key = (row, column) => row.cells[column].textContent.trim().replace(/^[~<>]+/, "");
+  const key = (row, column) => (row.cells[column].dataset.sort ?? row.cells[column].textContent).trim().replace(/^[~<>]+/, "");
   const order = (heading, way) => {
     const body = heading.closest("table").tBodies[0], column = heading.cellIndex;
     const sign = way === "ascending" ? 1 : -1;
