@@ -29,6 +29,12 @@ from tests.support.sweeps import manifest_of, sweep_of
 READABLE = "allowed: a readable TOML file, or a sweep's sweep.json"
 BEGAN = "as the sweep a began (or leave it out)"
 IDLE_LOSS = "loss is sum_of_squares; allowed: cross_entropy together with rule notebook, whose update has no loss"
+USAGE = (
+    "allowed: another sweep; two configurations; or another sweep and one configuration for both or one of each. A "
+    "configuration is NAME=VALUE, or several of them in quotes"
+)
+PICTURES = "allowed: intervals, metric-by-learning_rate, curves, differences"
+NO_CHART = "the sweep has no such chart, because"
 #: The sentence, or a part of it, by the words of a command; `sweep` has the name x if no name is given.
 BAD_INPUT: dict[str, dict[str, str]] = {
     "sweep": {
@@ -254,6 +260,74 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --where learning_rate=0.01 --where 0:0.03": "--where is 'learning_rate=0.01 0:0.03'; allowed: words that "
         "fit a job of the sweep a together; each fits some",
     },
+    "compare": {
+        "a": f"B is missing; {USAGE}",
+        "a biased biased": f"B is biased biased; {USAGE}",
+        "a learning_rate=0.01": f"B is learning_rate=0.01; {USAGE}",
+        "a learning_rate=0.01 biased": f"B is learning_rate=0.01 biased; {USAGE}",
+        "a epochs=2 epochs=2 epochs=3": "B is epochs=2 epochs=2 epochs=3; allowed: ",
+        "a none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "a learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=",
+        "a seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
+        "a biased --within 0": "--within is '0'; allowed: a number above 0",
+        "a biased --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
+        "a biased --output=": "--output is ''",
+        "a split": "The sweeps a and split cannot be compared: each seed of split draws its own split, and all seeds",
+        "a damaged": "runs/damaged/sweep.json does not describe a sweep",
+    },
+    "report": {
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "empty": "There is no sweep in runs/empty: the folder has no sweep.json",
+        "damaged": "runs/damaged/sweep.json does not describe a sweep",
+        "a --to ''": "--to is ''; allowed: the path of a file",
+        "a --to no/where.html": "The report no/where.html cannot be written: No such file or directory",
+        "a --to /dev/null": "The report /dev/null cannot be written: what exists there is not a report",
+        "a --format png": "--chart is missing; allowed: the name of a chart, of which --format is the format",
+        "a --chart nothing": f"--chart is 'nothing'; {PICTURES}\n",
+        "a --chart metric-by-epochs": f"--chart is 'metric-by-epochs'; {PICTURES}\n",
+        "a --chart heatmap": f"is 'heatmap'; {PICTURES}; {NO_CHART} it needs exactly two options that vary, not 1\n",
+        "a --chart timeline": f"is 'timeline'; {PICTURES}; {NO_CHART} no attempt at one of its jobs has times\n",
+        "a --chart curves --format gif": "--format is 'gif'; allowed: png, svg or pdf\n",
+        "a --chart curves --to x.gif": "--to is 'x.gif'; allowed: a name that ends in .png, .svg or .pdf\n",
+        "a --chart curves --to x.svg --format png": "--to is 'x.svg'; allowed: a name that ends in .png\n",
+        "a --chart curves --to ''": "--to is ''; allowed: the path of a file\n",
+        "a --chart curves --to no/x.png": "The chart no/x.png cannot be written: No such file or directory",
+        "a --chart curves --to /dev/null": "The chart /dev/null cannot be written: what exists there is not a PNG file",
+        "bare --chart curves": f"--chart is 'curves'; allowed: nothing yet; {NO_CHART} no job has a result\n",
+    },
+    "export": {
+        "a --to xlsx": "--to is 'xlsx'; allowed: csv, parquet, ",
+        "a --to csv --file ''": "--file is ''; allowed: the path of a file or folder to make",
+        "a --to csv --file 'a\0b'": "--file is 'a\\x00b'; allowed",
+        "a --to csv --file ..": ".. exists: choose another --file",
+        "a --to csv --tracking-uri http://a": "--tracking-uri cannot be combined with another",
+        "a --to mlflow --tracking-uri sqlite:///no/such/a.db": "allowed: a database in a folder that exis",
+        "a --to mlflow --tracking-uri sqlite://": "is 'sqlite://'; allowed: sqlite:/// and the path of",
+        "a --to mlflow --tracking-uri sqlite:///:memory:": "allowed: sqlite:/// and the path of a file",
+        "a --to mlflow --tracking-uri http://": "allowed: http:// and the name of a host",
+        "a --to mlflow --tracking-uri 'ftp://h/?token=secret'": "--tracking-uri is 'ftp://h/?...'; allowed",
+        "a --to mlflow --tracking-uri ./mlruns": "--tracking-uri is './mlruns'; allowed: an address that",
+        "a --to mlflow --tracking-uri http://[x": "--tracking-uri is 'http://[x'; allowed",
+        "a --to mlflow --tracking-uri http://a --force": "--force cannot be combined with --tracking",
+        "none --to csv": "There is no sweep 'none'",
+        "damaged --to csv": "does not describe a sweep",
+        "bare --to csv": "No job of the sweep bare has ended yet: there is nothing to export",
+    },
+    "serve": {
+        "--port 0x50": "--port is '0x50'; allowed: an integer from 0 to 65535",
+        "--port 65536": "--port is '65536'",
+        "--port ''": "--port is ''",
+        "--port -1": "--port is '-1'",
+        "--host 256.0.0.1": "--host is '256.0.0.1'; allowed: an address of this machine, such as 127.0.0.1, or",
+        "--host 192.0.2.1": "--host is '192.0.2.1'; allowed: an address of this machine",
+        "--host ''": "--host is ''",
+        "--host no.such.host.invalid": "--host is 'no.such.host.invalid'",
+        "--output nowhere": "There is no folder nowhere: --output names the folder that holds the sweeps",
+        "none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
+        "--allow-host a/b": "--allow-host is 'a/b'; allowed: the name of a host",
+        "--token-file none": "--token-file is 'none' (No such file or directory); allowed: the path of a file",
+        "--token-file near.toml": "--token-file is 'near.toml' with something else; allowed: a file with at least 16 ",
+    },
     "plot": {
         "a nothing": "CHART is 'nothing'; allowed: intervals, metric-by-learning_rate, curves",
         "a heatmap": "allowed: intervals, metric-by-learning_rate, curves; the sweep has no such chart, because ",
@@ -292,6 +366,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
         folder_of(runs, pair, "held", test_size=50, limit=1000)
         folder_of(runs, {0.01: (0.8, None), 0.03: (0.9, None)}, "part")
         folder_of(runs, {0.01: (0.8,)}, "one")
+        folder_of(runs, pair, "biased", biases=True)
+        folder_of(runs, pair, "split", split="seed")
         _bare(folder_of(runs, pair, "bare"))
         (_bare(folder_of(runs, pair, "closed")).path / "results.jsonl").mkdir()
         # As somebody else could send them

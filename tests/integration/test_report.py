@@ -74,9 +74,6 @@ def test_a_page_loads_nothing_and_says_how_far_its_sweep_is(here: InProcess) -> 
     page = here.page("a")
     assert "No job has a result" in page
     assert sections(page) == [each for each in SECTIONS if each != "model"]
-    assert here.refused("report", "a", "--chart", "curves") == (
-        f"--chart is 'curves'; allowed: nothing yet; {NONE} no job has a result\n"
-    )
 
 
 def test_the_same_folder_gives_the_same_bytes(here: InProcess) -> None:
@@ -205,44 +202,6 @@ def test_a_chart_is_written_as_a_picture(here: InProcess) -> None:
     assert len(others) == len(list(filter(None, others))) > 0
     assert b"var(" not in svg
     assert root[0].get("fill") == LIGHT["ground"]
-
-
-ALLOWED = "allowed: intervals, metric-by-learning_rate, curves, differences"
-NONE = "the sweep has no such chart, because"
-#: How a sentence begins.
-BAD = {
-    ("nothing",): "There is no sweep 'nothing': neither a sweep folder nor a name in runs",
-    ("empty",): "There is no sweep in runs/empty: the folder has no sweep.json",
-    ("damaged",): "runs/damaged/sweep.json does not describe a sweep",
-    ("a", "--to", ""): "--to is ''; allowed: the path of a file",
-    ("a", "--to", "no/where.html"): "The report no/where.html cannot be written: No such file or directory",
-    ("a", "--to", "/dev/null"): "The report /dev/null cannot be written: what exists there is not a report",
-    ("a", "--format", "png"): "--chart is missing; allowed: the name of a chart, of which --format is the format\n",
-}
-BAD_CHARTS = {
-    ("nothing",): f"--chart is 'nothing'; {ALLOWED}\n",
-    ("metric-by-epochs",): f"--chart is 'metric-by-epochs'; {ALLOWED}\n",
-    ("heatmap",): f"--chart is 'heatmap'; {ALLOWED}; {NONE} it needs exactly two options that vary, not 1\n",
-    ("timeline",): f"--chart is 'timeline'; {ALLOWED}; {NONE} no attempt at one of its jobs has times\n",
-    ("curves", "--format", "gif"): "--format is 'gif'; allowed: png, svg or pdf\n",
-    ("curves", "--to", "x.gif"): "--to is 'x.gif'; allowed: a name that ends in .png, .svg or .pdf\n",
-    ("curves", "--to", "x.svg", "--format", "png"): "--to is 'x.svg'; allowed: a name that ends in .png\n",
-    ("curves", "--to", ""): "--to is ''; allowed: the path of a file\n",
-    ("curves", "--to", "no/x.png"): "The chart no/x.png cannot be written: No such file or directory",
-    ("curves", "--to", "/dev/null"): "The chart /dev/null cannot be written: what exists there is not a PNG file",
-}
-BAD |= {("a", "--chart", *words): sentence for words, sentence in BAD_CHARTS.items()}
-
-
-@pytest.mark.parametrize("words", BAD, ids=" ".join)
-def test_bad_input_is_one_sentence(here: InProcess, words: tuple[str, ...]) -> None:
-    for name in ("empty", "damaged"):
-        (here.runs / name).mkdir()
-    (here.runs / "damaged" / "sweep.json").write_text("{")
-    before = sorted(here.folder.rglob("*"))
-
-    assert here.refused("report", *words).startswith(BAD[words])
-    assert sorted(here.folder.rglob("*")) == before
 
 
 class Hidden:

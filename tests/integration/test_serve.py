@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.boards import trained
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, command_line_in
 from tests.support.live_server import LiveServer, Serve, released, servers, wait_until_gone, whole_index
 from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
@@ -35,11 +34,9 @@ def serve(command_line: CommandLine) -> Iterator[Serve]:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
     """The folder of the shared server: each test uses sweeps of its own names."""
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        made = CommandLine(tmp_path_factory.mktemp("shared"), Path(temporary), cache_dir)
+    with command_line_in(tmp_path_factory.mktemp("shared"), cache_dir) as made:
         (made.folder / "runs").mkdir()
         yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -225,36 +222,6 @@ def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
     assert (server.get("/").status, server.get("/").headers["Location"]) == (302, "/a")
     assert server.get("/b").status == server.get("/b/events").status == server.get("/-/events").status == 404
     assert "All sweeps" not in server.get("/a").text
-
-
-BAD = [
-    (["--port", "0x50"], "--port is '0x50'; allowed: an integer from 0 to 65535"),
-    (["--port", "65536"], "--port is '65536'"),
-    (["--port", ""], "--port is ''"),
-    (["--port", "-1"], "--port is '-1'"),
-    (["--host", "256.0.0.1"], "--host is '256.0.0.1'; allowed: an address of this machine, such as 127.0.0.1, or"),
-    (["--host", "192.0.2.1"], "--host is '192.0.2.1'; allowed: an address of this machine"),
-    (["--host", ""], "--host is ''"),
-    (["--host", "no.such.host.invalid"], "--host is 'no.such.host.invalid'"),
-    (["--output", "nowhere"], "There is no folder nowhere: --output names the folder that holds the sweeps"),
-    (["nosuch"], "There is no sweep 'nosuch': neither a sweep folder nor a name in runs"),
-    (["--allow-host", "a/b"], "--allow-host is 'a/b'; allowed: the name of a host"),
-    (["--token-file", "nowhere"], "--token-file is 'nowhere' (No such file or directory); allowed: the path of a file"),
-    (
-        ["--token-file", "short"],
-        "--token-file is 'short' with something else; allowed: a file with at least 16 letters",
-    ),
-]
-
-
-@pytest.mark.parametrize(("words", "sentence"), BAD)
-def test_bad_input_is_one_sentence(command_line: CommandLine, words: list[str], sentence: str) -> None:
-    (command_line.folder / "runs").mkdir()
-    (command_line.folder / "short").write_text("short\n")
-    done = command_line.run("serve", "--port", "0", *words, status=2)
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"orchestrator: {sentence}"), done.stderr
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_port_that_is_taken(command_line: CommandLine) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from orchestrator.live import handlers
 from orchestrator.live.feed import MOST_VIEWERS
 from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
 from tests.support.boards import trained
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, command_line_in
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
 from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
@@ -63,14 +62,12 @@ def serve(command_line: CommandLine) -> Iterator[Serve]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[LiveServer]:
     """A server that tests share, of a folder in which are a finished sweep, links, and what strangers have left."""
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        line = CommandLine(tmp_path_factory.mktemp("shared"), Path(temporary), cache_dir)
+    with command_line_in(tmp_path_factory.mktemp("shared"), cache_dir) as line:
         runs = put(line)
         _link(runs, line.folder / "outside")
         _leave(runs)
         with servers(line) as start:
             yield start()
-        line.close()
 
 
 def _link(runs: Path, outside: Path) -> None:

@@ -1,8 +1,9 @@
-"""Two configurations compared: numbers against SciPy, the words, and what cannot be compared."""
+"""Two configurations compared, or one with itself under fresh seeds: numbers against SciPy, the words, the refusals."""
 
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ from orchestrator.analysis.lookup import choose
 from orchestrator.analysis.statistics.boundaries import levels
 from orchestrator.analysis.statistics.comparison import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
+from orchestrator.analysis.statistics.intervals import t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
+from orchestrator.commands.confirm import Confirmation, confirmation
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, folder_of
+from tests.support.boards import Outcome, folder_of, jobs_of, rows_of
 from tests.support.known import known
 from tests.support.paths import ROOT
 from tests.support.sweeps import manifest_of
@@ -253,51 +256,14 @@ def test_what_is_no_pair_of_configurations_is_refused(tmp_path: Path) -> None:
         compare(folder, empty)
 
 
-USAGE = (
-    "allowed: another sweep; two configurations; or another sweep and one configuration for both or one of each. A "
-    "configuration is NAME=VALUE, or several of them in quotes"
-)
-#: Words after `compare a`, and the sentence.
-BAD = {
-    "": f"B is missing; {USAGE}",
-    "b b": f"B is b b; {USAGE}",
-    "learning_rate=0.01": f"B is learning_rate=0.01; {USAGE}",
-    "learning_rate=0.01 b": f"B is learning_rate=0.01 b; {USAGE}",
-    "epochs=2 epochs=2 epochs=3": "B is epochs=2 epochs=2 epochs=3; allowed: ",
-    "c": "There is no sweep 'c': neither a sweep folder nor a name in runs",
-    "learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=0.01 or",
-    "seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
-    "b --within 0": "--within is '0'; allowed: a number above 0",
-    "b --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
-    "b --output=": "--output is ''",
-    "drawn": "The sweeps a and drawn cannot be compared: each seed of drawn draws its own split, and all seeds",
-    "bad": "",
-}
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two sweeps, the second with another option, one whose seeds draw splits, and a damaged one."""
+    """A folder with two sweeps, the second with another option, and one whose seeds draw splits."""
     runs = tmp_path_factory.mktemp("compare") / "runs"
     folder_of(runs, CLOSE)
     folder_of(runs, CLOSE, "b", biases=True)
     folder_of(runs, CLOSE, "drawn", split="seed")
-    (runs / "bad").mkdir()
-    (runs / "bad" / "sweep.json").write_text("{}")
     return runs
-
-
-@pytest.mark.parametrize("words", BAD)
-def test_bad_input_is_one_sentence(
-    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
-) -> None:
-    monkeypatch.chdir(runs.parent)
-    assert run(["compare", "a", *words.split()]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith(f"orchestrator: {BAD[words]}")
-    assert printed.err.count("\n") == 1
-    assert words != "bad" or "bad/sweep.json does not describe a sweep" in printed.err
 
 
 def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,3 +300,49 @@ def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     for name in (*answer, *answer["a"]):
         assert f"`{name}`" in document, name
     assert (answer["outcome"], answer["better"], answer["a"]["leader"]) == ("within", None, True)
+
+
+SHARE, LOSS = Metric(name="accuracy", is_share=True), Metric(name="loss", higher_is_better=False)
+JOBS = jobs_of(7, 0.1, 0.2)
+EARLIER, LATER = [0.96, 0.97, 0.98], [0.95, 0.96, 0.955, 0.965]
+
+
+def confirmed(before: list[float], fresh: list[Outcome], metric: Metric = SHARE) -> Confirmation:
+    """Confirm a learning rate of which three jobs ended so before, and four under fresh seeds."""
+    rows = rows_of(JOBS, {0.1: [*before, *fresh], 0.2: [0.0] * 7})
+    sides = ([job for job in JOBS.values() if (job.seed < 3) == is_before] for is_before in (True, False))
+    return confirmation({"learning_rate": 0.1}, *sides, rows, metric)
+
+
+@pytest.mark.parametrize(
+    ("before", "fresh", "metric"),
+    [
+        (EARLIER, LATER, SHARE),
+        ([0.1, 0.2, 0.3], [0.4, 0.5, 0.4, 0.5], LOSS),
+        (EARLIER, ["diverged", *LATER[1:]], SHARE),
+    ],
+    ids=["higher is better", "lower is better", "one diverged"],
+)
+def test_the_shrinkage_is_the_difference_of_the_means_with_welchs_interval(
+    before: list[float], fresh: list[Outcome], metric: Metric
+) -> None:
+    found = confirmed(before, fresh, metric)
+    trained = [score for score in fresh if isinstance(score, float)]
+    assert (found.before.seeds, found.fresh.seeds, found.fresh.diverged) == (3, len(trained), 4 - len(trained))
+    assert (found.before.mean, found.fresh.mean) == pytest.approx((statistics.mean(before), statistics.mean(trained)))
+    assert found.fresh.interval == t_interval(trained)
+    # The choice inflates the mean before: where lower is better, it is the lower one.
+    first, second = (before, trained) if metric.higher_is_better else (trained, before)
+    shrinkage = known(found.shrinkage)
+    interval = known(shrinkage.interval)
+    assert shrinkage.mean == pytest.approx(statistics.mean(first) - statistics.mean(second))
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+
+
+def test_jobs_without_a_result_do_not_count() -> None:
+    found = confirmed(EARLIER, ["failed"] * 4)
+    assert (found.fresh.seeds, found.fresh.mean, found.fresh.interval, found.shrinkage) == (0, None, None, None)
+    found = confirmed(EARLIER, [0.5, *["failed"] * 3])
+    assert (found.fresh.seeds, found.fresh.mean, found.fresh.interval) == (1, 0.5, None)
+    assert known(found.shrinkage).interval is None
