@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from nn.datasets.mnist import Dataset, load_mnist
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, command_line_in
+from tests.support.in_process import InProcess
 from tests.support.launcher import Launcher
 from tests.support.redis_server import RedisServer
 
@@ -80,6 +83,15 @@ def persistent_redis_server(short_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture
+def second_redis_server(short_path: Path) -> Iterator[RedisServer]:
+    """Another real Redis server, which keeps its data over a restart."""
+    (short_path / "b").mkdir()
+    with RedisServer(short_path / "b", persistent=True) as server:
+        yield server
+        server.send(signal.SIGCONT)
+
+
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where prepared data and finished sweeps are kept, once for all tests and their processes."""
@@ -87,6 +99,11 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mnist(cache_dir: Path) -> Dataset:
+    return load_mnist(cache_dir=cache_dir)
 
 
 @pytest.fixture
@@ -97,7 +114,20 @@ def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Itera
 
 
 @pytest.fixture
+def persistent_cluster(persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster on a server that keeps its data over a restart."""
+    with contextlib.closing(Cluster(persistent_redis_server, tmp_path, cache_dir)) as made:
+        yield made
+
+
+@pytest.fixture
 def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
     """The command `orchestrator`, with a temporary folder of its own."""
     with command_line_in(tmp_path, cache_dir) as made:
         yield made
+
+
+@pytest.fixture
+def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """Commands in this process, in a folder of the test's own."""
+    return InProcess(command_line, monkeypatch, capsys)

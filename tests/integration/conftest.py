@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
-from tests.support.in_process import InProcess
+from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 
 
@@ -44,6 +43,7 @@ def shared_cluster(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) 
 
 
 @pytest.fixture
-def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
-    """Commands in this process, in a folder of the test's own."""
-    return InProcess(command_line, monkeypatch, capsys)
+def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
+    """A network of its own in front of the test's server."""
+    with contextlib.closing(Proxy(redis_server.port).start()) as made:
+        yield made

@@ -1,18 +1,21 @@
-"""Attempts: each has a number and a cause, and a job that takes its workers down is given up."""
+"""Attempts: each has a number and a cause; a job that kills its workers is given up; what is over is cleared up."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nn.datasets.mnist import load_mnist
 from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.job import Mismatch
 from worker.messages import TRAIN
-from worker.records.checkpoints import Epoch, SavedCheckpoint, pack
+from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint, pack
+from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`.
 LONG = {"epochs": 20}
@@ -179,3 +182,22 @@ def test_the_records_of_a_job_live_as_long_as_the_job_however_soon_results_expir
     brief.store().cancel([run], "by a test")
     assert client.ttl(f"seedsweep:cancelled:{run}") > 60
     assert brief.wait_for_state(run, "REVOKED", "SUCCESS")["status"] == "REVOKED"
+
+
+def test_a_checkpoint_that_outlived_its_job_goes_when_the_message_comes_again(
+    cluster: Cluster, cache_dir: Path
+) -> None:
+    # Given a job with a result, and the checkpoint that its attempt could not remove any more
+    cluster.start_worker()
+    job = make_job()
+    run = cluster.submit(job).id
+    cluster.result(run)
+    weights = train(job, load_mnist(cache_dir=cache_dir)).weights
+    Checkpoints(cluster.store()).save(run, job, SavedCheckpoint((), weights))
+    client = cluster.server.client()
+    assert client.exists(f"seedsweep:checkpoint:{run}")
+    # When its message, which was never acknowledged, is delivered again
+    cluster.submit(job)
+    # Then the checkpoint goes, and the result stays
+    wait_for(lambda: not client.exists(f"seedsweep:checkpoint:{run}"), "no checkpoint", report=cluster.logs)
+    assert cluster.result(run).attempts == 1

@@ -1,7 +1,8 @@
-"""The checkpoints that the orchestrator makes for jobs of more epochs, in a real Redis and without workers."""
+"""Checkpoints in a real Redis, without workers: as they are kept, and those of the orchestrator for more epochs."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running import continuation
 from orchestrator.running.continuation import Continuation
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import row
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job
-from worker.records.checkpoints import Checkpoints
+from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint
+from worker.records.store import Store
 
 SWEPT = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1,), epochs=(2, 3, 5), hidden=((8, 4),))
 JOBS = SWEPT.jobs_by_key(MNIST_DIGEST)
@@ -45,23 +47,17 @@ def folder(tmp_path: Path) -> SweepFolder:
     return made
 
 
-@pytest.fixture
-def unattended(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Cluster:
-    """A cluster without workers."""
-    return Cluster(shared_server, tmp_path, cache_dir)
-
-
 def stored(cluster: Cluster) -> set[str]:
     return {name.decode().rsplit(":", 1)[1] for name in cluster.server.client().keys("seedsweep:checkpoint:*")}
 
 
-def test_a_longer_job_goes_on_from_the_longest_shorter_one(unattended: Cluster, folder: SweepFolder) -> None:
+def test_a_longer_job_goes_on_from_the_longest_shorter_one(shared_cluster: Cluster, folder: SweepFolder) -> None:
     rows = {job.key: finished(folder, job) for job in (*of(2), *of(3)[:1])}
-    made = Continuation(folder, JOBS, rows, unattended.store())
+    made = Continuation(folder, JOBS, rows, shared_cluster.store())
     assert made.prepare(of(5)) == "3 jobs of more epochs: training goes on from stored weights"
     epochs = []
     for job in of(5):
-        checkpoint = Checkpoints(unattended.store()).load(job.key, job)
+        checkpoint = Checkpoints(shared_cluster.store()).load(job.key, job)
         assert checkpoint is not None
         epochs.append(len(checkpoint.history))
         assert [record.score for record in checkpoint.history] == [0.5, 0.51, 0.52][: len(checkpoint.history)]
@@ -69,57 +65,84 @@ def test_a_longer_job_goes_on_from_the_longest_shorter_one(unattended: Cluster, 
     assert epochs == [3, 2, 2]
 
 
-def test_a_checkpoint_of_a_worker_is_not_replaced(unattended: Cluster, folder: SweepFolder) -> None:
+def test_a_checkpoint_of_a_worker_is_not_replaced(shared_cluster: Cluster, folder: SweepFolder) -> None:
     job = of(5)[0]
-    unattended.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
-    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, unattended.store())
+    shared_cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
+    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, shared_cluster.store())
     made.prepare([job])
-    assert unattended.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
+    assert shared_cluster.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
 
 
 def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
-    unattended: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+    shared_cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(continuation, "MOST_BYTES", 1)
-    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, unattended.store())
+    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, shared_cluster.store())
     first, second, third = of(3)
     made.prepare(of(3))
-    assert stored(unattended) == {first.key}
+    assert stored(shared_cluster) == {first.key}
     made.ended(second.key)
-    assert stored(unattended) == {first.key}
+    assert stored(shared_cluster) == {first.key}
     made.ended(first.key)
-    assert stored(unattended) == {first.key, third.key}
+    assert stored(shared_cluster) == {first.key, third.key}
 
 
-def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(unattended: Cluster, folder: SweepFolder) -> None:
+def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
+    shared_cluster: Cluster, folder: SweepFolder
+) -> None:
     rows = {job.key: finished(folder, job) for job in of(2)}
     whole, damaged, diverged = (rows[job.key] for job in of(2))
     folder.weights_path(str(damaged.weights_sha256)).write_bytes(b"no weights")
     rows[diverged.job] = diverged.model_copy(update={"status": "diverged", "error": "why"})
-    made = Continuation(folder, JOBS, rows, unattended.store())
+    made = Continuation(folder, JOBS, rows, shared_cluster.store())
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
         "2 jobs of more epochs: 1 goes on from stored weights, and 1 is trained from the first epoch, because their "
         "weights were not kept, or are damaged"
     )
-    assert stored(unattended) == {of(5)[0].key}
+    assert stored(shared_cluster) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
-    assert Continuation(folder, JOBS, rows, unattended.store()).prepare(of(5)) == (
+    assert Continuation(folder, JOBS, rows, shared_cluster.store()).prepare(of(5)) == (
         "2 jobs of more epochs are trained from the first epoch, because their weights were not kept, or are damaged"
     )
     # Without shorter jobs, there is nothing to say.
-    assert Continuation(folder, JOBS, {}, unattended.store()).prepare(of(5)) is None
+    assert Continuation(folder, JOBS, {}, shared_cluster.store()).prepare(of(5)) is None
 
 
-def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(unattended: Cluster, folder: SweepFolder) -> None:
+def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster: Cluster, folder: SweepFolder) -> None:
     sgd = SweepSpecification(
         trainer="sklearn", seeds=(0, 1), options={"estimator": "SGDClassifier"}, grid={"epochs": (1, 2)}, data="digits"
     )
     jobs = sgd.jobs_by_key(MNIST_DIGEST)
     shorter, longer = ([job for job in jobs.values() if job.epochs == epochs] for epochs in (1, 2))
-    made = Continuation(folder, jobs, {job.key: row(job) for job in shorter}, unattended.store())
+    made = Continuation(folder, jobs, {job.key: row(job) for job in shorter}, shared_cluster.store())
     assert made.prepare(longer) == (
         "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on from a result"
     )
-    assert not stored(unattended)
+    assert not stored(shared_cluster)
+
+
+THREE_EPOCHS = make_job(epochs=3)
+CHECKPOINT = SavedCheckpoint((Epoch(0.25, 0.5), Epoch(0.125, 0.75)), bytes(range(256)))
+
+
+def test_they_are_kept_by_run_and_go_away(shared_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    client = shared_server.client()
+    store = Store(client, expires=100)
+    checkpoints = Checkpoints(store)
+    assert checkpoints.load("run", THREE_EPOCHS) is None
+
+    # What was saved is there again
+    checkpoints.save("run", THREE_EPOCHS, CHECKPOINT)
+    assert checkpoints.load("run", THREE_EPOCHS) == CHECKPOINT
+
+    # Damaged, it is none
+    client.set("seedsweep:checkpoint:run", client.get("seedsweep:checkpoint:run")[:-1])
+    with caplog.at_level(logging.WARNING):
+        assert checkpoints.load("run", THREE_EPOCHS) is None
+    assert "Starts from the first epoch: the checkpoint's state is damaged" in caplog.text
+
+    # Deleted, it leaves nothing
+    store.drop_checkpoints(["run"])
+    assert client.keys("*") == []

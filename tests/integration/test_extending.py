@@ -1,9 +1,9 @@
-"""Extending a sweep, by real workers: what was added is what a straight sweep trains, also after an interruption."""
+"""Extending and confirming a sweep: what is added is what a straight sweep trains, also after a kill."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import statistics
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from orchestrator.errors import SweepExistsError
 from orchestrator.sweeps.rounds import Round
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
-from tests.support.redis_server import RedisServer
 from tests.support.sweeps import manifest_of, sweep_of
 from tests.support.waiting import wait_for
 
@@ -158,10 +157,8 @@ def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained
     assert {rows[3, 0.01], rows[3, 0.03]} == {None}
 
 
-def test_a_sweep_that_was_extended_in_two_ways_is_refused(
-    shared_server: RedisServer, tmp_path: Path, cache_dir: Path
-) -> None:
-    registry = Registry(Cluster(shared_server, tmp_path, cache_dir).store())
+def test_a_sweep_that_was_extended_in_two_ways_is_refused(shared_cluster: Cluster) -> None:
+    registry = Registry(shared_cluster.store())
     first = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1))
     one, other = (first.with_round(Round(kind="extend", seeds=(seed,))) for seed in (1, 2))
     assert registry.register(first) == first
@@ -173,3 +170,72 @@ def test_a_sweep_that_was_extended_in_two_ways_is_refused(
     assert registry.manifest("a") == one
     longer = one.with_round(Round(kind="extend", seeds=(2,)))
     assert registry.register(longer) == longer
+
+
+SWEPT = small(learning_rates="0.01,0.03,0.05")
+
+
+def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line: CommandLine) -> None:
+    # Given a finished sweep
+    command_line.finished("a", *SWEPT)
+    board = command_line.board("a")["rows"]
+    leaders = [standing["options"]["learning_rate"] for standing in board[:2]]
+    # When its two leaders are confirmed
+    done = command_line.run("confirm", "a", "--top", "2", "--fresh", "3", "--json")
+    # Then they, and no others, were trained under the next seeds
+    rows = command_line.rows("a")[6:]
+    assert {(row["seed"], row["options"]["learning_rate"]) for row in rows} == {
+        (seed, rate) for seed in (2, 3, 4) for rate in leaders
+    }
+    # And what is said of each is right.
+    answer = json.loads(done.stdout)
+    assert answer["confirmed"]["seeds"] == [2, 3, 4]
+    assert answer["accounting"]["jobs"] == 12
+    for standing, found in zip(board[:2], answer["confirmed"]["configurations"], strict=True):
+        assert found["options"] == standing["options"]
+        scores = [row["validation_score"][-1] for row in rows if standing["options"].items() <= row["options"].items()]
+        assert found["fresh"]["mean"] == pytest.approx(statistics.mean(scores))
+        assert found["before"]["mean"] == pytest.approx(standing["mean"])
+        shrinkage = found["shrinkage"]
+        assert shrinkage["mean"] == pytest.approx(found["before"]["mean"] - found["fresh"]["mean"])
+        assert shrinkage["interval"]["low"] < shrinkage["mean"] < shrinkage["interval"]["high"]
+    # The same seeds again train nothing and say the same, as a table.
+    table = command_line.run("confirm", "a", "--top", "2", "--seeds", "2-4").stdout
+    assert "The leaders under 3 fresh seeds (2-4): validation accuracy, in %" in table
+    assert f"Under fresh seeds, learning rate {leaders[0]} has " in table
+    assert len(command_line.rows("a")) == 12
+
+
+@pytest.mark.slow(reason="a sweep of long jobs")
+def test_a_confirmation_that_was_killed_goes_on_with_its_leaders(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given a confirmation that is killed in the middle, on a cluster
+    cluster.start_worker()
+    broker = ("--broker", cluster.server.url)
+    command_line.run("sweep", *small(epochs="20", limit="2000"), "--name", "a", *broker)
+    command = ("confirm", "a", "--top", "1", "--fresh", "6", "--json", *broker)
+    process = command_line.start(*command)
+    command_line.wait_for_rows("a", 5, process)
+    command_line.kill(process)
+    assert len(command_line.rows("a")) < 10
+    before = command_line.description("a")["rounds"]
+    # When it goes on
+    answer = json.loads(command_line.run(*command).stdout)
+    # Then it has the same leaders and seeds, and one row of each.
+    assert command_line.description("a")["rounds"] == before
+    assert answer["confirmed"]["configurations"][0]["fresh"]["seeds"] == 6
+    assert len(command_line.rows("a")) == len({row["job"] for row in command_line.rows("a")}) == 10
+
+
+def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None:
+    command_line.finished("a", *SWEPT)
+    # As many configurations under as many seeds, or under these, are the same confirmation; others are another one.
+    for words in (("--seeds", "7,9"), ("--fresh", "2"), ("--seeds", "7,9"), ("--seeds", "20,21")):
+        command_line.run("confirm", "a", "--top", "1", *words)
+    manifest = command_line.description("a")
+    rounds = [(each["kind"], each["seeds"]) for each in manifest["rounds"]]
+    assert rounds == [("confirm", [7, 9]), ("confirm", [20, 21])]
+    # Who confirms has seen the results before.
+    assert [(look["command"], look["rows"]) for look in manifest["looks"]] == [("confirm", 6), ("confirm", 8)]
+    # Without a number, three are confirmed, under 20 seeds.
+    answer = json.loads(command_line.run("confirm", "a", "--json").stdout)["confirmed"]
+    assert (answer["seeds"], len(answer["configurations"])) == (list(range(22, 42)), 3)

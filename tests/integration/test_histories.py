@@ -1,14 +1,20 @@
-"""Rows tell who trained their job and when, also after faults: from the folder alone, once the cluster is gone."""
+"""From the folder alone: who trained each job and when, also after faults, and from which sources a sweep was made."""
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from orchestrator.sweeps.provenance import PACKAGES, provenance
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.paths import ROOT
 
 
 def history(row: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
@@ -95,3 +101,19 @@ def test_a_failed_row_tells_of_its_attempts(command_line: CommandLine, cluster: 
     assert (row["status"], row["attempts"]) == ("failed", cluster.settings.max_attempts)
     assert [end for _, _, end in history(row)] == cluster.settings.max_attempts * ["child lost"]
     assert None not in times(row)
+
+
+def test_provenance_names_the_checkout_the_host_the_time_and_every_package() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = provenance()
+
+    assert set(found.packages) == set(PACKAGES)
+    assert all(found.packages.values())
+    assert (found.host, found.pid) == (socket.gethostname(), os.getpid())
+    assert found.created.endswith("+00:00")
+    assert before <= datetime.fromisoformat(found.created) <= datetime.now(UTC)
+    if not (ROOT / ".git").exists():
+        pytest.skip("the tests run outside a checkout")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.git_commit == head.stdout.strip()
+    assert found.git_dirty is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -21,36 +22,27 @@ SWEEP = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "20", "-
 
 @pytest.fixture
 def hosts() -> Iterator[Hosts]:
-    made = Hosts("near", "far")
-    try:
+    with contextlib.closing(Hosts("near", "far")) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def server(hosts: Hosts, short_path: Path) -> Iterator[HubServer]:
-    made = HubServer(short_path, hosts)
-    try:
-        made.start()
+    with HubServer(short_path, hosts) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture
 def cluster(hosts: Hosts, server: HubServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
     """A worker on each host but the hub."""
     made = Cluster(server, tmp_path, cache_dir, broker_url=server.socket_url, socket_seconds=3.0)
-    try:
+    with contextlib.closing(made):
         for name in hosts.names:
             environment = made.environment | {"CELERY_BROKER_URL": server.url_from(name)}
             made.workers.append(WorkerProcess(name, tmp_path, environment, prefix=hosts.prefix(name)))
         for worker in made.workers:
             worker.wait_until_ready()
         yield made
-    finally:
-        made.close()
 
 
 def running(cluster: Cluster) -> dict[str, list[str]]:

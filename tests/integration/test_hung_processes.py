@@ -151,25 +151,18 @@ def test_a_worker_that_is_frozen_as_a_whole_ends_no_process(soon: Cluster) -> No
 
 
 @pytest.mark.slow(reason="waits for a Redis that is silent for longer than processes may hang")
-def test_a_process_that_waits_for_redis_does_not_hang(cluster: Cluster, short_path: Path) -> None:
+def test_a_process_that_waits_for_redis_does_not_hang(cluster: Cluster, second_redis_server: RedisServer) -> None:
     # Given a worker whose results go to another Redis than its messages, so that it watches during the outage
-    folder = short_path / "b"
-    folder.mkdir()
-    backend = RedisServer(folder)
-    try:
-        soon = cluster.with_settings(**SOON, result_backend=backend.start().url)
-        worker = soon.start_worker(*SLOW_EPOCHS)
-        run = soon.begin(make_job(epochs=20))
-        # When that one is silent for long
-        backend.send(signal.SIGSTOP)
-        time.sleep(2 * LONG_AFTER)
-        backend.send(signal.SIGCONT)
-        # Then the job goes on
-        assert soon.result(run).attempts == 1
-        assert "A command to Redis failed and is retried" in worker.text()
-    finally:
-        backend.send(signal.SIGCONT)
-        backend.stop()
+    soon = cluster.with_settings(**SOON, result_backend=second_redis_server.url)
+    worker = soon.start_worker(*SLOW_EPOCHS)
+    run = soon.begin(make_job(epochs=20))
+    # When that one is silent for long
+    second_redis_server.send(signal.SIGSTOP)
+    time.sleep(2 * LONG_AFTER)
+    second_redis_server.send(signal.SIGCONT)
+    # Then the job goes on
+    assert soon.result(run).attempts == 1
+    assert "A command to Redis failed and is retried" in worker.text()
 
 
 @contextlib.contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nn.datasets.mnist import Dataset, load_mnist
+from nn.datasets.mnist import Dataset
 from nn.errors import InvalidInputError
 from nn.kernel import engine as kernel_engine
 from nn.kernel.engine import CompiledEngine, warm_up
@@ -24,11 +23,6 @@ from tests.support.networks import some_weights
 TOLERANCE = {"float64": 1e-12, "float32": 2e-5}
 #: What most tests train, so that it is compiled once.
 SMALL = (7, 5, 3, 4)
-
-
-@pytest.fixture(scope="module")
-def mnist(cache_dir: Path) -> Dataset:
-    return load_mnist(cache_dir=cache_dir)
 
 
 def some_samples(n_features: int = 7, n_classes: int = 4, n: int = 300) -> Samples:

@@ -1,33 +1,30 @@
-"""The lease: a job outlives it and runs once; a dead worker's job does not wait long."""
+"""The lease: a job outlives it and runs once; a dead worker's job does not wait long; and so when Redis goes, too."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import redis
 from celery import Celery
 
+from nn.datasets.mnist import load_mnist
+from nn.weights import digest
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
+from tests.support.worker_process import WorkerProcess
+from worker.messages import signature
+from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`: long enough to be disturbed in the middle.
 LONG = {"epochs": 20}
 #: Longer than a worker may need to begin with a dead one's job, on a machine that has other things to do.
 SOON_SECONDS = 15.0
-
-
-@pytest.fixture
-def persistent_cluster(persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
-    made = Cluster(persistent_redis_server, tmp_path, cache_dir)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 # The longer one is the requirement; the shorter one is quick enough to run each time.
@@ -80,24 +77,20 @@ def test_a_killed_workers_job_goes_on_elsewhere_from_its_checkpoint_to_the_same_
 
 
 @pytest.mark.slow(reason="waits for an outage of two leases")
-def test_leases_are_renewed_while_a_result_backend_of_its_own_is_away(cluster: Cluster, short_path: Path) -> None:
+def test_leases_are_renewed_while_a_result_backend_of_its_own_is_away(
+    cluster: Cluster, second_redis_server: RedisServer
+) -> None:
     # Given workers whose results go to another Redis than their messages
-    folder = short_path / "b"
-    folder.mkdir()
-    backend = RedisServer(folder, persistent=True)
-    try:
-        apart = cluster.with_settings(result_backend=backend.start().url)
-        apart.start_worker(*SLOW_EPOCHS)
-        run = apart.begin(make_job(epochs=100))
-        apart.start_worker(*SLOW_EPOCHS)
-        # When that one is away for two leases
-        backend.stop()
-        time.sleep(2 * cluster.settings.lease_seconds)
-        backend.start()
-        # Then the job is not given to the idle worker
-        assert apart.result(run).attempts == 1
-    finally:
-        backend.stop()
+    apart = cluster.with_settings(result_backend=second_redis_server.url)
+    apart.start_worker(*SLOW_EPOCHS)
+    run = apart.begin(make_job(epochs=100))
+    apart.start_worker(*SLOW_EPOCHS)
+    # When that one is away for two leases
+    second_redis_server.stop()
+    time.sleep(2 * cluster.settings.lease_seconds)
+    second_redis_server.start()
+    # Then the job is not given to the idle worker
+    assert apart.result(run).attempts == 1
 
 
 def refuse_by_replicas(client: redis.Redis, refuse: bool) -> None:
@@ -161,3 +154,92 @@ def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster) -> None:
     # And both workers go on, to the same weights
     assert cluster.result(cluster.submit(job, label="verify-1").id).weights_sha256 == result.weights_sha256
     cluster.wait_until_acknowledged()
+
+
+@pytest.mark.slow(reason="waits for a restart of Redis and for a lease to end")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
+    persistent_cluster: Cluster, cache_dir: Path, how: signal.Signals
+) -> None:
+    cluster = persistent_cluster
+    # Given a worker in the middle of a job
+    worker = cluster.start_worker()
+    job = make_job(epochs=300)
+    run = cluster.submit(job).id
+    cluster.wait_for_state(run, "PROGRESS")
+    # When its process dies, and Redis goes before the worker has noticed, and comes back
+    worker.children()[0].kill()
+    cluster.server.stop(how)
+    # Either it finds its connection gone, or first the dead process, whose state it cannot store.
+    signs = ("Cannot connect", "Failed operation _store_result")
+    wait_for(lambda: any(sign in worker.text() for sign in signs), "a sign of the loss", report=worker.text)
+    cluster.server.start()
+    # Then the job is tried again and ends with its bits, and the same worker goes on
+    assert cluster.result(run).weights_sha256 == digest(train(job, load_mnist(cache_dir=cache_dir)).weights)
+    assert worker.process.poll() is None, worker.text()
+    client = cluster.server.client()
+    wait_for(lambda: not client.hlen("seedsweep:unacked"), "an acknowledged message", report=cluster.logs)
+
+
+def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_does_the_worker(
+    persistent_cluster: Cluster,
+) -> None:
+    cluster = persistent_cluster
+    # Given a worker that holds a message for later, as it does with a retry
+    worker = cluster.start_worker()
+    run = signature(cluster.app, make_job()).apply_async(countdown=4, retries=1).id
+    worker.wait_until_logged(f"[{run}] received")
+    # When Redis goes and comes back
+    cluster.server.stop()
+    worker.wait_until_logged("Cannot connect")
+    cluster.server.start()
+    # Then the job is trained, by the same worker
+    assert cluster.result(run).status == "succeeded"
+    assert worker.process.poll() is None, worker.text()
+
+
+#: The soft limit of open files, far below the usual 1024: a leak shows soon.
+DESCRIPTORS = 256
+#: How long writes are refused: a leak of a descriptor in two seconds shows.
+REFUSED_SECONDS = 60.0
+
+
+def descriptors(worker: WorkerProcess) -> int:
+    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))  # noqa: PTH208 - a count
+
+
+def refuse_writes(cluster: Cluster, seconds: float) -> None:
+    """Let Redis refuse writes and cut every connection once a second, then let it take writes again."""
+    client = cluster.server.client()
+    client.config_set("min-replicas-to-write", 1)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        client.client_kill_filter(_type="normal")
+        client.client_kill_filter(_type="pubsub")
+        time.sleep(1)
+    client.config_set("min-replicas-to-write", 0)
+
+
+@pytest.mark.slow(reason="refuses writes for a minute")
+@pytest.mark.timeout(300)
+def test_a_worker_takes_the_next_job_after_writes_were_refused(cluster: Cluster) -> None:
+    # Given two workers with few descriptors
+    limited = ("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}")
+    for name in ("w1", "w2"):
+        worker = WorkerProcess(name, cluster.folder, cluster.environment, sociable=True, prefix=limited)
+        cluster.workers.append(worker)
+    for worker in cluster.workers:
+        worker.wait_until_ready()
+    before = [descriptors(worker) for worker in cluster.workers]
+    # When Redis refuses writes, and connections are cut meanwhile
+    refuse_writes(cluster, REFUSED_SECONDS)
+    # Then neither has more open than it needs
+    for worker, count in zip(cluster.workers, before, strict=True):
+        assert worker.process.poll() is None, worker.text()
+        assert descriptors(worker) <= count + 20, worker.text()[-3000:]
+    # And each takes the next jobs
+    tasks = [cluster.submit(make_job(seed=seed, epochs=100)).id for seed in range(8)]
+    wait_for(
+        lambda: all("received" in worker.text() for worker in cluster.workers), "a job in each", report=cluster.logs
+    )
+    assert {cluster.result(task).status for task in tasks} == {"succeeded"}

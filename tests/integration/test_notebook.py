@@ -22,11 +22,6 @@ PAGE = (ROOT / "docs" / "results" / "notebook.md").read_text()
 SIZES = (784, 128, 64, 10)
 
 
-@pytest.fixture(scope="module")
-def mnist(cache_dir: Path) -> Dataset:
-    return load_mnist(cache_dir=cache_dir)
-
-
 @pytest.mark.parametrize("epochs", [5, pytest.param(10, marks=pytest.mark.slow(reason="trains all the ten epochs"))])
 def test_the_example_prints_what_the_page_says(
     epochs: int, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -32,7 +32,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "the tests' own environment is in use",
     "docker compose up": "needs Docker: tests/compose",
     "export CELERY_BROKER_URL=": "needs Docker: tests/compose; its sed is run below",
-    "SEEDSWEEP_TRAINER=sklearn": "needs a cluster: tests/trainers/test_sklearn_sweep.py has such workers",
+    "SEEDSWEEP_TRAINER=sklearn": "needs a cluster: tests/integration/test_foreign_trainers.py has such a worker",
     "pip install": "needs the package index",
     ".venv/bin/pip install": "needs the package index",
     "mlflow ui": "needs a package that no extra includes",

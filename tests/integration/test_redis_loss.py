@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from tests.support.cluster import SLOW_EPOCHS, Cluster
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import SMALL, CommandLine, command_line_in, small
 from tests.support.proxy import Proxy
-from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
 #: Four jobs that take half a second each, on a worker with slow epochs.
 SLOW = small(epochs="5")
-
-
-@pytest.fixture
-def proxy(redis_server: RedisServer) -> Iterator[Proxy]:
-    made = Proxy(redis_server.port).start()
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-def end(process: subprocess.Popen[str], status: int = 0) -> str:
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == status, output
-    return output
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
@@ -50,8 +32,7 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> bytes:
     """The leaderboard of the same sweep, run without any disturbance."""
-    with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-        command_line = CommandLine(tmp_path_factory.mktemp("clean"), Path(temporary), cache_dir)
+    with command_line_in(tmp_path_factory.mktemp("clean"), cache_dir) as command_line:
         command_line.finished("clean", *SLOW)
         return (command_line.sweep("clean") / "leaderboard.json").read_bytes()
 
@@ -64,21 +45,17 @@ def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
 
 
 def test_a_restart_with_persistence_costs_nothing(
-    command_line: CommandLine, persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path, clean: bytes
+    command_line: CommandLine, persistent_cluster: Cluster, clean: bytes
 ) -> None:
-    cluster = Cluster(persistent_redis_server, tmp_path, cache_dir)
-    try:
-        # Given a sweep in its middle, on a server that writes its data
-        process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
-        cluster.start_worker(*SLOW_EPOCHS)
-        command_line.wait_for_rows("a", 1, process)
-        # When that restarts
-        cluster.server.restart(signal.SIGKILL)
-        # Then the sweep ends as if nothing had been, with no job trained twice.
-        assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
-        assert_whole(command_line, "a", clean)
-    finally:
-        cluster.close()
+    # Given a sweep in its middle, on a server that writes its data
+    process = command_line.start("sweep", *SLOW, "--name", "a", **persistent_cluster.environment)
+    persistent_cluster.start_worker(*SLOW_EPOCHS)
+    command_line.wait_for_rows("a", 1, process)
+    # When that restarts
+    persistent_cluster.server.restart(signal.SIGKILL)
+    # Then the sweep ends as if nothing had been, with no job trained twice.
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in command_line.end(process)
+    assert_whole(command_line, "a", clean)
 
 
 def test_a_restart_without_persistence_is_said_and_made_good(
@@ -98,7 +75,7 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     wait_for(lambda: ClusterView(cluster.settings).registry.manifest("a"), "the registered sweep")
     # and ends well.
     cluster.start_worker(*SLOW_EPOCHS)
-    assert "jobs 4, accepted 4" in end(process)
+    assert "jobs 4, accepted 4" in command_line.end(process)
     assert_whole(command_line, "a", clean)
 
 
@@ -112,7 +89,7 @@ def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, 
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", str(2**20))
     # Then the sweep stops, says in one sentence why and what to do, and how to go on.
-    output = end(process, status=1)
+    output = command_line.end(process, 1)
     errors = [line for line in output.splitlines() if line.startswith("orchestrator: ")]
     (sentence,) = errors
     assert f"Redis at {cluster.server.url} is full: it holds " in sentence
@@ -155,7 +132,7 @@ def test_a_network_that_goes_silent_is_noticed_and_waited_for(
     cluster.start_worker(*SLOW_EPOCHS)
     proxy.resume()
     # Then the sweep ends well.
-    output = end(process)
+    output = command_line.end(process)
     assert f"{proxy.url} is back, after " in output
     assert "jobs 4, accepted 4, attempts 4, reused 0" in output
     assert_whole(command_line, "a", clean)
@@ -176,5 +153,5 @@ def test_connections_that_are_cut_or_reset_are_made_anew(
             cluster.server.client().execute_command("CLIENT", "KILL", "TYPE", kind)
         proxy.reset()
     # Then it ends as if nothing had been.
-    assert "jobs 4, accepted 4, attempts 4, reused 0" in end(process)
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in command_line.end(process)
     assert_whole(command_line, "a", clean)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from nn.datasets import idx
-from nn.datasets.mnist import BUNDLED, Dataset, load_mnist
+from nn.datasets.mnist import BUNDLED, Dataset
 from nn.reference import NumPyEngine
 from nn.weights import load
 from orchestrator.cli.main import run
@@ -35,11 +35,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator
                       "--engine", "numpy", "--limit", "300")  # fmt: skip
         line.finished("diverged", *rates, "1e300", "--epochs", "1", "--limit", "100", status=1)
         yield line
-
-
-@pytest.fixture(scope="module")
-def mnist(cache_dir: Path) -> Dataset:
-    return load_mnist(cache_dir=cache_dir)
 
 
 @pytest.fixture(scope="module")

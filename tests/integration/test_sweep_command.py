@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.weights import digest
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import QUICK, SMALL, CommandLine, small
+from tests.support.redis_server import free_port
 from tests.support.sweeps import sweep_of
 from worker.errors import TooManyAttemptsError
 
@@ -167,22 +168,6 @@ def test_a_job_that_cannot_come_back_ends_early(command_line: CommandLine) -> No
     assert "reused 1, diverged 1" in command_line.run("sweep", *words[:-1], "b", status=1).stdout
 
 
-def test_a_specification_file_has_the_words_of_the_flags(command_line: CommandLine) -> None:
-    (command_line.folder / "sweep.toml").write_text(
-        'rule = "notebook"\nseeds = "0-1"\nlearning_rates = [0.001]\nepochs = 3\nlimit = 500\nhidden = [16, 8]\n'
-        "shuffle = true\n"
-    )
-
-    command_line.run("sweep", "--spec", "sweep.toml", "--seeds", "7", "--no-shuffle", "--name", "a")
-
-    (row,) = command_line.rows("a")
-    assert (row["seed"], row["options"]["learning_rate"], row["options"]["epochs"]) == (7, 0.001, 3)
-    # The notebook's rule reports what the notebook would have printed, too.
-    assert len(row["others"]["notebook_accuracy"]) == len(row["validation_score"]) == 3
-    described = command_line.description("a")
-    assert described["specification"]["options"]["shuffle"] is False
-
-
 def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
@@ -218,3 +203,26 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert [row["job"] for row in command_line.rows("a")] == list(rows)
     # Whoever resumed it had seen results.
     assert [(look["command"], look["rows"]) for look in command_line.description("a")["looks"]] == [("resume", 2)]
+
+
+def nowhere() -> str:
+    """Return the address of a server that is not there."""
+    return f"redis://127.0.0.1:{free_port()}/0"
+
+
+def test_the_option_wins_over_the_environment(cluster: Cluster, command_line: CommandLine) -> None:
+    # Given an environment that names a cluster which is not there
+    elsewhere = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL"), nowhere())
+    cluster.start_worker()
+    # When a sweep names another one
+    command_line.run("sweep", *QUICK, "--name", "s", "--broker", cluster.server.url, **elsewhere)
+    # Then it runs there, messages and results alike
+    assert [(row["status"], row["worker"]) for row in command_line.rows("s")] == [("succeeded", "w1@test")]
+
+
+def test_an_embedded_cluster_is_its_own_whatever_the_environment_says(command_line: CommandLine) -> None:
+    names = ("CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+    elsewhere = dict.fromkeys(names, nowhere())
+    # A variable that is empty is not set.
+    command_line.run("sweep", *QUICK, "--name", "s", CELERY_BROKER_URL="", SEEDSWEEP_DATA="", **elsewhere)
+    assert [row["status"] for row in command_line.rows("s")] == ["succeeded"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nn.datasets.mnist import load_mnist
 from nn.weights import digest, from_safetensors
 from tests.support.cluster import Cluster, make_job, running_cluster
+from worker.steps.taking import forget_closed_sockets
 from worker.training.trainer import train
 
 
@@ -74,11 +79,6 @@ def test_a_learning_rate_that_is_too_high_gives_a_diverged_result(party: Cluster
     assert len(party.store().weights(result.job, result.weights_sha256, result.weights_bytes)) == result.weights_bytes
 
 
-def test_submitting_subscribes_to_nothing(shared_cluster: Cluster) -> None:
-    shared_cluster.submit(make_job())
-    assert shared_cluster.server.client().pubsub_channels() == []
-
-
 @pytest.mark.parametrize(
     "arguments",
     [("--pool", "solo"), ("--pool", "threads"), ("--pool", "prefork", "--pool-start-method", "spawn")],
@@ -90,3 +90,33 @@ def test_other_pools_give_the_same_results(cluster: Cluster, arguments: tuple[st
     results = [cluster.result(cluster.submit(job).id) for job in jobs]
     assert [result.attempts for result in results] == [1, 1, 1]
     assert len({result.weights_sha256 for result in results}) == 3
+
+
+def drain(connection: Any) -> None:
+    with contextlib.suppress(TimeoutError):
+        connection.drain_events(timeout=0.1)
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_the_number_of_a_closed_socket_is_not_watched(shared_cluster: Cluster, forgets: bool) -> None:
+    with shared_cluster.app.connection_for_read() as connection, contextlib.ExitStack() as stack:
+        # Given a consumer that waits for messages and for announcements, as a worker does
+        channel = connection.default_channel
+        cycle = connection.transport.cycle
+        if forgets:
+            forget_closed_sockets(cycle)
+        stack.enter_context(shared_cluster.app.amqp.TaskConsumer(channel, on_message=print))
+        stack.enter_context(shared_cluster.app.control.mailbox.Node("w1@test", channel=channel).listen())
+        drain(connection)
+        number = channel.subclient.connection._sock.fileno()
+        assert number in cycle.fds
+        # When the socket for announcements is closed, and another thread's socket gets its number
+        channel.subclient.connection.disconnect()
+        others = [stack.enter_context(other) for other in socket.socketpair()]
+        if number not in [other.fileno() for other in others]:
+            os.dup2(others[0].fileno(), number)
+            stack.callback(os.close, number)
+        drain(connection)
+        # Then the event loop does not watch it; kombu alone would
+        assert channel.subclient.connection._sock.fileno() != number
+        assert (number in cycle.fds) is not forgets

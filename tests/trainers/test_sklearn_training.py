@@ -1,7 +1,8 @@
-"""Training scikit-learn's estimators: the same bits, epochs, resuming, divergence, and what artifacts hold."""
+"""Training scikit-learn's estimators: the same bits, epochs, resuming, divergence, artifacts, and a whole sweep."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 import safetensors.numpy
 
 from nn.errors import InvalidInputError, WeightsError
+from tests.support.command_line import CommandLine
 from tests.trainers.sklearn_jobs import TRAINER, check, read, toy, train
 from worker.trainers import Checkpoint
 from worker.trainers.sklearn.estimators import Estimator, estimators
@@ -231,3 +233,28 @@ def test_jobs_cannot_change_the_data_that_they_share() -> None:
     for array in (*data.samples(standardize=True), *data.samples(standardize=False), *data.targets("classifier")):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1
+
+
+#: A table whose target is whether a number is positive.
+TABLE = "a,b,label\n" + "".join(f"{(n * 7) % 20 - 10},{n % 3},{'np'[(n * 7) % 20 >= 10]}\n" for n in range(60))
+
+
+def sha256(artifact: bytes) -> str:
+    return hashlib.sha256(artifact).hexdigest()
+
+
+def test_a_sweep_over_the_estimators_of_a_table(command_line: CommandLine) -> None:
+    (command_line.folder / "table.csv").write_text(TABLE)
+    data = TRAINER.load(f"{command_line.folder / 'table.csv'}#label", command_line.folder)
+
+    words = ("--trainer", "sklearn", "--data", "table.csv#label", "--seeds", "3")
+    command_line.run("sweep", *words, "--grid", "estimator=SVC,SGDClassifier", "--name", "table")
+
+    rows = command_line.rows("table")
+    assert [row["options"]["estimator"] for row in rows] == ["SVC", "SGDClassifier"]
+    for row, epochs in zip(rows, (1, 10), strict=True):
+        alone = train(data, seed=3, estimator=row["options"]["estimator"])
+        assert row["status"] == "succeeded"
+        assert row["validation_score"] == alone.values
+        assert len(row["epoch_seconds"]) == epochs
+        assert row["weights_sha256"] == sha256(alone.trained.artifact)

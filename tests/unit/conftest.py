@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from nn.datasets.mnist import Dataset, load_mnist
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.idx_files import write_idx_folder
 from tests.support.sweep_folders import made
@@ -33,11 +32,6 @@ def _stays_in_this_process(request: pytest.FixtureRequest) -> Iterator[None]:
     _running.append(request.node.nodeid)
     yield
     _running.clear()
-
-
-@pytest.fixture(scope="session")
-def mnist(cache_dir: Path) -> Dataset:
-    return load_mnist(cache_dir=cache_dir)
 
 
 @pytest.fixture

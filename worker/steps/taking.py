@@ -99,7 +99,7 @@ class PollStep(bootsteps.StartStopStep):
     the event loop waits forever for a message on the worker's connection: the worker stays connected and takes no more
     jobs.
 
-    It relies on attributes that kombu does not document; `tests/integration/test_polling.py` fails if they move.
+    It relies on attributes that kombu does not document; `tests/integration/test_worker.py` fails if they move.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
