@@ -13,6 +13,7 @@ from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
 from tests.support.sweep_folders import result
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job
@@ -71,21 +72,19 @@ def test_jobs_whose_weights_are_none_of_their_own_are_trained_again(
         assert row["worker"] == "w1@test"
 
 
-def test_a_manifest_that_names_another_sweep_is_refused(command_line: CommandLine, shared_cluster: Cluster) -> None:
+def test_a_manifest_that_names_another_sweep_is_refused(here: InProcess, shared_cluster: Cluster) -> None:
     # Given the manifest of one sweep under the name of another
     client = shared_cluster.server.client()
     client.hset(key("sweep", "a"), "manifest", manifest("b").model_dump_json())
     # Then nobody takes it for that one, and nothing is begun
     for command in (("watch", "a"), ("cancel", "a"), ("sweep", "--name", "a", "--seeds", "0", "--epochs", "1")):
-        refused = command_line.run(*command, "--broker", shared_cluster.server.url, status=2)
-        assert "The cluster's sweep a has the manifest of another sweep, b: choose another --name" in " ".join(
-            refused.stderr.split()
-        )
-    assert not command_line.sweep("a").exists()
+        refused = here.refused(*command, "--broker", shared_cluster.server.url)
+        assert "The cluster's sweep a has the manifest of another sweep, b: choose another --name" in refused
+    assert not (here.runs / "a").exists()
     assert client.llen("seedsweep") == 0
 
 
-def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, shared_cluster: Cluster) -> None:
+def test_a_manifest_without_jobs_is_refused(here: InProcess, shared_cluster: Cluster) -> None:
     # Given a sweep of which the sampler has chosen nothing yet; its own orchestrator never registers one
     empty = manifest("a").model_dump(mode="json") | {"jobs": []}
     empty["specification"] |= {
@@ -97,11 +96,10 @@ def test_a_manifest_without_jobs_is_refused(command_line: CommandLine, shared_cl
     client.hset(key("sweep", "a"), "manifest", json.dumps(empty))
     # Then nobody begins with it
     for command in ("watch", "cancel"):
-        refused = command_line.run(command, "a", "--broker", shared_cluster.server.url, status=2)
-        assert "was registered by another version of Seedsweep" in " ".join(refused.stderr.split())
+        refused = here.refused(command, "a", "--broker", shared_cluster.server.url)
+        assert "was registered by another version of Seedsweep" in refused
     # Nor with its folder
-    command_line.sweep("a").mkdir(parents=True)
-    (command_line.sweep("a") / "sweep.json").write_text(json.dumps(empty))
+    (here.runs / "a").mkdir(parents=True)
+    (here.runs / "a" / "sweep.json").write_text(json.dumps(empty))
     for command in (("sweep", "--name", "a", "--resume"), ("show", "a", "seed=0"), ("verify", "a")):
-        refused = command_line.run(*command, status=2)
-        assert "does not describe a sweep: it has no jobs" in " ".join(refused.stderr.split())
+        assert "does not describe a sweep: it has no jobs" in here.refused(*command)

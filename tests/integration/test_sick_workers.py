@@ -52,17 +52,19 @@ def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluste
 
 
 def test_a_worker_with_a_bad_setting_does_not_start(cluster: Cluster, tmp_path: Path) -> None:
-    for number, (variable, value, sentence) in enumerate(
-        (
-            ("SEEDSWEEP_LEASE_SECONDS", "soon", "SEEDSWEEP_LEASE_SECONDS is 'soon'; allowed: seconds from 3 to 86400"),
-            (
-                "CELERY_BROKER_URL", "amqp://u:secret@host",
-                "CELERY_BROKER_URL is 'amqp://u:**@host'; allowed: redis://",
-            ),
-            ("SEEDSWEEP_DATA", str(tmp_path / "nowhere"), f"the data set '{tmp_path}/nowhere' is not a folder"),
-        )
-    ):  # fmt: skip
-        worker = cluster.start_worker(name=f"bad-{number}", ready=False, **{variable: value})
+    settings: dict[str, dict[str, str]] = {
+        "SEEDSWEEP_LEASE_SECONDS is 'soon'; allowed: seconds from 3 to 86400": {"SEEDSWEEP_LEASE_SECONDS": "soon"},
+        "CELERY_BROKER_URL is 'amqp://u:**@host'; allowed: redis://": {"CELERY_BROKER_URL": "amqp://u:secret@host"},
+        f"the data set '{tmp_path}/nowhere' is not a folder": {"SEEDSWEEP_DATA": str(tmp_path / "nowhere")},
+        "SEEDSWEEP_DATA is '~nobody-here/x.csv#y'; allowed: bundled (MNIST), digits, iris": {
+            "SEEDSWEEP_TRAINER": "sklearn", "SEEDSWEEP_DATA": "~nobody-here/x.csv#y",
+        },
+        "SEEDSWEEP_TRAINER is 'softmx'; allowed: the name of an installed trainer: network, ": {
+            "SEEDSWEEP_TRAINER": "softmx",
+        },
+    }  # fmt: skip
+    for number, (sentence, variables) in enumerate(settings.items()):
+        worker = cluster.start_worker(name=f"bad-{number}", ready=False, **variables)
         assert worker.process.wait(timeout=60) == 1
         assert worker.text().splitlines()[-1].startswith(f"Error: {sentence}")
 

@@ -11,7 +11,6 @@ import pytest
 from orchestrator.cli.main import run
 from tests.support.cluster import Cluster
 from tests.support.own_trainer import found_here, install_source
-from tests.support.redis_server import RedisServer
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers import registry
@@ -190,18 +189,15 @@ def test_an_error_on_a_worker_alone_fails_its_job_and_leaves_it_alive(
 
 @pytest.mark.slow(reason="waits until a process has been silent for 6 s")
 def test_a_trainer_that_hangs_after_its_last_epoch_and_ignores_signals_is_ended(
-    redis_server: RedisServer, tmp_path: Path, cache_dir: Path, installed: Path
+    cluster: Cluster, installed: Path
 ) -> None:
-    cluster = Cluster(redis_server, tmp_path, cache_dir, hang_seconds=1.0, socket_seconds=2.0, max_attempts=1)
-    try:
-        worker = cluster.start_worker(PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty")
-        said = str(cluster.wait_for_state(cluster.submit(job("hangs")).id, "FAILURE", "SUCCESS")["result"])
-        assert said.startswith("the job hung or took its worker down 1 times (hung on ")
-        # And the worker trains the next job.
-        assert cluster.result(cluster.submit(job("none")).id).status == "succeeded"
-        assert psutil.Process(worker.process.pid).is_running()
-    finally:
-        cluster.close()
+    hasty = cluster.with_settings(hang_seconds=1.0, socket_seconds=2.0, max_attempts=1)
+    worker = hasty.start_worker(PYTHONPATH=str(installed), SEEDSWEEP_TRAINER="faulty")
+    said = str(hasty.error(hasty.submit(job("hangs")).id))
+    assert said.startswith("the job hung or took its worker down 1 times (hung on ")
+    # And the worker trains the next job.
+    assert hasty.result(hasty.submit(job("none")).id).status == "succeeded"
+    assert psutil.Process(worker.process.pid).is_running()
 
 
 @pytest.mark.parametrize(

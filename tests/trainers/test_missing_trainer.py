@@ -13,8 +13,8 @@ from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
-from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
+from tests.support.in_process import InProcess
+from tests.support.own_trainer import found_here, install_source
 from tests.support.sweep_folders import BY_KEY, JOBS, made, row
 from worker.errors import TrainerUnusableError
 from worker.records.store import Store
@@ -44,24 +44,17 @@ def renamed(folder: SweepFolder, trainer: str, package: object = None) -> None:
     file.write_text(json.dumps(content))
 
 
-def test_every_command_on_the_sweep_names_the_trainer_and_its_package(
-    command_line: CommandLine, cluster: Cluster, tmp_path: Path
-) -> None:
-    site, broker = tmp_path / "site", ("--broker", cluster.server.url)
-    install_source(site, "softmax", EXAMPLE_SOURCE, "SoftmaxTrainer")
-    words = ("--trainer", "softmax", "--set", "epochs=1", "--grid", "learning_rate=0.1", "--seeds", "0")
-    command_line.run("sweep", *words, "--name", "first", PYTHONPATH=str(site))
-
-    commands = (
+def test_every_command_on_the_sweep_names_the_trainer_and_its_package(here: InProcess, cluster: Cluster) -> None:
+    renamed(made(here.runs, "first"), "softmax", "softmax 1.0")
+    broker = ("--broker", cluster.server.url)
+    for command in (
         ("sweep", "--resume", "--name", "first"),
         ("verify", "first"),
         ("show", "first", "seed=0"),
         ("watch", "first", *broker),
         ("cancel", "first", *broker),
-    )
-    for command in commands:
-        refused = command_line.run(*command, status=2)
-        assert refused.stderr == f"orchestrator: {MISSING}\n", command
+    ):
+        assert here.refused(*command) == f"{MISSING}\n", command
 
 
 @pytest.mark.parametrize(
