@@ -18,6 +18,7 @@ import pytest
 
 import seedsweep
 from tests.support.cluster import Cluster
+from tests.support.command_line import CommandLine, small
 from tests.support.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "how-to" / "python.md").read_text()
@@ -40,8 +41,10 @@ def here(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.fixture
-def first() -> seedsweep.Sweep:
-    return seedsweep.sweep(seeds=3, name="first", **TINY)
+def first(command_line: CommandLine) -> seedsweep.Sweep:
+    """A sweep that was trained once for all tests."""
+    command_line.finished("first", *small(seeds="0-2", limit="500"))
+    return seedsweep.open("first")
 
 
 def test_everything_that_is_published_exists_and_is_documented() -> None:
@@ -58,7 +61,8 @@ def test_the_document_names_every_method() -> None:
         assert re.search(rf"\b{name}\b", DOCUMENT), name
 
 
-def test_a_sweep_is_read_once_and_says_what_its_files_say(first: seedsweep.Sweep, here: Path) -> None:
+def test_a_sweep_is_read_once_and_says_what_its_files_say(here: Path) -> None:
+    first = seedsweep.sweep(seeds=3, name="first", **TINY)
     written = json.loads((here / "runs/first/leaderboard.json").read_text())
     rows = [json.loads(line) for line in (here / "runs/first/results.jsonl").read_text().splitlines()]
     (here / "runs/first/results.jsonl").rename(here / "elsewhere")

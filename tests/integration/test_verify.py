@@ -13,18 +13,16 @@ from typing import Any
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine
+from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.idx_files import write_idx_folder
 from tests.support.waiting import wait_for
 
 
-def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Change a row of a finished sweep, as damage or a cheat would; return it as it was."""
+def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change a row of a finished sweep, as damage or a cheat would."""
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
-    before = json.loads(json.dumps(rows[place]))
     change(rows[place])
     (folder / "results.jsonl").write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
-    return before
 
 
 DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limit", "500")
@@ -74,53 +72,45 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
     assert durable_keys(cluster) == before
 
 
-def test_a_difference_names_the_job_the_epoch_and_both_values(command_line: CommandLine) -> None:
-    # Given a sweep of which one row has another accuracy, and one another hash
-    command_line.finished("a", *SMALL)
-    folder = command_line.sweep("a")
-    forged = change_row(folder, 1, lambda row: row["validation_score"].__setitem__(1, 0.5))
-    other = change_row(folder, 2, lambda row: row.update(weights_sha256="ab" * 32))
-    # When it is verified, then both are found, and nothing else.
-    done = command_line.run("verify", "a", "--all", "--json", status=1)
-    printed = json.loads(done.stdout)
-    assert (printed["verified"], printed["different"]) == (2, 2)
-    assert {check["job"]: check["differences"] for check in printed["jobs"] if check["differences"]} == {
-        forged["job"]: [{"what": "validation accuracy, epoch 2", "kept": 0.5, "again": forged["validation_score"][1]}],
-        other["job"]: [
-            {"what": "weights_sha256", "kept": "ab" * 32, "again": other["weights_sha256"]},
-            {"what": "weights file", "kept": "missing", "again": "ab" * 32},
-        ],
-    }
-    # The table says the same.
-    done = command_line.run("verify", "a", "--all", status=1)
-    assert "NOT VERIFIED: 2 of 4 jobs of a gave something different" in done.stdout
-    for shown in (forged["job"][:12], "validation accuracy, epoch 2", "0.5", str(forged["validation_score"][1])):
-        assert shown in done.stdout
-    assert other["weights_sha256"][:12] in done.stdout
-
-
-def test_weights_files_that_are_not_what_the_rows_say_are_found(command_line: CommandLine) -> None:
-    # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; and a row of another seed
-    command_line.finished("a", *SMALL)
-    rows = command_line.rows("a")
-    gone, junk, swapped, whole = (
-        command_line.sweep("a") / "weights" / f"{row['weights_sha256']}.safetensors" for row in rows
-    )
+def test_a_difference_names_the_job_what_differs_and_both_values(command_line: CommandLine) -> None:
+    # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; and whose next rows have
+    # another seed, another accuracy, and another hash
+    command_line.finished("a", *small(seeds="0-3"))
+    folder, rows = command_line.sweep("a"), command_line.rows("a")
+    again = [row["weights_sha256"] for row in rows]
+    gone, junk, swapped, whole, *_ = (folder / "weights" / f"{sha256}.safetensors" for sha256 in again)
     gone.unlink()
     junk.write_bytes(b"junk")
     swapped.write_bytes(whole.read_bytes())
-    change_row(command_line.sweep("a"), 3, lambda row: row.update(seed=77))
-    # When it is verified, then each is a difference.
+    change_row(folder, 3, lambda row: row.update(seed=77))
+    change_row(folder, 4, lambda row: row["validation_score"].__setitem__(1, 0.5))
+    change_row(folder, 5, lambda row: row.update(weights_sha256="ab" * 32))
+    # When it is verified, then all are found, and nothing else.
     done = command_line.run("verify", "a", "--all", "--json", status=1)
     printed = json.loads(done.stdout)
-    files = [("missing", rows[0]), ("damaged", rows[1]), ("damaged", rows[2])]
+    accuracy = rows[4]["validation_score"][1]
+    assert (printed["verified"], printed["different"]) == (2, 6)
+    assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
     assert [check["differences"] for check in printed["jobs"]] == [
-        *([{"what": "weights file", "kept": kept, "again": row["weights_sha256"]}] for kept, row in files),
+        [{"what": "weights file", "kept": "missing", "again": again[0]}],
+        [{"what": "weights file", "kept": "damaged", "again": again[1]}],
+        [{"what": "weights file", "kept": "damaged", "again": again[2]}],
         [{"what": "seed", "kept": 77, "again": rows[3]["seed"]}],
+        [{"what": "validation accuracy, epoch 2", "kept": 0.5, "again": accuracy}],
+        [
+            {"what": "weights_sha256", "kept": "ab" * 32, "again": again[5]},
+            {"what": "weights file", "kept": "missing", "again": "ab" * 32},
+        ],
+        [],
+        [],
     ]
-    assert (printed["verified"], printed["different"]) == (0, 4)
     assert "DIFFERENT: its weights file is missing" in done.stderr
     assert "DIFFERENT: seed was 77, and is 1" in done.stderr
+    # The table says the same.
+    done = command_line.run("verify", "a", "--all", status=1)
+    assert "NOT VERIFIED: 6 of 8 jobs of a gave something different" in done.stdout
+    for shown in (rows[4]["job"][:12], "validation accuracy, epoch 2", "0.5", str(accuracy), again[5][:12]):
+        assert shown in done.stdout
 
 
 def test_a_job_that_cannot_be_trained_again_is_not_verified(command_line: CommandLine, cluster: Cluster) -> None:
