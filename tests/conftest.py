@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import tempfile
@@ -27,6 +28,9 @@ hypothesis.settings.load_profile("thorough" if os.environ.get("CI") == "true" el
 
 #: The time limit of a test that is among the longest.
 LONG_SECONDS = 900.0
+
+# Collecting makes a million objects that stay. Each test process would look through them for two seconds.
+gc.disable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -54,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for number, item in enumerate(longest):
             others.insert(number % processes * part, item)
         items[:] = others
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage from now on, but not in what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def _seconds(item: pytest.Item) -> float:

@@ -12,7 +12,6 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nn import DeepNeuralNetwork
 from nn.weights import initial_weights
@@ -23,21 +22,26 @@ def network(**parameters: object) -> DeepNeuralNetwork:
     return DeepNeuralNetwork(**usual | parameters)
 
 
-@parametrize_with_checks([network(random_state=None)])
-def test_scikit_learns_whole_suite(estimator, check) -> None:
-    check(estimator)
+SLOW = pytest.mark.slow(reason="the whole suite for three more configurations, two of which are compiled")
 
 
-@pytest.mark.slow(reason="the whole suite for three more configurations, two of which are compiled")
-@parametrize_with_checks(
+@pytest.mark.parametrize(
+    "estimator",
     [
-        DeepNeuralNetwork(),
-        DeepNeuralNetwork(dtype="float64", shuffle=True, biases=True),
-        DeepNeuralNetwork(engine="numpy", loss="sum_of_squares", learning_rate=0.1, epochs=20),
-    ]
-)
-def test_scikit_learns_whole_suite_in_other_configurations(estimator, check) -> None:
-    check(estimator)
+        pytest.param(network(random_state=None), id="numpy"),
+        pytest.param(DeepNeuralNetwork(), id="defaults", marks=SLOW),
+        pytest.param(DeepNeuralNetwork(dtype="float64", shuffle=True, biases=True), id="float64", marks=SLOW),
+        pytest.param(
+            DeepNeuralNetwork(engine="numpy", loss="sum_of_squares", learning_rate=0.1, epochs=20),
+            id="sum of squares", marks=SLOW,
+        ),
+    ],
+)  # fmt: skip
+def test_scikit_learns_whole_suite(estimator: DeepNeuralNetwork) -> None:
+    # Imported here, because it takes some tenths of a second, in every test process.
+    from sklearn.utils.estimator_checks import check_estimator
+
+    check_estimator(estimator, on_skip=None)
 
 
 @pytest.fixture(scope="module")
