@@ -10,8 +10,7 @@ import shutil
 import signal
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,13 +21,13 @@ from pyarrow import parquet
 from safetensors.numpy import load
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.main import run
 from orchestrator.export import ro_crate
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
+from tests.support.in_process import InProcess
 from tests.support.paths import ROOT, contents
 from tests.support.redis_server import free_port
 from tests.support.sweep_folders import JOBS, filled, made, names_in, row
@@ -49,8 +48,6 @@ MADE = {
 }
 PACKAGES = {"parquet": ("pyarrow",), "tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
-Say = Callable[..., str]
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -60,34 +57,20 @@ def _odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, in which the sweep `odd` is."""
-    work = tmp_path / "work"
-    odd_sweep(work / "runs")
-    monkeypatch.chdir(work)
-    return work
+def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """A working folder, in which the sweep `odd` is."""
+    odd_sweep(command_line.folder / "runs")
+    return InProcess(command_line, monkeypatch, capsys)
 
 
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Runs a command, checks its exit status, and returns what it printed; of one that succeeds, without progress."""
-
-    def runs(*words: str, status: int = 0) -> str:
-        assert run(list(words)) == status
-        printed = capsys.readouterr()
-        return printed.out + (printed.err if status else "")
-
-    return runs
-
-
-def export(here: Path, said: Say, to: str) -> None:
+def export(here: InProcess, to: str) -> None:
     """Export the sweep `odd` twice, and check that the same folder gives the same bytes."""
-    said("export", "odd", "--to", to)
-    first = [contents(here / name) for name in MADE[to]]
+    here.run("export", "odd", "--to", to)
+    first = [contents(here.folder / name) for name in MADE[to]]
     assert all(first)
-    said("export", str(here / "runs" / "odd"), "--to", to, "--force")
-    assert [contents(here / name) for name in MADE[to]] == first
-    assert names_in(here) == sorted(["runs", *MADE[to]])
+    here.run("export", str(here.runs / "odd"), "--to", to, "--force")
+    assert [contents(here.folder / name) for name in MADE[to]] == first
+    assert names_in(here.folder) == sorted(["runs", *MADE[to]])
 
 
 def test_csv_has_every_job_and_every_epoch_of_a_real_sweep(command_line: CommandLine) -> None:
@@ -112,13 +95,13 @@ def test_csv_has_every_job_and_every_epoch_of_a_real_sweep(command_line: Command
         assert list(of_job["seconds"]) == each["epoch_seconds"]
 
 
-def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, said: Say) -> None:
-    export(here, said, "csv")
+def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: InProcess) -> None:
+    export(here, "csv")
 
-    raw = (here / "odd.csv").read_bytes()
+    raw = (here.folder / "odd.csv").read_bytes()
     assert b"\x1b" not in raw
     assert b"\r" not in raw
-    with (here / "odd.csv").open(newline="") as file:
+    with (here.folder / "odd.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     statuses = "succeeded diverged succeeded failed succeeded cancelled"
     assert [each["status"] for each in rows] == statuses.split()
@@ -129,7 +112,7 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
     assert rows[3]["error"] == "'=it broke\\x1b[0m\\nsecond line"
     # So does the leaderboard.
     for words in (("--csv",), ("--csv", "--by", "job")):
-        printed = said("leaderboard", "odd", *words)
+        printed = here.run("leaderboard", "odd", *words).out
         assert "\x1b" not in printed
         assert re.search(r",\"?'=cmd", printed)
     # Numbers stay numbers, and names that are taken get a prefix.
@@ -140,38 +123,38 @@ def test_texts_of_strangers_are_neither_formulas_nor_escapes_in_csv(here: Path, 
 
 
 def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(
-    here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+    here: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a finished sweep with a metric of its own, by which there was a race
-    shutil.copytree(ROOT / "docs/how-to/claims", here / "runs/a")
-    manifest = SweepFolder(here / "runs", "a").manifest().model_copy(update={"metric": "mean-2"})
+    shutil.copytree(ROOT / "docs/how-to/claims", here.folder / "runs/a")
+    manifest = SweepFolder(here.runs, "a").manifest().model_copy(update={"metric": "mean-2"})
     race = Look(command="decide", seeds=5, rows=20, within=1e-5, metric="mean-2")
-    SweepFolder(here / "runs", "a").write_manifest(manifest.with_look(race))
-    said("export", "a", "--to", "ro-crate")
-    made = (here / "a.crate.zip").read_bytes()
-    said("export", "a", "--to", "ro-crate", "--force")
-    assert (here / "a.crate.zip").read_bytes() == made
+    SweepFolder(here.runs, "a").write_manifest(manifest.with_look(race))
+    here.run("export", "a", "--to", "ro-crate")
+    made = (here.folder / "a.crate.zip").read_bytes()
+    here.run("export", "a", "--to", "ro-crate", "--force")
+    assert (here.folder / "a.crate.zip").read_bytes() == made
     # Then the crate describes all of its files
-    with zipfile.ZipFile(here / "a.crate.zip") as crate:
+    with zipfile.ZipFile(here.folder / "a.crate.zip") as crate:
         names = crate.namelist()
         entities = {each["@id"]: each for each in json.loads(crate.read(names[0]))["@graph"]}
-        (here / "claim.json").write_bytes(crate.read("claim.json"))
+        (here.folder / "claim.json").write_bytes(crate.read("claim.json"))
     assert names == ["ro-crate-metadata.json", "claim.json", "report.html", "sweep.json", "results.jsonl"]
     assert [each["@id"] for each in entities["./"]["hasPart"]] == names[1:]
     assert {entities[name]["@type"] for name in names[1:]} == {"File"}
     assert entities["#sweep"]["instrument"]["@id"] in entities
     # and a claim is checked with it as with the folder.
-    assert "files passed" in said("verify-claim", "claim.json", "--folder", "a.crate.zip", "--jobs", "1")
+    assert "files passed" in here.run("verify-claim", "claim.json", "--folder", "a.crate.zip", "--jobs", "1").out
     # A sweep with jobs that were cancelled has none.
-    assert "can be claimed once all of its jobs have ended" in said("export", "odd", "--to", "ro-crate", status=2)
+    assert "can be claimed once all of its jobs have ended" in here.refused("export", "odd", "--to", "ro-crate")
     # One that verify-claim would not read is not written.
     monkeypatch.setattr(ro_crate, "MOST_BYTES", 1000)
-    assert "verify-claim reads crates of less than 1000" in said("export", "a", "--to", "ro-crate", "--force", status=2)
-    assert (here / "a.crate.zip").read_bytes() == made
+    assert "verify-claim reads crates of less than 1000" in here.refused("export", "a", "--to", "ro-crate", "--force")
+    assert (here.folder / "a.crate.zip").read_bytes() == made
 
 
-def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
-    export(here, said, "parquet")
+def test_parquet_keeps_types_and_texts(here: InProcess) -> None:
+    export(here, "parquet")
 
     jobs, epochs = parquet.read_table("odd.parquet"), parquet.read_table("odd.epochs.parquet")
     types = {field.name: field.type for field in jobs.schema}
@@ -188,20 +171,20 @@ def test_parquet_keeps_types_and_texts(here: Path, said: Say) -> None:
     }  # fmt: skip
 
 
-def test_tensorboard_reads_a_run_for_each_job(here: Path, said: Say) -> None:
+def test_tensorboard_reads_a_run_for_each_job(here: InProcess) -> None:
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
     from tensorboard.plugins.hparams import metadata
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-    export(here, said, "tensorboard")
+    export(here, "tensorboard")
 
-    runs = EventMultiplexer().AddRunsFromDirectory(str(here / "odd.tensorboard"))
+    runs = EventMultiplexer().AddRunsFromDirectory(str(here.folder / "odd.tensorboard"))
     runs.Reload()
     names = sorted(runs.Runs())
     assert len(names) == 6
     assert [name for name in names if name.startswith("text=plain")] == [f"text=plain/seed-{seed}" for seed in range(3)]
     assert all(name.count("/") == 1 and name.isascii() and not set(name) & set('<>"\\ ') for name in names)
-    for each in Sweep.read(SweepFolder(here / "runs", "odd")).rows.values():
+    for each in Sweep.read(SweepFolder(here.runs, "odd")).rows.values():
         (name,) = [
             name
             for name in names
@@ -238,20 +221,20 @@ def runs_of(uri: str, name: str) -> dict[str, Run]:
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
-def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(here: Path, said: Say) -> None:
+def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(here: InProcess) -> None:
     # Given a path in which much would mean something else in an address
-    place = here / "odd #x%41?é'" / "a b?.db"
+    place = here.folder / "odd #x%41?é'" / "a b?.db"
     place.parent.mkdir()
     place.write_text("an earlier file")
 
-    printed = json.loads(said("export", "odd", "--to", "mlflow", "--file", str(place), "--force", "--json"))
+    printed = json.loads(here.run("export", "odd", "--to", "mlflow", "--file", str(place), "--force", "--json").out)
 
     assert printed == {
         "name": "odd", "format": "mlflow", "places": [str(place)], "jobs": 6, "exported": 6, "known": 0,
         "missing_weights": [],
     }  # fmt: skip
     assert names_in(place.parent) == ["a b?.db"]
-    uri = f"sqlite:///{place.rename(here / 'plain.db')}"
+    uri = f"sqlite:///{place.rename(here.folder / 'plain.db')}"
     runs = runs_of(uri, "odd")
     parents = {name: run for name, run in runs.items() if "mlflow.parentRunId" not in run.data.tags}
     assert (len(runs), len(parents)) == (8, 2)
@@ -261,7 +244,7 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert plain.data.params["widths"] == "3,2"
     assert "seed" not in plain.data.params
     of_seed = runs["text=plain seed 1"]
-    rows = Sweep.read(SweepFolder(here / "runs", "odd")).rows.values()
+    rows = Sweep.read(SweepFolder(here.runs, "odd")).rows.values()
     ended = next(each for each in rows if each.seed == 1 and each.accepted)
     assert of_seed.data.tags["mlflow.parentRunId"] == plain.info.run_id
     assert of_seed.data.tags["seedsweep.job"] == ended.job
@@ -283,24 +266,24 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     assert all("\x1b" not in text and "\n" not in text for run in runs.values() for text in run.data.tags.values())
 
 
-def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: Say) -> None:
-    folder = odd_sweep(here / "runs", "growing", running=True)
-    uri = f"sqlite:///{here / 'mlflow.db'}"
+def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -> None:
+    folder = odd_sweep(here.runs, "growing", running=True)
+    uri = f"sqlite:///{here.folder / 'mlflow.db'}"
     words = ("export", "growing", "--to", "mlflow", "--tracking-uri", uri)
-    assert said(*words).endswith(f"Exported the 3 of 6 jobs that have ended: {uri}\n")
+    assert here.run(*words).out.endswith(f"Exported the 3 of 6 jobs that have ended: {uri}\n")
     # Given an export that was interrupted in its first run
     client = client_of(uri)
     first = runs_of(uri, "growing")["text=plain seed 0"]
     client.update_run(first.info.run_id, status="RUNNING")
-    assert said(*words).endswith("(2 were there already)\n")
-    assert said(*words).endswith("(3 were there already)\n")
+    assert here.run(*words).out.endswith("(2 were there already)\n")
+    assert here.run(*words).out.endswith("(3 were there already)\n")
 
     # When the sweep has ended, and another one is exported to the same server
     with folder.exclusive():
         for job in list(folder.manifest().jobs_by_key().values())[3:]:
             end(folder, job)
-    printed = json.loads(said(*words, "--json"))
-    said("export", "odd", *words[2:])
+    printed = json.loads(here.run(*words, "--json").out)
+    here.run("export", "odd", *words[2:])
 
     assert (printed["places"], printed["exported"], printed["known"]) == ([uri], 6, 3)
     runs = runs_of(uri, "growing")
@@ -310,18 +293,18 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: Path, said: 
     assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
 
 
-def test_a_place_of_runs_that_cannot_be_written_is_one_sentence_without_its_password(here: Path, said: Say) -> None:
-    (here / "text.db").write_text("This is not a database, but it is long enough to look like one. " * 20)
+def test_a_place_of_runs_that_cannot_be_written_is_one_sentence_without_its_password(here: InProcess) -> None:
+    (here.folder / "text.db").write_text("This is not a database, but it is long enough to look like one. " * 20)
     places = {
         f"http://me:secret@127.0.0.1:{free_port()}": "http://...@127.0.0.1:",
-        f"sqlite:///{here / 'text.db'}": f"sqlite:///{here / 'text.db'} cannot be written: ",
+        f"sqlite:///{here.folder / 'text.db'}": f"sqlite:///{here.folder / 'text.db'} cannot be written: ",
     }
     for uri, shown in places.items():
-        printed = said("export", "odd", "--to", "mlflow", "--tracking-uri", uri, status=2)
-        assert printed.startswith(f"orchestrator: MLflow at {shown}")
+        printed = here.refused("export", "odd", "--to", "mlflow", "--tracking-uri", uri)
+        assert printed.startswith(f"MLflow at {shown}")
         assert "secret" not in printed
         assert "Traceback" not in printed
-    assert (here / "text.db").read_text().startswith("This is not a database")
+    assert (here.folder / "text.db").read_text().startswith("This is not a database")
 
 
 def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_line: CommandLine) -> None:
@@ -346,9 +329,9 @@ def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_l
             assert load(blob)["W1"].shape == (128, 784)
 
 
-def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
-    export(here, said, "safetensors-zip")
-    folder = made(here / "runs")
+def test_a_zip_says_which_weights_it_lacks(here: InProcess) -> None:
+    export(here, "safetensors-zip")
+    folder = made(here.runs)
     blobs = [(2).to_bytes(8, "little") + text for text in (b"{}", b"{} ", b"{ }")]
     with folder.exclusive():
         for job, blob in zip(JOBS, blobs, strict=False):
@@ -357,7 +340,7 @@ def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
     lost = folder.weights_path(hashlib.sha256(blobs[0]).hexdigest())
     lost.write_bytes(b"damaged")
 
-    printed = said("export", "a", "--to", "safetensors-zip", status=1)
+    printed = here.run("export", "a", "--to", "safetensors-zip", status=1).err
 
     assert (
         f"lacks the weights of 1 job: {JOBS[0].key[:12]} (seed=0 learning_rate=0.1 epochs=1): damaged. "
@@ -367,66 +350,66 @@ def test_a_zip_says_which_weights_it_lacks(here: Path, said: Say) -> None:
         assert len(archive.namelist()) == 2
         assert [job["file"] is None for job in json.loads(archive.read("manifest.json"))["jobs"]] == [True, False]
 
-    for path in (here / "runs" / "a" / "weights").iterdir():
+    for path in (here.runs / "a" / "weights").iterdir():
         path.unlink()
-    printed = said("export", "a", "--to", "safetensors-zip", "--force", status=2)
+    printed = here.refused("export", "a", "--to", "safetensors-zip", "--force")
     assert "has none of the weights of its sweep" in printed
     assert zipfile.is_zipfile("a.weights.zip")
 
 
 # A tracking server gets the same of a sweep that runs, see above.
 @pytest.mark.parametrize("to", sorted(set(MADE) - {"mlflow"}))
-def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs", "a", running=True)
+def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: InProcess) -> None:
+    odd_sweep(here.runs, "a", running=True)
     places = [name.replace("odd", "a", 1) for name in MADE[to]]
 
-    assert said("export", "a", "--to", to) == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
-    assert json.loads(said("export", "a", "--to", to, "--force", "--json")) == {
+    assert here.run("export", "a", "--to", to).out == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
+    assert json.loads(here.run("export", "a", "--to", to, "--force", "--json").out) == {
         "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0, "missing_weights": [],
     }  # fmt: skip
-    assert names_in(here) == sorted(["runs", *places])
+    assert names_in(here.folder) == sorted(["runs", *places])
 
 
 @pytest.mark.parametrize("to", MADE)
 def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
-    to: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+    to: str, here: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file is not replaced without consent,
-    taken = here / MADE[to][-1]
+    taken = here.folder / MADE[to][-1]
     taken.write_text("mine")
-    printed = said("export", "odd", "--to", to, status=2)
-    assert printed == f"orchestrator: {taken.name} exists: choose another --file, or replace it by --force\n"
+    printed = here.refused("export", "odd", "--to", to)
+    assert printed == f"{taken.name} exists: choose another --file, or replace it by --force\n"
     assert taken.read_text() == "mine"
     taken.unlink()
 
     # and a folder that no export has made never.
-    precious = here / "precious"
+    precious = here.folder / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
-    printed = said("export", "odd", "--to", to, "--file", "precious", "--force", status=2)
+    printed = here.refused("export", "odd", "--to", to, "--file", "precious", "--force")
     assert "precious is a folder that no export has made, and is not replaced" in printed
     assert names_in(precious) == ["file"]
 
-    printed = said("export", "odd", "--to", to, "--file", "no/such/folder", status=2)
-    assert printed == "orchestrator: no/such/folder cannot be written: No such file or directory\n"
+    printed = here.refused("export", "odd", "--to", to, "--file", "no/such/folder")
+    assert printed == "no/such/folder cannot be written: No such file or directory\n"
 
     # When the results end in the middle of the export
     monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
-    assert "No job of the sweep odd has ended yet" in said("export", "odd", "--to", to, status=2)
-    assert names_in(here) == ["precious", "runs"]
+    assert "No job of the sweep odd has ended yet" in here.refused("export", "odd", "--to", to)
+    assert names_in(here.folder) == ["precious", "runs"]
 
 
 @pytest.mark.parametrize(
     "file", ["odd/results.jsonl", "odd/sweep.json", "odd/weights", "other/results.jsonl", "odd/new.csv"]
 )
-def test_the_files_of_a_sweep_are_never_replaced(file: str, here: Path, said: Say) -> None:
-    odd_sweep(here / "runs", "other")
-    before = contents(here)
+def test_the_files_of_a_sweep_are_never_replaced(file: str, here: InProcess) -> None:
+    odd_sweep(here.runs, "other")
+    before = contents(here.folder)
 
-    printed = said("export", "odd", "--to", "csv", "--file", f"runs/{file}", "--force", status=2)
+    printed = here.refused("export", "odd", "--to", "csv", "--file", f"runs/{file}", "--force")
 
     assert f"runs/{file} is in the folder of a sweep, where nothing is exported: choose another" in printed
-    assert contents(here) == before
+    assert contents(here.folder) == before
 
 
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
@@ -448,14 +431,12 @@ def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine)
 
 @pytest.mark.parametrize(("to", "package"), [(to, each) for to, packages in PACKAGES.items() for each in packages])
 def test_without_its_package_a_format_says_how_to_install_it(
-    to: str, package: str, here: Path, said: Say, monkeypatch: pytest.MonkeyPatch
+    to: str, package: str, here: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
 
-    printed = said("export", "odd", "--to", to, status=2)
+    printed = here.refused("export", "odd", "--to", to)
 
-    assert printed.startswith(
-        f"orchestrator: --to {to} needs the package {package}: pip install 'seedsweep[{to}]', or pip install "
-    )
+    assert printed.startswith(f"--to {to} needs the package {package}: pip install 'seedsweep[{to}]', or pip install ")
     assert printed.endswith(" in a checkout\n")
-    assert names_in(here) == ["runs"]
+    assert names_in(here.folder) == ["runs"]
