@@ -27,7 +27,7 @@ RESULTS = "~celery-task-meta-*"
 #: A result is also published on a channel with the name of its key.
 RESULT_CHANNELS = "&celery-task-meta-*"
 #: The records of a task other than its result; the orchestrator removes them together.
-FORGOTTEN = " ".join(f"%W~seedsweep:{kind}:*" for kind in ("checkpoint", "attempts", "refusals", "cancelled"))
+FORGOTTEN = " ".join(f"%W~seedsweep:{kind}:*" for kind in ("checkpoint", "attempts", "refusals", "cancelled", "log"))
 
 #: Remote control and events: the bindings of channels, and lists that kombu reads although they stay empty.
 CONTROL_ROUTES = "~_kombu.binding*.seedsweep.pidbox ~_kombu.binding*.seedsweep.ev"
@@ -88,6 +88,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         (f"{READ_STRING} set unlink expire", "~seedsweep:checkpoint:*"),
         (f"{READ_HASH} hset expire", "~seedsweep:attempts:*"),
         (f"{READ_STRING} set unlink expire", "~seedsweep:refusals:*"),
+        ("set", "%W~seedsweep:log:*"),
         (READ_STRING, "%R~seedsweep:cancelled:*"),
         ("expire", "%W~seedsweep:cancelled:*"),
         (f"{READ_HASH} hset hdel expire", "~seedsweep:workers"),
@@ -111,6 +112,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("incrby expire", "~seedsweep:released:bytes"),
         (READ_LIST, "%R~seedsweep:mismatch:*"),
         (READ_HASH, "%R~seedsweep:attempts:*"),
+        (READ_STRING, "%R~seedsweep:log:*"),
         ("set", "%W~seedsweep:cancelled:*"),
         # A job of more epochs goes on from the weights of a shorter one.
         ("set", "%W~seedsweep:checkpoint:*"),

@@ -2,9 +2,6 @@
 
 from nn.errors import SeedsweepError, WeightsError
 
-#: What stands in the stored traceback of an error before the end of the job's log (`worker.training.joblog`).
-LOG_BEGINS = "The end of the job's log:\n"
-
 
 class JobRefusedError(SeedsweepError):
     """A message is malformed, forged, or of another version: no attempt can succeed."""

@@ -53,7 +53,7 @@ class Artifacts:
         store = self._cluster.store
         if self._cluster.embedded or not waiting:
             # An embedded cluster ends with this command.
-            store.drop_weights(waiting)
+            store.drop("weights", waiting)
             return
         released = int(store.client.incrby(_BYTES, size))
         before = accumulate(waiting.values(), initial=released - size)
@@ -69,4 +69,4 @@ class Artifacts:
             store.client.zremrangebyrank(_RELEASED, 0, len(oldest) - 1)
         # A sweep that waits for a job releases its artifact, too.
         wanted = self._cluster.registry.wanted_by_others(self._sweep, job_of.values()) if job_of else {}
-        store.drop_weights(name for name, job in job_of.items() if job not in wanted)
+        store.drop("weights", (name for name, job in job_of.items() if job not in wanted))

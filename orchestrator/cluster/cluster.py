@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Self
 
 from orchestrator.cluster.patience import Patience
@@ -11,7 +11,6 @@ from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
 from orchestrator.cluster.results import Results
 from worker.app import SeedsweepApp, create_app
-from worker.job import Job
 from worker.records.attempts import Attempts
 from worker.records.presence import Roster
 from worker.records.report import Attempt
@@ -88,11 +87,10 @@ class Cluster:
         other._use(Once(), Once())
         return other
 
-    def forget(self, jobs: Sequence[Job]) -> None:
-        """Remove all records of these jobs."""
-        keys = [job.key for job in jobs]
-        self.results.forget(keys)
-        self.store.forget(keys)
+    def forget(self, task_ids: Collection[str]) -> None:
+        """Remove all records of these tasks, results first."""
+        self.results.forget(task_ids)
+        self.store.forget(task_ids)
 
     def running(self) -> set[str]:
         """Return the ids of the tasks that online workers are training."""

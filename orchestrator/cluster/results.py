@@ -16,14 +16,12 @@ from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
 from nn.options.network import MAX_EPOCHS
-from worker.errors import LOG_BEGINS
 from worker.job import Result
 from worker.records import report
 from worker.records.report import Report, read_report
 from worker.redis import limits
 from worker.redis.bounded import chunks, read_each
 from worker.redis.waiting import Policy
-from worker.text import printable
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The task ended with an error, or its stored result is invalid. `log` is the stored end of the job's log."""
+    """The task ended with an error, or its stored result is invalid."""
 
     reason: str
-    log: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class Results:
             case states.SUCCESS:
                 return _finished(task_id, value, epochs)
             case states.FAILURE:
-                return Failed(_words(value), printable(str(meta.get("traceback") or "").partition(LOG_BEGINS)[2]))
+                return Failed(_words(value))
             case states.REVOKED:
                 return Cancelled(_words(value))
             case states.STARTED | states.RETRY | report.PROGRESS:

@@ -87,7 +87,7 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
     cluster.store.cancel(own, reason(sweep))
     withdrawn = cluster.queue.withdraw(own)
     cluster.results.revoke(withdrawn, reason(sweep))
-    cluster.store.drop_checkpoints(withdrawn)
+    cluster.store.drop("checkpoint", withdrawn)
     left = set(own) - withdrawn
     # Messages are read before results, so that a task which ends meanwhile is found in one of the two.
     ending = _held(cluster, left)

@@ -98,10 +98,10 @@ class Collector:
             are = "is" if len(under_way) == 1 else "are"
             self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
-        cluster.store.revive(waiting)
+        cluster.store.drop("cancelled", waiting)
         new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
         again = [job for key, job in waiting.items() if key in ended]
-        cluster.forget(again)
+        cluster.forget(ended.keys() & waiting.keys())
         if sentence := prepare([*new, *again]):
             self._progress.message(sentence)
         self._submit([*new, *again])
@@ -147,7 +147,7 @@ class Collector:
             self._artifacts.add(job.key, state.result)
         self._progress.finished(row)
         if isinstance(state, Failed):
-            self._sweep.failed(row.job, state.log)
+            self._sweep.failed(row.job)
         return True
 
     def _row(self, job: Job, state: Ended, reused_from: str | None) -> tuple[Row, bytes | None]:

@@ -81,7 +81,7 @@ class Continuation:
             job, row = self._waiting.pop(key)
             checkpoint = self._checkpoint(job, row)
             if checkpoint is not None:
-                self._checkpoints.offer(key, job, checkpoint)
+                self._checkpoints.save(key, job, checkpoint, first=True)
                 self._stored[key] = len(checkpoint.state)
 
     def _checkpoint(self, job: Job, row: Row) -> SavedCheckpoint | None:

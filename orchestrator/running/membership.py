@@ -20,6 +20,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, have
 from worker.job import Job
+from worker.text import printable
 
 #: Seconds for which a following session waits for the other one to draw configurations, and between two looks.
 DRAWING_SECONDS = 5.0
@@ -181,14 +182,10 @@ class Membership:
         self.progress.message("\n".join([f"No sign of life of {job}, which {worker} trains{where}", *stack]))
         return True
 
-    def failed(self, key: str, log: str) -> None:
-        """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`.
-
-        Args:
-            key: The job.
-            log: The end of its log, which may be empty.
-        """
+    def failed(self, key: str) -> None:
+        """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`."""
         self._failures += 1
+        log = printable(self.cluster.store.take_log(key).decode(errors="replace"))
         if log and not self.cluster.embedded:
             self.folder.keep_log(key, log)
         if log and not self._has_told_failure:

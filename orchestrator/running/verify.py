@@ -195,8 +195,7 @@ def _clean_up(cluster: Cluster, tasks: set[str], ended: set[str], tell: Callable
         withdrawn = once.queue.withdraw(tasks - ended)
         # A result is removed only after its message is gone: a redelivered message without a result is trained again.
         gone = withdrawn | _wait(once, tasks - withdrawn)
-        once.results.forget(gone)
-        once.store.forget(gone)
+        once.forget(gone)
     except ERRORS as error:
         tell(f"Cannot remove the records of the verification at {address}; they stay until they expire: {error}")
         return

@@ -95,7 +95,7 @@ class Waiting:
 
     def _keep_moving(self, *, ended: bool, running: Mapping[str, object]) -> None:
         again, self._again = self._again, []
-        self._cluster.forget(again)
+        self._cluster.forget([job.key for job in again])
         self._submit(again)
         if not self._open:
             return

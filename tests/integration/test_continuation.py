@@ -144,5 +144,5 @@ def test_they_are_kept_by_run_and_go_away(shared_server: RedisServer, caplog: py
     assert "Starts from the first epoch: the checkpoint's state is damaged" in caplog.text
 
     # Deleted, it leaves nothing
-    store.drop_checkpoints(["run"])
+    store.drop("checkpoint", ["run"])
     assert client.keys("*") == []

@@ -41,7 +41,7 @@ def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.R
     with pytest.raises(WeightsError, match="are damaged"):
         store.weights(JOB, sha256, 7)
     store.put_weights("f" * 64, b"weights")
-    store.drop_weights([artifact(JOB, sha256)])
+    store.drop("weights", [artifact(JOB, sha256)])
     with pytest.raises(WeightsMissingError, match="are not in the store; train the job again"):
         store.weights(JOB, sha256, 7)
     assert store.weights("f" * 64, sha256, 7) == b"weights"
@@ -350,7 +350,7 @@ def test_a_refusal_is_timed_from_the_first_until_a_holder_is_seen(store: Store, 
     assert store.refused_for(JOB) == 0.0
     client.set(f"seedsweep:refusals:{JOB}", time.time() - 50)
     assert 50 <= store.refused_for(JOB) < 60
-    store.forget_refusals(JOB)
+    store.drop("refusals", [JOB])
     assert store.refused_for(JOB) == 0.0
     client.set(f"seedsweep:refusals:{JOB}", b"nonsense")
     assert store.refused_for(JOB) == 0.0

@@ -125,6 +125,7 @@ FORBIDDEN: dict[str, list[tuple[str, ...]]] = {
     "worker": [
         ("EVAL", "return 1", "0"),
         ("GET", f"seedsweep:weights:{KEY}"),
+        ("GET", f"seedsweep:log:{KEY}"),
         ("SET", f"seedsweep:weights:{KEY}", "x", "GET"),
         ("UNLINK", f"seedsweep:weights:{KEY}"),
         ("DEL", f"celery-task-meta-{KEY}"),
@@ -212,6 +213,7 @@ KINDS = {
     f"seedsweep:attempts:{KEY}": "hash",
     f"seedsweep:refusals:{KEY}": "string",
     f"seedsweep:cancelled:{KEY}": "string",
+    f"seedsweep:log:{KEY}": "string",
     f"seedsweep:withdrawn:{UUID}": "set",
     "seedsweep:workers": "hash",
     "seedsweep:sweep:mine": "hash",

@@ -96,13 +96,10 @@ class Checkpoints:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def save(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
-        """Replace the task's checkpoint."""
-        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires)
-
-    def offer(self, task_id: str, job: Job, checkpoint: SavedCheckpoint) -> None:
-        """Store a checkpoint unless the task has one; for orchestrators."""
-        self._store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=self._store.open_expires, nx=True)
+    def save(self, task_id: str, job: Job, checkpoint: SavedCheckpoint, *, first: bool = False) -> None:
+        """Store a checkpoint of the task, or with `first`, which is for orchestrators, unless the task has one."""
+        packed, expires = pack(job, checkpoint), self._store.open_expires
+        self._store.client.set(key("checkpoint", task_id), packed, ex=expires, nx=first)
 
     def load(self, task_id: str, job: Job) -> SavedCheckpoint | None:
         """Return the task's checkpoint, or None if it is absent or invalid."""

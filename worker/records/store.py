@@ -19,6 +19,8 @@
 |                                 |        |                           |                       | the job's end         |
 | seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | see below             |
 |                                 |        | its trainer or data set   |                       |                       |
+| seedsweep:log:<task id>         | string | end of a failed job's log | worker, before result | when a sweep has its  |
+|                                 |        |                           |                       | row, `result_expires` |
 | seedsweep:cancelled:<task id>   | string | the reason                | orchestrator          | see below             |
 | seedsweep:sweep:<name>          | hash   | manifest, marks, times    | orchestrator          | `result_expires`      |
 | seedsweep:sweeps                | set    | names of sweeps           | orchestrator          | `result_expires`      |
@@ -41,7 +43,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 import redis
@@ -116,9 +118,10 @@ class Store:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
         return blob
 
-    def drop_weights(self, artifacts: Iterable[str]) -> None:
-        """Remove the weights of these artifacts."""
-        self._unlink([key("weights", each) for each in artifacts])
+    def drop(self, kind: str, names: Iterable[str]) -> None:
+        """Remove the records of a kind: `weights` by artifact, the others by task, such as those that `cancel` left."""
+        for chunk in chunks(key(kind, each) for each in names):
+            self.client.unlink(*chunk)
 
     def compare_with_first(
         self, job_key: str, sha256: str, task_id: str, worker: str, environment: str | None = None
@@ -157,6 +160,16 @@ class Store:
         valid = ((job_key, _read_mismatches(items)) for job_key, items in zip(keys, stored, strict=True))
         return {job_key: found for job_key, found in valid if found}
 
+    def put_log(self, task_id: str, end: bytes) -> None:
+        """Store the end of a failed task's log, at most `limits.LOG` bytes."""
+        self.client.set(key("log", task_id), end, ex=self.expires)
+
+    def take_log(self, task_id: str) -> bytes:
+        """Remove the end of a failed task's log, and return it; `b""` if there is none, or it is invalid."""
+        end = read(self.client, key("log", task_id), limits.LOG)
+        self.drop("log", [task_id])
+        return end or b""
+
     def cancel(self, task_ids: Iterable[str], reason: str, expires: int | None = None) -> None:
         """End these tasks as REVOKED: queued ones when a worker takes them, running ones at the next epoch.
 
@@ -170,10 +183,6 @@ class Store:
         """Return why the task is cancelled, or None."""
         return read_reason(read(self.client, key("cancelled", task_id), limits.REASON))
 
-    def revive(self, task_ids: Iterable[str]) -> None:
-        """Undo `cancel` for tasks that have not ended yet."""
-        self._unlink([key("cancelled", task_id) for task_id in task_ids])
-
     def refused_for(self, task_id: str) -> float:
         """Record that no worker has what the task needs; return the seconds since this was first recorded."""
         # By Redis's clock, because another worker may have been the first.
@@ -186,22 +195,15 @@ class Store:
             return 0.0
         return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
-    def forget_refusals(self, task_id: str) -> None:
-        """Record that a worker has the task's trainer and data set again."""
-        self._unlink([key("refusals", task_id)])
-
     def keep_open(self, task_ids: Iterable[str]) -> None:
         """Keep the records of tasks that a worker holds from expiring, however long the tasks take."""
         names = (key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS)
         self._pipelined(names, lambda pipeline, name: pipeline.expire(name, self.open_expires))
 
-    def forget(self, task_ids: Iterable[str]) -> None:
+    def forget(self, task_ids: Collection[str]) -> None:
         """Remove every record of these tasks except their results, so that they can be submitted afresh."""
-        self._unlink([key(kind, task_id) for task_id in task_ids for kind in _OPEN_KINDS])
-
-    def drop_checkpoints(self, task_ids: Iterable[str]) -> None:
-        """Remove the checkpoints of tasks that have ended."""
-        self._unlink([key("checkpoint", task_id) for task_id in task_ids])
+        for kind in (*_OPEN_KINDS, "log"):
+            self.drop(kind, task_ids)
 
     def _pipelined(self, names: Iterable[str], command: Callable[[Pipeline, str], object]) -> None:
         for chunk in chunks(names):
@@ -209,10 +211,6 @@ class Store:
                 for name in chunk:
                     command(pipeline, name)
                 pipeline.execute()
-
-    def _unlink(self, names: list[str]) -> None:
-        for chunk in chunks(names):
-            self.client.unlink(*chunk)
 
 
 def read_reason(stored: bytes | None) -> str | None:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import redis
@@ -55,9 +56,10 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         checkpoint = Checkpoints(task.store()).load(task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
         suspect = task.attempts().is_suspect(task.request.id, epochs)
+        keep_log = partial(task.store().put_log, task.request.id)
         with (
             isolated(task) if suspect else contextlib.nullcontext(),
-            job_log(settings.log_dir, task.request.id, settings.silent_seconds) as log,
+            job_log(settings.log_dir, task.request.id, settings.silent_seconds, keep_log) as log,
         ):
             return Execution(task, job, task.begin_attempt(epochs), log).run(checkpoint)
 
@@ -79,7 +81,7 @@ def _check_served(task: TrainingTask, needs: Needs) -> None:
         return
     store = task.store()
     if task.roster().trainers_of(needs):
-        store.forget_refusals(task.request.id)
+        store.drop("refusals", [task.request.id])
     elif (seconds := store.refused_for(task.request.id)) >= task.app.settings.dataset_seconds:
         raise NoSuchWorkerError(
             f"no worker had {needs} for {seconds:.0f} s; this one ({task.request.hostname}) has the trainer "

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,13 +20,12 @@ from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
 from nn.files import open_own
-from worker.errors import LOG_BEGINS
+from worker.redis import limits
 
 logger = get_task_logger(__name__)
 
-#: The most bytes of a log, of which the second half is kept, and the characters that go with a failed job's result.
+#: The most bytes of a log, of which the second half is kept.
 MAX_BYTES = 2**20
-TAIL = 9000
 #: Shortest time between two settings of the alarm of a silent job, in seconds.
 _ALARM_SECONDS = 1.0
 
@@ -85,24 +84,27 @@ class JobLog:
             self._alarm = time.monotonic()
             faulthandler.dump_traceback_later(self._silent_seconds, file=self._raw.fileno())
 
-    def explain(self, error: BaseException) -> None:
-        """Write the error that made a job fail, and add the end of the log to the exception, which is stored."""
+    def explain(self, error: BaseException) -> bytes:
+        """Write the error that made a job fail, and return the end of the log."""
         cause = error.__context__ or error
         frames = cause.__traceback__
         while frames and frames.tb_next and frames.tb_frame.f_globals.get("__name__", "").startswith("worker."):
             frames = frames.tb_next
         self.text.write("".join(traceback.format_exception(type(cause), cause, frames, chain=False)))
-        error.add_note(LOG_BEGINS + self._raw.end(4 * TAIL).decode(errors="replace")[-TAIL:].rstrip("\n"))
+        return self._raw.end(limits.LOG)
 
 
 @contextlib.contextmanager
-def job_log(folder: Path | None, name: str, silent_seconds: float) -> Iterator[JobLog]:
-    """Open the log of a job, and write to it in the block; an error that leaves the block carries the log's end.
+def job_log(
+    folder: Path | None, name: str, silent_seconds: float, failed: Callable[[bytes], object]
+) -> Iterator[JobLog]:
+    """Open the log of a job, and write to it in the block, with the error that leaves the block.
 
     Args:
         folder: Where the log is kept, with all that is printed; None for a log that ends with the attempt.
         name: The name of its file, without a suffix.
         silent_seconds: As in `Settings`.
+        failed: Called with the end of the log of a job that failed.
     """
     path = None if folder is None else folder / f"{name}.log"
     with contextlib.ExitStack() as stack:
@@ -123,7 +125,7 @@ def job_log(folder: Path | None, name: str, silent_seconds: float) -> Iterator[J
         except (Reject, Ignore):
             raise
         except Exception as error:
-            log.explain(error)
+            failed(log.explain(error))
             raise
         finally:
             log.text.flush()

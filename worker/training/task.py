@@ -105,7 +105,7 @@ class TrainingTask(Task):
         if under_way is not None:
             self.attempts().finish(self.request.id, *under_way, end)
         if end != "given back":
-            self.store().drop_checkpoints([self.request.id])
+            self.store().drop("checkpoint", [self.request.id])
 
     def after_return(self, status: str, *_: Any) -> None:
         """Clean up after the job's result or failure is stored; Celery calls this."""
