@@ -60,6 +60,7 @@ from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
 from orchestrator.running.listener import Progress
+from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
@@ -394,6 +395,8 @@ class Sweep:
         **options: Any,
     ) -> Sweep:
         """Train further seeds, more epochs, or further values of options that vary, as `orchestrator extend` does.
+
+        Seeds that `confirm` and `decide` added to some configurations get no more epochs.
 
         Args:
             seeds: Further seeds: their number, for the next ones, or the seeds.
@@ -899,8 +902,8 @@ def _specification(
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as in a specification file: a tuple for several values, a list for a value of several numbers."""
-    return {name: tuple(map(_plain, value)) if _is_list(value) else _plain(value) for name, value in options.items()}
+    """Return options as in a specification file: `Listed` values, a list for a value of several numbers."""
+    return {name: Listed(map(_plain, value)) if _is_list(value) else _plain(value) for name, value in options.items()}
 
 
 def _is_list(value: object) -> bool:

@@ -147,6 +147,10 @@ def axis(model: type[BaseModel], name: str) -> Axis:
     return Axis(model, name)
 
 
+class Listed(tuple[Any, ...]):
+    """Several values of a file or of Python, not of flags: commas do not split texts."""
+
+
 class Axis:
     """Reads the values of one option of any model: `Axis(NetworkOptions, "epochs")("5,10") == [5, 10]`.
 
@@ -201,6 +205,8 @@ class Axis:
         return values
 
     def _items(self, value: object) -> list[Any]:
+        if isinstance(value, Listed) and self.value.kind is str:
+            return list(value)
         # A value with commas of its own is one of several if it is in quotes.
         if self.value.kind is not tuple or (isinstance(value, str) and '"' in value):
             return split(value)

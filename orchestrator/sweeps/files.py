@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from nn.options.describe import allowed, option, quoted, written
-from orchestrator.sweeps.axes import EXAMPLES
+from orchestrator.sweeps.axes import EXAMPLES, Listed
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
 from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
@@ -45,8 +45,8 @@ class _Entry(NamedTuple):
 
     @property
     def values(self) -> object:
-        """The value, or several as a tuple: in [grid], `[64, 128]` are two numbers, in [options] one pair."""
-        return tuple(self.value) if self.section == "grid" and isinstance(self.value, list) else self.value
+        """The value, or several: in [grid], `[64, 128]` are two numbers, in [options] one pair."""
+        return Listed(self.value) if self.section == "grid" and isinstance(self.value, list) else self.value
 
     def spelled(self, path: Path) -> str:
         """Return the word and its place, for messages."""
@@ -121,17 +121,10 @@ def _specification(content: Any) -> Mapping[str, Any]:
     # What a sampler drew follows from the other words, or from the results. `--skip-invalid` is given again.
     rest = {name: value for name, value in specification.items() if name not in ("sampling", "drawn", "skip_invalid")}
     sampling = specification.get("sampling")
-    rest |= {name: _in_quotes(rest[name]) for name in SECTIONS if name in rest}
+    if isinstance(fixed := rest.get("options"), dict):
+        # As they are typed: in a file of TOML, commas of a text are in quotes.
+        rest["options"] = {name: quoted(each) if isinstance(each, str) else each for name, each in fixed.items()}
     return {**rest, **sampling} if isinstance(sampling, dict) else rest
-
-
-def _in_quotes(value: Any) -> Any:
-    """Return the values of options with their texts as they are typed: commas are in quotes."""
-    if isinstance(value, dict):
-        return {name: _in_quotes(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return list(map(_in_quotes, value))
-    return quoted(value) if isinstance(value, str) else value
 
 
 def _refuse_long_keys(text: str) -> None:

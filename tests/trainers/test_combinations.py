@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,6 @@ GRID = ("sweep", "--trainer", "own", "--seeds", "0-1", "--name", "a", "--grid", 
 REFUSED = "orchestrator: the combination is rate=2.0, penalty=0.5; allowed: with a penalty, rate must be at most 1\n"
 
 
-RATES = (0.1, 0.2)
-
-
 @pytest.fixture
 def own(command_line: CommandLine) -> dict[str, str]:
     return {"PYTHONPATH": str(install_source(command_line.folder / "site", "own", SOURCE, "Own").parent)}
@@ -54,6 +52,9 @@ def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(
     done = command_line.run(*GRID, "penalty=none,0.5", "--skip-invalid", **own)
     assert "1 combination of 4 left out as invalid\n" in done.stderr
     assert "jobs 6, accepted 6" in done.stdout
+    # Its metric can be shown beside the mean that it ranks by.
+    means = command_line.run("leaderboard", "a", "--columns", "accuracy", **own).stdout
+    assert re.search(r"  (\d+\.\d\d) .* \1\n", means)
     # The sweep remembers it.
     assert json.loads((command_line.folder / "runs/a/sweep.json").read_text())["specification"]["skip_invalid"] is True
     again = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--skip-invalid", "--name", "again", **own)
@@ -111,7 +112,7 @@ def test_values_may_exist_only_beside_others(command_line: CommandLine, own: dic
     assert options(command_line, "a", "rate", "penalty") == [(0.1, 0.5), (0.1, 1.0), (0.2, None)]
     assert "reused 6" in command_line.run("sweep", "--spec", "runs/a/sweep.json", "--name", "b", **own).stdout
     with found_here(command_line.folder / "site"):
-        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "rate": list(RATES), "penalty": [0.5, 1.0]}
+        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "rate": [0.1, 0.2], "penalty": [0.5, 1.0]}
         swept = seedsweep.sweep(
             trainer="own", output=command_line.folder / "runs", beside="penalty@rate=0.1", progress=False, **given
         )
@@ -127,7 +128,12 @@ def test_commas_in_quotes_belong_to_a_value(command_line: CommandLine, own: dict
     words = ("sweep", "--trainer", "own", "--set", "epochs=1", "--seeds", "0-1", "--grid", 'text="a, b",c')
     command_line.run(*words, "--name", "a", **own)
     assert options(command_line, "a", "text") == [("a, b",), ("c",)]
-    assert "reused 4" in command_line.run("sweep", "--spec", "runs/a/sweep.json", "--name", "b", **own).stdout
+    (command_line.folder / "a.toml").write_text("trainer='own'\nseeds='0-1'\nepochs=1\n[grid]\ntext=['a, b', 'c']\n")
+    for spec in ("runs/a/sweep.json", "a.toml"):
+        assert "jobs 4, accepted 4, attempts 0, reused 4" in command_line.run("sweep", "--spec", spec, **own).stdout
+    with found_here(command_line.folder / "site"):
+        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "text": ["a, b", "c"], "output": command_line.folder / "runs"}
+        assert seedsweep.sweep(trainer="own", progress=False, **given).accounting.reused == 4
     assert "jobs 4" in command_line.run(*words, "--resume", "--name", "a", **own).stdout
     compared = command_line.run("compare", "a", 'text="a, b"', "text=c", status=1, **own).stdout
     assert compared.startswith("Undecided: text a, b has 90.00 % and text c has 90.00 %; ")

@@ -326,13 +326,13 @@ class Standing:
 
     @functools.cached_property
     def metrics(self) -> Mapping[str, float]:
-        """The mean of each metric after the last epoch, over the jobs that trained; empty if the trainer has one."""
+        """The mean of each metric after the last epoch, over the jobs that trained; empty without one."""
         entries, rows = zip(self.scored.entries, self.scored.keys, strict=True), self.judgement.rows
         trained = [rows[key] for entry, key in entries if entry.status == "succeeded"]
         own = self.judgement.names.own_metric.name
         further = {name: [row.others[name][-1] for row in trained] for name in (trained[0].others if trained else ())}
-        series = {own: [row.validation_score[-1] for row in trained], **further} if further else {}
-        return {name: statistics.fmean(values) for name, values in series.items()}
+        series = {own: [row.validation_score[-1] for row in trained], **further}
+        return {name: statistics.fmean(values) for name, values in series.items() if values}
 
     @property
     def jobs(self) -> Sequence[Entry]:
@@ -347,7 +347,7 @@ class Standing:
     def as_dict(self) -> dict[str, Any]:
         """Return what `leaderboard.json` has of it: rank, options, the other figures, further metrics, and jobs."""
         jobs = [each.model_dump() for each in self.jobs]
-        metrics = {"metrics": self.metrics} if self.metrics else {}
+        metrics = {"metrics": self.metrics} if len(self.metrics) > 1 else {}
         return {"rank": self.rank, "options": self.options, **self.figures, **metrics, "jobs": jobs}
 
     def __repr__(self) -> str:

@@ -266,7 +266,8 @@ def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> s
 
 def metrics_of(board: Leaderboard) -> tuple[str, ...]:
     """Return the names of the metrics that some configuration has; empty if there is one only."""
-    return tuple(dict.fromkeys(name for each in board.standings for name in each.metrics))
+    names = dict.fromkeys(name for each in board.standings for name in each.metrics)
+    return tuple(names) if len(names) > 1 else ()
 
 
 def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:
