@@ -53,7 +53,7 @@ def command(
     """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
 
     More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once. Seeds that
-    `decide` added to some configurations get no further epochs.
+    `confirm` and `decide` added to some configurations get no more epochs; the command says how many jobs these are.
 
     If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
 

@@ -28,6 +28,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
+from orchestrator.text import counted
 
 #: The option that can be extended even if it does not vary: training goes on.
 EPOCHS = "epochs"
@@ -131,13 +132,15 @@ def plan_extension(
     """
     plan = plan_resumption(folder, place)
     grid = {name: tuple(each) for name, each in (values or {}).items()}
-    if EPOCHS in grid and plan.manifest.added_by_races:
-        place.tell("Further epochs are for the seeds of all configurations: those that decide added get none")
     make_round = functools.partial(_round, seeds=tuple(seeds), grid=grid)
     planning = planned(plan, make_round)
     further = make_round(plan.manifest, {})
     if further is not None:
         check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, place.settings)
+    others = len(plan.manifest.jobs) - plan.manifest.grown.size
+    if EPOCHS in grid and others > 0:
+        jobs = counted(others, "job")
+        place.tell(f"Only the seeds that all configurations have get more epochs: {jobs} of confirm or decide get none")
     return planning
 
 

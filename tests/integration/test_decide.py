@@ -85,7 +85,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     assert command_line.description("a")["looks"][2:] == [{"command": "decide", "seeds": 5, "rows": 15, "within": 0.02}]
     # More epochs are for what all configurations have.
     longer = command_line.run("extend", "a", "--epochs", "11")
-    assert longer.stderr == "Further epochs are for the seeds of all configurations: those that decide added get none\n"
+    assert longer.stderr.endswith(" all configurations have get more epochs: 9 jobs of confirm or decide get none\n")
     assert len(command_line.rows("a")) == 15 + 6
 
 
