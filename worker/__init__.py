@@ -8,10 +8,9 @@ def __getattr__(name: str) -> Any:
     # `orchestrator --help` does) does not import Celery.
     if name != "celery":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from worker.trainers.environment import use_one_thread
+    from worker.trainers.environment import use_threads
 
-    # Before NumPy is imported, which starts its threads at once: a process with threads must not be forked.
-    use_one_thread()
+    use_threads(1)
 
     from nn.errors import SeedsweepError
     from worker.app import create_app

@@ -347,9 +347,9 @@ def _import_everything() -> None:
 
 def main() -> NoReturn:
     """Run the launcher, which is given the name of its socket, until its standard input closes."""
-    from worker.trainers.environment import use_one_thread
+    from worker.trainers.environment import use_threads
 
-    use_one_thread()
+    use_threads(1)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"\0{sys.argv[1]}")
     listener.listen(64)

@@ -14,21 +14,17 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 ONE_THREAD = dict.fromkeys(_VARIABLES, "1")
 
 
-def use_one_thread() -> None:
-    """Limit this process, and those that it starts, to one thread. Must be called before NumPy is imported."""
-    os.environ.update(ONE_THREAD)
-
-
 @cache
 def use_threads(count: int) -> None:
-    """Let the libraries of this process use this many threads, those that are loaded and those that will be.
+    """Let the libraries of this process, and those that it starts, use this many threads.
 
-    For a process that trains: the one that forks it has one thread.
+    Call it with 1 before NumPy is imported, which starts its threads at once: a process with threads must not be
+    forked. A process that trains may have more.
     """
+    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
     if count > 1:
         from threadpoolctl import threadpool_limits
 
-        os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
         threadpool_limits(count)
 
 

@@ -40,6 +40,7 @@ def check_trainer(
     options: Sequence[Mapping[str, Any]] = ({},),
     seeds: Sequence[int] = (0, 1),
     cache_dir: Path | None = None,
+    threads: int = 1,
     only: Collection[str] = (),
 ) -> None:
     """Check that a trainer keeps the promises of `Trainer`. It trains each of the options some ten times.
@@ -52,13 +53,14 @@ def check_trainer(
         options: Values of options that it is trained with, one after another; `{}` for the defaults.
         seeds: The seeds; a single one if training draws no random numbers.
         cache_dir: As for `Trainer.load`; by default, a temporary folder.
+        threads: As `SEEDSWEEP_THREADS`: how many BLAS, OpenMP and numba may use.
         only: The names of the checks to run (`checks()`); by default, all.
 
     Raises:
         TrainerCheckError: a promise is broken. It has the name of the check, and says what to do.
-        InvalidInputError: there are no options or no seeds, or `only` names an unknown check.
+        InvalidInputError: there are no options, seeds or threads, or `only` names an unknown check.
     """
-    for field, value in (("options", options), ("seeds", seeds)):
+    for field, value in (("options", options), ("seeds", seeds), ("threads", threads)):
         if not value:
             raise InvalidInputError(field, value, "at least one")
     for name in only:
@@ -67,7 +69,7 @@ def check_trainer(
     made = trainer() if isinstance(trainer, type) else trainer
     with tempfile.TemporaryDirectory() as folder:
         source = str(getattr(made, "data", "")) if data is None else data
-        case = Case(made, source, tuple(options), tuple(seeds), cache_dir or Path(folder))
+        case = Case(made, source, tuple(options), tuple(seeds), cache_dir or Path(folder), threads)
         for name, check in _CHECKS.items():
             if only and name not in only:
                 continue

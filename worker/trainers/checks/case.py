@@ -67,6 +67,7 @@ class Case:
         values: Values of options, one mapping for each training.
         seeds: The seeds.
         cache_dir: As for `Trainer.load`.
+        threads: The threads that a training may use.
         memory: What was trained for earlier checks, by options and seed.
         arrays: The hashes of the data set's arrays when it was loaded.
         elsewhere: The report of another process.
@@ -79,6 +80,7 @@ class Case:
     values: tuple[Mapping[str, Any], ...]
     seeds: tuple[int, ...]
     cache_dir: Path
+    threads: int = 1
     memory: dict[tuple[str, int], Recorded] = field(default_factory=dict)
     arrays: dict[str, str] = field(default_factory=dict)
     elsewhere: dict[str, Any] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class Case:
     @cached_property
     def data(self) -> Any:
         """The data set, loaded and prepared."""
-        with one_thread():
+        with _limited_to(self.threads):
             data = self.shared.ready()
         self.arrays.update(arrays_of(data))
         return data
@@ -143,7 +145,7 @@ class Case:
 
         data = self.data
         try:
-            with one_thread():
+            with _limited_to(self.threads):
                 trained = self.trainer.train(options, seed, data, on_epoch=on_epoch, resume_from=resume_from)
         except (Exception, SystemExit) as error:
             what = "train" if resume_from is None else f"train, resumed after epoch {resume_from.epochs},"
@@ -155,14 +157,14 @@ class Case:
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit BLAS, OpenMP and numba to one thread, as workers do, whether they are loaded already or in the block."""
+def _limited_to(threads: int) -> Iterator[None]:
+    """Limit BLAS, OpenMP and numba to some threads, as workers do, whether they are loaded already or in the block."""
     from threadpoolctl import threadpool_limits
 
     before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
-    os.environ.update(ONE_THREAD)
+    os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))
     try:
-        with threadpool_limits(1):
+        with threadpool_limits(threads):
             yield
     finally:
         for name in ONE_THREAD:

@@ -126,7 +126,7 @@ def _train_elsewhere(case: Case) -> dict[str, Any]:
             "class": f"{kind.__module__}:{kind.__qualname__}", "source": case.source, "seeds": case.seeds,
             "values": [dict(values) for values in case.values], "cache_dir": str(case.cache_dir),
             "states": _states(case), "seconds": _SECONDS + 10 * (time.monotonic() - case.started),
-            "report": str(report),
+            "report": str(report), "threads": case.threads,
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-c", f"from {__name__} import _answer; _answer()"],
@@ -155,7 +155,8 @@ def _answer() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
     made = pkgutil.resolve_name(asked["class"])()
     told: dict[str, Any] = {"heavy": [name for name in _HEAVY if name in sys.modules]}
-    case = Case(made, asked["source"], tuple(asked["values"]), tuple(asked["seeds"]), Path(asked["cache_dir"]))
+    values, seeds = tuple(asked["values"]), tuple(asked["seeds"])
+    case = Case(made, asked["source"], values, seeds, Path(asked["cache_dir"]), asked["threads"])
     try:
         case.shared.share()
     except SeedsweepError as error:
