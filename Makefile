@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 install = $(BIN)/uv pip install --quiet --no-cache --compile-bytecode --python $(BIN)/python $(1) || $(PIP_INSTALL) $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-unit test-slow chaos chaos-report compose-test audit lint format lock bench bench-peers screenshots docs docs-serve clean
+.PHONY: help setup sweep test test-unit test-slow test-torch chaos chaos-report compose-test audit lint format lock bench bench-peers screenshots docs docs-serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Seedsweep needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Creating $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Cannot create a virtual environment with $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV) || { rm -rf $(VENV); echo "Cannot create a virtual environment with $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
 
 $(VENV)/.runtime: requirements.txt requirements-build.txt requirements-uv.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the pinned packages (once)"
@@ -66,6 +66,14 @@ $(NPM): tests/browser/package-lock.json
 
 test-slow: $(VENV)/.dev $(VENV)/.docs $(NPM) ## run the slow tests (the marker of each gives the reason)
 	$(PARALLEL) -m slow --timeout 3600 $(ARGS)
+
+# PyTorch's wheels bring 3 GB of CUDA. Debian's package does not, and needs a Python of Debian.
+TORCH_PYTHON ?= /usr/bin/python3
+test-torch: ## run the tests of PyTorch, with Debian's python3-torch
+	@if $(TORCH_PYTHON) -c "import torch"; then \
+	  $(MAKE) --no-print-directory VENV=build/torch VENV_OPTIONS=--system-site-packages PYTHON=$(TORCH_PYTHON) setup && \
+	  build/torch/bin/python -m pytest -n 3 tests/optional tests/trainers/test_frameworks.py -k pytorch $(ARGS); \
+	else echo "PyTorch is not tested: $(TORCH_PYTHON) lacks it (on Debian: apt install python3-torch)" >&2; test -z "$$CI"; fi
 
 # `make chaos SEEDS=300` runs more seeds, `FIRST_SEED=20` other ones, and `SEED=17 make chaos` repeats one. The runs are
 # shared by SHARDS processes. A run waits for leases and restarts half of its time, hence one more than cores.

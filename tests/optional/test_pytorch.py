@@ -1,6 +1,6 @@
 """A trained network's file in PyTorch, by the very lines that docs/results/notebook.md shows.
 
-PyTorch is no dependency of ours: without it these tests are skipped, in CI too.
+PyTorch is no dependency of ours: these tests skip without it, and `make test-torch` runs them with Debian's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pages jax, lightgbm and pytorch of docs/how-to, executed: checked, trained, killed, resumed, trained again.
 
 JAX and LightGBM are installed beside this environment, once. PyTorch's wheels for Linux have gigabytes of CUDA, so that
-its page is executed where PyTorch is installed.
+`make test-torch` executes its page, with Debian's PyTorch.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.support.waiting import wait_for
 
 PACKAGES = ROOT / "build" / "frameworks"
 REQUIREMENTS = ROOT / "requirements-frameworks.txt"
-#: For each page, the trainer's class, and epochs that take a while.
-PAGES = {"jax": ("JaxTrainer", 4000), "lightgbm": ("LightGBMTrainer", 60), "pytorch": ("PyTorchTrainer", 300)}
+#: For each page, the trainer's class, epochs that take a while, and the threads of a job.
+PAGES = {"jax": ("JaxTrainer", 4000, 1), "lightgbm": ("LightGBMTrainer", 60, 2), "pytorch": ("PyTorchTrainer", 300, 1)}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -50,30 +50,26 @@ def installed() -> str:
     return str(PACKAGES)
 
 
-@pytest.fixture(params=PAGES)
-def page(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def environment(page: str, tmp_path: Path) -> dict[str, str]:
     """The environment in which the framework and the page's trainer are found."""
     if page == "pytorch" and importlib.util.find_spec("torch") is None:
-        pytest.skip("PyTorch is not installed")
+        pytest.skip("PyTorch is not installed: make test-torch")
     path = [] if page == "pytorch" else [installed()]
     source, _check = blocks(page, "python")
     folder = tmp_path / "site"
-    made = PAGES[page][0]
+    made, _, threads = PAGES[page]
     install_source(folder, page, f"from seedsweep_{page} import {made}", made)
     (folder / f"seedsweep_{page}.py").write_text(source)
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *path])}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *path]), "SEEDSWEEP_THREADS": str(threads)}
 
 
 @pytest.mark.slow(reason="installs frameworks, imports them in many processes, and waits for a lease")
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_true(page: str, environment: dict[str, str], cluster: Cluster, command_line: CommandLine) -> None:
     # The trainer keeps its promises,
-    check = blocks(page, "python")[1]
+    check = blocks(page, "python")[1].replace("options=", f"threads={PAGES[page][2]}, options=")
     words = (sys.executable, "-W", "error", "-c", check)
     checked = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
@@ -83,6 +79,8 @@ def test_the_page_is_true(page: str, environment: dict[str, str], cluster: Clust
     for line in sweep.splitlines():
         command_line.run(*shlex.split(line)[1:], **environment)
     assert {row["status"] for row in command_line.rows(page)} == {"succeeded"}
+    # Several threads may change the bits.
+    assert {row["environment"].endswith(", 2 threads") for row in command_line.rows(page)} == {PAGES[page][2] == 2}
     # Given a sweep on a cluster whose worker is killed in the middle of a job
     variables = {"SEEDSWEEP_TRAINER": page, "SEEDSWEEP_CHECKPOINT_SECONDS": "0.5", **environment}
     worker = cluster.start_worker(**variables)
