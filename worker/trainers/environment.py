@@ -14,7 +14,6 @@ _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 ONE_THREAD = dict.fromkeys(_VARIABLES, "1")
 
 
-@cache
 def use_threads(count: int) -> None:
     """Let the libraries of this process, and those that it starts, use this many threads.
 
