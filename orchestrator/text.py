@@ -43,3 +43,8 @@ def duration(seconds: float) -> str:
         if seconds > 1.5 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def sized(count: int) -> str:
+    """Return a number of bytes as text."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -7,10 +7,11 @@ from typing import Annotated
 
 from rich.console import Console
 
-from orchestrator.cli.shared.output import say, sized
+from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, file
 from orchestrator.commands.claim import SIGNATURE, write_claim
 from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.text import sized
 
 KIND = Command
 

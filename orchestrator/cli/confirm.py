@@ -12,7 +12,7 @@ from rich.console import Console
 from nn.errors import Beside, InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
@@ -20,7 +20,9 @@ from orchestrator.cli.shared.parameters import (
     AsJson,
     BrokerOrOwn,
     Command,
+    DryRun,
     Metric,
+    NoReuse,
     Output,
     Workers,
     integer,
@@ -60,9 +62,8 @@ def command(
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     output: Output = DEFAULT_OUTPUT,
-    no_reuse: Annotated[
-        bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
-    ] = False,
+    no_reuse: NoReuse = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
     """Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.
@@ -85,6 +86,8 @@ def command(
     with interruptible() as interruption:
         wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]
         plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
+        if dry_run:
+            return show_forecast(plan.rehearse(), as_json=as_json, reuse=not no_reuse)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
             result = confirmed(session, swept, metric)

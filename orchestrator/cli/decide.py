@@ -8,7 +8,7 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.analysis.race import Terms
-from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags
+from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_forecast
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
@@ -16,6 +16,7 @@ from orchestrator.cli.shared.parameters import (
     AsJson,
     BrokerOrOwn,
     Command,
+    DryRun,
     Metric,
     Output,
     Workers,
@@ -50,6 +51,7 @@ def command(
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     output: Output = DEFAULT_OUTPUT,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
     """Train further seeds of a sweep's best configurations until it is known which one to use.
@@ -74,6 +76,9 @@ def command(
             plan = plan_decide(folder, terms, place)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
+        if dry_run:
+            most = max(0, budget - len(plan.manifest.added_by_races))
+            return show_forecast(plan.rehearse(), as_json=as_json, race=most)
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
             result = decide(session, terms, display=partial(progress_for, console))
     if as_json:

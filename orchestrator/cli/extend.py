@@ -9,13 +9,14 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AnySweep,
     AsJson,
     BrokerOrOwn,
+    DryRun,
     Output,
     ReuseAnyway,
     Workers,
@@ -48,6 +49,7 @@ def command(
         bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
     ] = False,
     reuse_anyway: ReuseAnyway = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
     """Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.
@@ -66,6 +68,10 @@ def command(
     with interruptible() as interruption:
         folder = open_sweep(name, output)
         plan = _plan(typed, folder, place_for(broker, workers, tell=complain))
+        if dry_run:
+            rehearsal = plan.rehearse()
+            rehearsal.any_code = reuse_anyway
+            return show_forecast(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
             display = partial(progress_for, console)

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
-from orchestrator.cli.shared.output import complain, print_json, sized
+from orchestrator.cli.shared.output import complain, print_json
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, file
 from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.text import counted
+from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
 from worker.text import printable
 

@@ -12,13 +12,15 @@ from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.cli.report import rewritten
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AsJson,
     BrokerOrOwn,
+    DryRun,
     Metric,
+    NoReuse,
     Output,
     ReuseAnyway,
     Workers,
@@ -77,9 +79,7 @@ def command(
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep --name, or the last one.")] = False,
-    no_reuse: Annotated[
-        bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
-    ] = False,
+    no_reuse: NoReuse = False,
     reuse_anyway: ReuseAnyway = False,
     reuse_from: Annotated[
         list[str] | None,
@@ -111,6 +111,7 @@ def command(
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
     """Train a network for every seed and combination of options, and show a leaderboard.
@@ -131,6 +132,10 @@ def command(
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(typed, spec, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
+        if dry_run:
+            rehearsal = plan.rehearse(keep_weights)
+            rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named
+            return show_forecast(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again):

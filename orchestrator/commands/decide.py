@@ -12,6 +12,7 @@ from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Ver
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.forecast import tell_if_long
 from orchestrator.commands.plan import Display, SweepPlan, silent
 from orchestrator.commands.sweep import finish, plan_resumption
 from orchestrator.folder.rows import Row, seen
@@ -117,6 +118,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         session.reuse_siblings(progress.message)
         if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
+            tell_if_long(session, terms.budget - len(session.manifest.added_by_races), progress.message)
             session.train(progress, grow=race.grow, expected=terms.budget)
     ended = race.standing(session.manifest, session.rows)
     if ended.ended != "budget" or ended.spent:

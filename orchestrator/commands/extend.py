@@ -16,7 +16,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.plan import SweepPlan, registered
+from orchestrator.commands.plan import SweepPlan, jobs_of, registered
 from orchestrator.commands.sweep import check_values, plan_resumption
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -51,7 +51,7 @@ class MakeRound(Protocol):
 
 @dataclass(frozen=True)
 class GrowthPlan(SweepPlan):
-    """The plan of a command that extends a sweep.
+    """The plan of a command that extends a sweep. Its manifest and jobs are those of the extended one.
 
     Attributes:
         make_round: Makes the command's round. It is asked again once the folder is locked, because another process may
@@ -99,13 +99,14 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
     Raises:
         InvalidInputError: the sweep cannot be extended in this way.
     """
-    rows = plan.folder.rows_of(plan.jobs)
-    further = make_round(plan.manifest, rows)
+    rows, manifest, jobs = plan.folder.rows_of(plan.jobs), plan.manifest, plan.jobs
+    further = make_round(manifest, rows)
     if further is not None:
-        longer = plan.manifest.with_round(further, seen(further.kind, rows))
+        manifest = manifest.with_round(further, seen(further.kind, rows))
+        jobs = jobs_of(manifest)
         # A job that is added may lack the sweep's metric.
-        Sweep.of(plan.folder, longer, longer.jobs_by_key(), {})
-    return GrowthPlan(plan.folder, plan.manifest, plan.jobs, plan.place, plan.resuming, make_round)
+        Sweep.of(plan.folder, manifest, jobs, {})
+    return GrowthPlan(plan.folder, manifest, jobs, plan.place, plan.resuming, make_round)
 
 
 def plan_extension(

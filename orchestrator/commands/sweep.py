@@ -9,6 +9,7 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.forecast import tell_if_long
 from orchestrator.commands.plan import Display, SweepPlan, jobs_of, registered, silent
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -175,6 +176,7 @@ def train(
             progress.message(sentence)
         if missing:
             progress.message(f"Training {counted(missing, 'job')} {session.place.describe(missing)}")
+            tell_if_long(session, missing, progress.message)
         # A cluster is told that the sweep has ended, even if there is nothing to train.
         if missing or session.remaining or session.place.cluster is not None:
             session.train(progress, reuse=reuse)

@@ -142,10 +142,7 @@ class Session:
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps, and tell how many each had."""
         counts: Counter[str] = Counter()
-        found = sibling_results(
-            self.folder, dict(self.missing), tell, self._fits, bare=self.keeper.bare, named=self.reuse_from
-        )
-        for row, other in found:
+        for row, other in self.reusable(tell):
             # If the other sweep has removed the weights meanwhile, the job is trained.
             with self.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
@@ -158,6 +155,11 @@ class Session:
         if counts:
             tell(_reused(counts, self.folder))
         self._tell_code(tell)
+
+    def reusable(self, tell: Callable[[str], None]) -> Iterator[tuple[Row, SweepFolder]]:
+        """Yield the results of other sweeps that the missing jobs can have, each with its folder."""
+        missing, bare = dict(self.missing), self.keeper.bare
+        return sibling_results(self.folder, missing, tell, self._fits, bare=bare, named=self.reuse_from)
 
     def accept(self, row: Row, blob: bytes | None) -> None:
         """Keep a row and its weights. Weights are written first, so that a row never names a missing file."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
+from orchestrator.cli.shared.output import complain, print_json, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
+from orchestrator.commands.forecast import forecast
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
@@ -101,6 +103,16 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
     if mismatched:
         say(console, _alarm(result, mismatched), style="bold red")
     return 0 if result.accounting.complete and result.leaderboard.usable else 1
+
+
+def show_forecast(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
+    """Print what a session from `SweepPlan.rehearse` would do, and return the exit status."""
+    found = forecast(session, complain, reuse=reuse, race=race)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print(printable(str(found)))
+    return 0
 
 
 def _alarm(result: Sweep, mismatched: Sequence[Row]) -> str:

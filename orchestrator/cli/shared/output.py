@@ -44,11 +44,6 @@ def knows_blocks(console: Console) -> bool:
     return console.encoding.startswith("utf")
 
 
-def sized(count: int) -> str:
-    """Return a number of bytes as text."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
-
-
 def print_result(console: Console, result: Sweep, *, verdict: bool = True) -> None:
     """Print the verdict and its advice, unless told otherwise, the leaderboard, the accounting, and where files are."""
     print_leaderboard(console, result.leaderboard, verdict=verdict)

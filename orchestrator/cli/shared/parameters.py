@@ -183,10 +183,17 @@ BrokerOrOwn = Annotated[
     typer.Option(metavar="URL", help="A Redis server with workers.  [default: $CELERY_BROKER_URL, or one of its own]"),
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
+NoReuse = Annotated[
+    bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
+]
 ReuseAnyway = Annotated[
     bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be trained, and about how long that takes; begin nothing."),
+]
 Metric = Annotated[
     str | None,
     typer.Option(

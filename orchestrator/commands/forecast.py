@@ -1,0 +1,147 @@
+"""`--dry-run`: which jobs a command would train, about how long that takes, and how much disk it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from nn.errors import SeedsweepError
+from orchestrator.commands.plan import Tell
+from orchestrator.folder.rows import Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import Sweeps
+from orchestrator.running.session import Session
+from orchestrator.text import counted, duration, listed, sized
+
+#: Jobs and estimated seconds above which a session says, before it begins, how much it is going to train.
+MANY_JOBS, LONG_SECONDS = 200, 3600.0
+#: The most sweeps whose rows an estimate reads, and the most jobs of one of them.
+_SWEEPS, _JOBS = 10, 2000
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a command would do.
+
+    Attributes:
+        name: The sweep.
+        configurations: How many configurations it would have.
+        jobs: How many jobs it would have.
+        kept: Jobs that are in its folder already.
+        reused: Jobs that other sweeps in the output folder have trained.
+        train: Jobs to train.
+        seconds: About how long that takes; None if it is not known, or no worker is online.
+        bytes: About how much disk their rows and weights need; None if it is not known.
+        at_most: Whether results decide how many jobs there are.
+    """
+
+    name: str
+    configurations: int
+    jobs: int
+    kept: int
+    reused: int
+    train: int
+    seconds: float | None
+    bytes: int | None
+    at_most: bool
+
+    def __str__(self) -> str:
+        most = "at most " if self.at_most else ""
+        jobs = f"{counted(self.configurations, 'configuration')}, {most}{counted(self.jobs, 'job')}"
+        told = listed([f"{self.kept} kept", f"{self.reused} reused", f"{most}{self.train} to train"], "and")
+        return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}' if self.train else ''}"
+
+
+def forecast(session: Session, tell: Tell, *, reuse: bool = True, race: int | None = None) -> Forecast:
+    """Return what a session would train, without writing anything.
+
+    Args:
+        session: From `SweepPlan.rehearse`.
+        tell: Receives why results of other sweeps are not reused.
+        reuse: Whether to take results of other sweeps.
+        race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
+    """
+    jobs, specification = session.jobs, session.manifest.specification
+    for key, row in session.folder.rows_of(jobs).items():
+        failed = race is not None and row.status == "failed"
+        if failed or session.folder.has_weights(jobs[key], row, bare=session.keeper.bare):
+            del session.missing[key]
+    kept = len(jobs) - len(session.missing)
+    reused = [session.missing.pop(row.job) for row, _ in session.reusable(tell)] if reuse else []
+    further = specification.remaining * len(specification.seeds) + (race or 0)
+    number = len(session.missing) + further
+    every = len({job.configuration for job in jobs.values()}) + specification.remaining
+    counts = every, len(jobs) + further, kept, len(reused), number
+    return Forecast(session.folder.name, *counts, *estimate(session, number), bool(race))
+
+
+def tell_if_long(session: Session, number: int, tell: Tell) -> None:
+    """Say before a session trains jobs how much that is, if it is much."""
+    seconds, size = estimate(session, number)
+    if number > MANY_JOBS or (seconds or 0.0) > LONG_SECONDS:
+        tell(f"This is much: {counted(number, 'job')}; {_cost(seconds, size)}. Ctrl-C keeps the jobs that have ended")
+
+
+def _cost(seconds: float | None, size: int | None) -> str:
+    if size is None:
+        return "time and disk cannot be estimated, because no such job has ended here"
+    return f"{'no worker is online' if seconds is None else f'about {duration(seconds)}'}, about {sized(size)}"
+
+
+def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
+    """Return about how many seconds jobs like a session's missing ones take, and how many bytes they need.
+
+    The most similar jobs of the same trainer and data set count that have ended in the same output folder. What they
+    cannot tell is None.
+    """
+    like = (session.missing or session.jobs).values()
+    wanted, policy = {_options(job.options) for job in like}, session.manifest.keep_weights
+    most = number if policy == "all" else int(policy.partition(":")[2] or 0) * len(wanted)
+    known: dict[frozenset[Any], list[tuple[float, float]]] = {}
+    begun: dict[tuple[frozenset[Any], int], int] = {}
+    for other, row in _measured(session):
+        options = _options(row.options)
+        weights = other.weights_path(str(row.weights_sha256)).stat().st_size if other.holds(row) else 0
+        size = weights * min(1.0, most / max(1, number)) + len(row.line())
+        known.setdefault(options, []).append((statistics.mean(row.epoch_seconds), size))
+        if other.path == session.folder.path:
+            begun[options, row.seed] = row.epochs
+    if not known:
+        return None, None
+    costs = {}
+    for options in wanted:
+        fewest = min(len(options ^ each) for each in known)
+        near = [cost for each, found in known.items() if len(options ^ each) == fewest for cost in found]
+        costs[options] = [statistics.mean(column) for column in zip(*near, strict=True)]
+    seconds = sizes = 0.0
+    for job in like:
+        options = _options(job.options)
+        before = begun.get((options, job.seed), 0)
+        seconds += costs[options][0] * (job.epochs - (before if before < job.epochs else 0)) / len(like)
+        sizes += costs[options][1] / len(like)
+    width = session.place.width(number)
+    return math.ceil(number / width) * seconds if width else None, round(number * sizes)
+
+
+def _options(options: BaseModel) -> frozenset[Any]:
+    return frozenset((name, value) for name, value in options if name != "epochs")
+
+
+def _measured(session: Session) -> Iterator[tuple[SweepFolder, Row]]:
+    """Yield rows of the session's trainer and data set: its own, then those of the sweeps beside it."""
+    output, own = session.folder.path.parent, session.manifest
+    names = Sweeps(output).names() if os.path.lexists(output) else ()
+    for name in list(dict.fromkeys((session.folder.name, *names)))[:_SWEEPS]:
+        with contextlib.suppress(SeedsweepError):
+            other = SweepFolder(output, name)
+            its = other.manifest()
+            same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
+            if same and len(its.jobs) <= _JOBS:
+                yield from ((other, row) for row in other.rows_of(its.jobs_by_key()).values() if row.accepted)
