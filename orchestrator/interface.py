@@ -596,7 +596,7 @@ class Sweep:
         return alt.Chart.from_dict(chart.specification)
 
     def cancel(self, *, broker: str | None = None) -> None:
-        """End its queued jobs on a cluster at once, and its running ones after their epoch.
+        """End its queued jobs at once, and its running ones after their epoch, on a cluster or in another process.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -723,7 +723,7 @@ def submit(
 
 
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
-    """Collect the results of a sweep on a cluster, and yield each row as its job ends.
+    """Collect the results of a sweep on a cluster or in another process, and yield each row as its job ends.
 
     After an early stop, the other jobs stay on the cluster, and the next `watch` collects them. Rows that came
     meanwhile are in the folder, and not yielded again: `open(name).rows` has all.

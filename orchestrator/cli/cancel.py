@@ -22,7 +22,9 @@ def command(
     Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
     orchestrator sweep --resume --name NAME
 
-    Example: orchestrator cancel night-run --broker redis://gpu-host:6379/0
+    A sweep on a cluster of its own is cancelled from another terminal, by the same user.
+
+    Example: orchestrator cancel night-run
     """
     folder = open_sweep(name, output, elsewhere=True)
     done = cancel(folder, place_for(broker, tell=complain))

@@ -57,7 +57,8 @@ PANELS = {
         "claim": "Write a sweep's claim: a small file that states its verdict, and that anyone can check.",
     },
     "Cluster": {
-        "watch": "Follow a sweep on a cluster from any machine, and collect its results.",
+        "status": "Show what runs here and on a cluster: sweeps, jobs under way, and workers.",
+        "watch": "Follow a sweep that runs elsewhere: in another terminal, or on a cluster, to collect its results.",
         "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
     },
     "Set up": {

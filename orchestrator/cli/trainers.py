@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import AsJson, Command
+from orchestrator.cli.shared.parameters import AsJson, Broker, Command
 from orchestrator.cli.shared.words import TypedWords
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.trainers import TrainerFacts, trainers
@@ -19,10 +19,7 @@ KIND = Command
 
 
 def command(
-    broker: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Also ask the workers of this server.  [default: $CELERY_BROKER_URL]"),
-    ] = None,
+    broker: Broker = None,
     fixed: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,9 +55,5 @@ def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
         rows = [(each["name"], each["help"], each["allowed"]) for each in facts.options]
         print_table(console, ("option", "meaning", "allowed"), rows, spare=("allowed",), is_text=True)
     if on_cluster:
-        names = "; ".join(
-            f"{name} (version {' and '.join(map(str, versions))}, data set {str(dataset)[:12]})"
-            for name, versions, dataset in facts.workers
-        )
-        say(console, f"{counted(len(facts.workers), 'worker')}{': ' + names if names else ''}")
+        say(console, f"{counted(len(facts.workers), 'worker')} with it (orchestrator status shows all)")
     say(console, "")

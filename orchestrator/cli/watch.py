@@ -20,9 +20,11 @@ KIND = Command
 def command(
     name: AnySweep = LAST, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False
 ) -> int:
-    """Follow a sweep on a cluster from any machine, and collect its results.
+    """Follow a sweep that runs elsewhere: in another terminal, or on a cluster, to collect its results.
 
-    Example: orchestrator watch night-run --broker redis://gpu-host:6379/0
+    A sweep on a cluster of its own is found by its folder: here and by the same user. Ctrl-C ends the watching alone.
+
+    Example: orchestrator watch night-run
     """
     console = Console(stderr=as_json, highlight=False)
     display = partial(progress_for, console)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from pydantic import ValidationError
 
@@ -168,9 +168,15 @@ class Registry:
         """Return which of these jobs other sweeps still wait for, each with the name of such a sweep."""
         wanted: dict[str, str] = {}
         ours = frozenset(keys)
+        for other in self.open(but=name):
+            wanted.update(dict.fromkeys(ours.intersection(other.jobs), other.name))
+        return wanted
+
+    def open(self, but: str = "") -> Iterator[Manifest]:
+        """Yield the sweeps that are neither finished nor cancelled, and that this version can read."""
         stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
         names = {member.decode(errors="replace") for member in stored}
-        for other in filter(is_name, names - {name}):
+        for other in filter(is_name, names - {but}):
             if any(self._fields(other, limits.REASON, "cancelled", "finished")):
                 continue
             try:
@@ -182,8 +188,7 @@ class Registry:
                 # The sweep has expired.
                 self._client.srem(_NAMES, other)
             else:
-                wanted.update(dict.fromkeys(ours.intersection(manifest.jobs), other))
-        return wanted
+                yield manifest
 
     def _fields(self, name: str, limit: int, *fields: str) -> list[bytes | None]:
         return read_fields(self._client, _sweep(name), fields, limit)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
@@ -32,21 +32,9 @@ from orchestrator.text import counted
 
 #: The option that can be extended even if it does not vary: training goes on.
 EPOCHS = "epochs"
-
-
-class MakeRound(Protocol):
-    """Makes the round of a command: always the same for the same sweep and rows."""
-
-    def __call__(self, manifest: Manifest, rows: Mapping[str, Row]) -> Round | None:
-        """Return the round; None if the sweep has it already, so that the command goes on with it.
-
-        Args:
-            manifest: The sweep.
-            rows: The rows of its jobs, by key.
-
-        Raises:
-            InvalidInputError: the sweep cannot be extended in this way.
-        """
+#: Makes the round of a command from the sweep and its rows by key, always the same; None if the sweep has it already,
+#: so that the command goes on with it. Raises `InvalidInputError` if the sweep cannot be extended in this way.
+MakeRound = Callable[[Manifest, Mapping[str, Row]], Round | None]
 
 
 @dataclass(frozen=True)

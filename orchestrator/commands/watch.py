@@ -1,4 +1,7 @@
-"""`watch` and `cancel`: follow a sweep on a cluster from any machine, or end its jobs."""
+"""`watch` and `cancel`: follow a sweep on a cluster from any machine, or end its jobs.
+
+A sweep on an embedded cluster is followed or ended by another process of the same user: its folder says where.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
 from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent
 from orchestrator.commands.sweep import finish
-from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.errors import BrokerUnreachableError, SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.folder.address import address
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import held, locks
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
@@ -21,13 +26,14 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report
+from worker.settings import Settings
 
 #: Seconds between two looks at a folder that another process writes.
 LOOK_SECONDS = 0.5
 
 
 class WatchPlan(SweepPlan):
-    """The plan of `watch`."""
+    """The plan of `watch`; without a cluster, another process of this host trains the sweep."""
 
     @contextlib.contextmanager
     def begin(self, interruption: Interruption | None = None, display: Display = silent) -> Iterator[Session]:
@@ -52,7 +58,8 @@ class WatchPlan(SweepPlan):
                 stack.enter_context(self.folder.exclusive())
             except SweepBusyError:
                 _look_on(self, display, stack)
-            self.note_resumption()
+            if self.place.cluster is not None:
+                self.note_resumption()
             yield self.session(interruption)
 
 
@@ -64,7 +71,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
         place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: no cluster is named.
+        InvalidInputError: no cluster is named, and no process of this host runs the sweep on an embedded one.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         OutputError: the folder cannot be made.
@@ -72,7 +79,9 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     """
     # The folder first: the cluster may take a while to answer.
     if folder.exists():
-        folder.manifest()
+        manifest = folder.manifest()
+        if address(folder.path) or (place.settings.broker_url is None and held(folder.path, locks())):
+            return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()
     cluster = connect(place.settings, place.tell)
@@ -87,6 +96,7 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
     shown = new_rows()
     with display(dict(jobs), shown, plan.manifest.axes, plan.manifest.metric) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
+        cluster = plan.place.cluster
         while True:
             # Before their rows, which would be skipped otherwise.
             if added := _added(jobs, written):
@@ -96,7 +106,8 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
                 if key not in shown:
                     shown[key] = row
                     progress.finished(row)
-            progress.running(_reports(plan, [key for key in jobs if key not in shown]))
+            cluster = cluster or embedded(plan.folder, plan.place)
+            progress.running(_reports(cluster, [key for key in jobs if key not in shown]))
             with contextlib.suppress(SweepBusyError):
                 stack.enter_context(plan.folder.exclusive())
                 return
@@ -111,13 +122,31 @@ def _added(known: Mapping[str, Job], written: Callable[[], Manifest | None]) -> 
     return {key: job for key, job in jobs_of(manifest).items() if key not in known}
 
 
-def _reports(plan: SweepPlan, missing: list[str]) -> dict[str, Report | None]:
+def embedded(folder: SweepFolder, place: Place) -> Cluster | None:
+    """Return the embedded cluster of another process, if the sweep's folder says where it is; without retries."""
+    own = _settings(folder, place)
+    with contextlib.suppress(BrokerUnreachableError):
+        # It ends with its sweep: nobody waits for it to come back.
+        return None if own is place.settings else connect(own, place.tell).impatient()
+    return None
+
+
+def _settings(folder: SweepFolder, place: Place) -> Settings:
+    """Return the settings of the cluster that trains a sweep: of an embedded one, if the folder says where that is."""
+    url, settings = address(folder.path), place.settings
+    return settings.model_copy(update={"broker_url": url, "result_backend": None}) if url else settings
+
+
+def _reports(cluster: Cluster | None, missing: list[str]) -> dict[str, Report | None]:
     # Imports Celery, which a watched cluster has imported already.
+    from redis import RedisError
+
     from orchestrator.cluster.results import Running
 
-    cluster = plan.place.cluster
-    states = {} if cluster is None else cluster.results.states(missing)
-    return {key: state.report for key, state in states.items() if isinstance(state, Running)}
+    with contextlib.suppress(RedisError, OSError):
+        states = {} if cluster is None else cluster.results.states(missing)
+        return {key: state.report for key, state in states.items() if isinstance(state, Running)}
+    return {}
 
 
 def follow(session: Session, *, display: Display = silent) -> Sweep:
@@ -130,6 +159,13 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
     Raises:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.follow`).
     """
+    if session.place.cluster is None:
+        rows = session.folder.rows_of(session.jobs)
+        if len(rows) < len(session.jobs):
+            left = f"{len(session.jobs) - len(rows)} of {counted(len(session.jobs), 'job')} have not ended"
+            told = f"The process of {session.folder.name} has ended, and {left}"
+            session.place.tell(f"{told}; go on with: orchestrator sweep --resume --name {session.folder.name}")
+        return Sweep.of(session.folder, session.manifest, session.jobs, rows)
     session.keep_own()
     with display(session.jobs, session.rows, session.axes, session.manifest.metric) as progress:
         where = session.place.describe(len(session.jobs))
@@ -149,12 +185,12 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation:
         place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: no cluster is named.
+        InvalidInputError: no cluster is named, and no process of this host runs the sweep on an embedded one.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    cluster = connect(place.settings, place.tell)
+    cluster = connect(_settings(folder, place), place.tell)
     return cancel_sweep(cluster, _find(cluster, folder))
 
 

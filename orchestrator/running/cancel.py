@@ -9,6 +9,8 @@ is not withdrawn, and ends by its flag. Jobs for which another sweep waits are l
 from __future__ import annotations
 
 import dataclasses
+import os
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -64,7 +66,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
         ended = set(cluster.results.ended(jobs))
         return Cancellation(withdrawn=set(), ending=set(), ended=ended, wanted={}, absent=jobs - ended)
-    cluster.registry.cancel(manifest, reason(manifest.name))
+    by = f"{os.environ.get('USER', f'user {os.getuid()}')} on {socket.gethostname()} (process {os.getpid()})"
+    cluster.registry.cancel(manifest, f"{reason(manifest.name)} by {by}")
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.
     states = cluster.results.ended(queued - done.withdrawn)

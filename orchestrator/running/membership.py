@@ -20,7 +20,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, have
 from worker.job import Job
-from worker.text import printable
+from worker.text import one_line, printable
 
 #: Seconds for which a following session waits for the other one to draw configurations, and between two looks.
 DRAWING_SECONDS = 5.0
@@ -144,15 +144,21 @@ class Membership:
             None while the sweep is not cancelled. Afterwards, the jobs for which the session need not wait any longer,
             each with the reason for its row. The others have ended, or end at the next epoch on a live worker.
         """
-        if self.cancelled() is None:
+        stored = self.cancelled()
+        if stored is None:
             return None
+        by = one_line(stored.removeprefix(reason(self.manifest.name)))
         if not waiting:
+            # Its jobs may all have ended before this session looks.
+            if self._wanted is None:
+                self._wanted = {}
+                self.progress.message(f"The sweep {self.manifest.name} is cancelled{by}")
             return {}
         if self._wanted is None:
             done = cancel_jobs(self.cluster, self.manifest.name, waiting)
             self._wanted = done.wanted
             withdrawn = have(len(done.withdrawn), "queued job")
-            self.progress.message(f"The sweep {self.manifest.name} is cancelled: {withdrawn} ended")
+            self.progress.message(f"The sweep {self.manifest.name} is cancelled{by}: {withdrawn} ended")
         running = self.cluster.running()
         silent = [key for key in waiting if key in self._wanted or key not in running]
         ended, why = self.cluster.results.ended(silent), reason(self.manifest.name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
+from orchestrator.folder.address import reached_at
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, seen
@@ -306,7 +307,11 @@ class Session:
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership
 
-            with contextlib.closing(Recorder(self.folder.path, self.jobs, self.rows)) as recorder:
+            address = str(cluster.app.settings.broker_url)
+            with contextlib.ExitStack() as stack:
+                if cluster.embedded:
+                    stack.enter_context(reached_at(self.folder, address))
+                recorder = stack.enter_context(contextlib.closing(Recorder(self.folder.path, self.jobs, self.rows)))
                 yield Membership(
                     cluster,
                     self.folder,

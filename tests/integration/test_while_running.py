@@ -1,8 +1,9 @@
-"""What one asks before sweeps run: what would be trained, and how much that is."""
+"""What one asks and does before sweeps run, and from another terminal while they do: by real processes."""
 
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,18 @@ import pytest
 
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.forecast import tell_if_long
+from orchestrator.folder.address import address, reached_at
 from orchestrator.running.session import Session
+from tests.support.cluster import SLOW_EPOCHS, Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.in_process import InProcess
 from tests.support.sweep_folders import BY_KEY, filled, made, row
 from tests.support.sweeps import sweep_of
+from tests.support.waiting import wait_for
 from worker.settings import load_settings
+
+#: Two jobs that would take hours.
+ENDLESS = small(epochs="100000", seeds="0")
 
 
 def asked(runs: InProcess | CommandLine, *words: str, **environment: str) -> dict[str, Any]:
@@ -23,6 +30,17 @@ def asked(runs: InProcess | CommandLine, *words: str, **environment: str) -> dic
     done = runs.run(*words, "--json", **environment)  # type: ignore[arg-type]
     printed: dict[str, Any] = json.loads(done.out if hasattr(done, "out") else done.stdout)
     return printed
+
+
+def started(command_line: CommandLine, *words: str) -> Any:
+    """Start an endless sweep `a` on an embedded cluster, and wait until it trains."""
+    process = command_line.start("sweep", *ENDLESS, "--workers", "1", "--name", "a", *words)
+    wait_for(lambda: process.poll() is None and training(command_line), "a job under way")
+    return process
+
+
+def training(command_line: CommandLine) -> list[dict[str, Any]]:
+    return [job for job in asked(command_line, "status")["jobs"] if job["epoch"]]
 
 
 def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess) -> None:
@@ -62,3 +80,88 @@ def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     assert said == []
     tell_if_long(session, 201, said.append)
     assert said[0].startswith("This is much: 201 jobs; time and disk cannot be estimated, because no such job")
+
+
+def test_an_embedded_sweep_is_seen_watched_and_cancelled_from_another_terminal(command_line: CommandLine) -> None:
+    # Given a sweep on a cluster of its own, whose folder says where, to its user alone
+    process = started(command_line)
+    file = command_line.sweep("a") / "cluster.url"
+    assert file.stat().st_mode & 0o777 == 0o600
+    # Then another terminal sees it,
+    (sweep,), (job,), (worker,) = asked(command_line, "status").values()
+    left = sweep.pop("seconds_left")
+    assert left > 0
+    assert sweep == {"sweep": "a", "place": "here", "jobs": 2, "done": 0, "running": 1, "waiting": 1}
+    assert (job["job"], job["epochs"], job["worker"]) == ("seed 0, learning rate 0.01", 100000, worker["worker"])
+    assert (worker["state"], worker["data"], worker["training"]) == ("training", "bundled", 1)
+    lines = command_line.run("status", "a").stdout
+    assert "seed 0, learning rate 0.01" in lines
+    assert "time left" in lines
+    # follows it,
+    watching = command_line.start("watch", "a")
+    wait_for(lambda: watching.stdout is not None and "looking on" in watching.stdout.readline(), "the watch")
+    # and ends it: the first one says who did.
+    done = command_line.run("cancel", "a")
+    assert done.stdout == "The sweep a is cancelled: 1 queued job has ended, 1 running job ends after its epoch\n"
+    told = command_line.end(process, status=1)
+    assert "The sweep a is cancelled by " in told
+    assert "cancelled 2" in told
+    assert "cancelled 2" in command_line.end(watching, status=1)
+    assert not file.exists()
+    assert "resumed" not in command_line.description("a") or command_line.description("a")["resumed"] == []
+    assert asked(command_line, "status")["sweeps"] == []
+    assert command_line.run("status", "a").stdout == "a does not run; it is cancelled\n"
+
+
+def test_a_sweep_that_was_killed_is_not_said_to_run(command_line: CommandLine) -> None:
+    process = started(command_line)
+    assert address(command_line.sweep("a")) is not None
+    command_line.kill(process)
+    assert (command_line.sweep("a") / "cluster.url").exists()
+    assert address(command_line.sweep("a")) is None
+    assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
+    assert "--broker is missing" in command_line.run("cancel", "a", status=2).stderr
+
+
+def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
+    folder, server = made(tmp_path), tmp_path / "server.sock"
+    server.touch(mode=0o600)
+    tmp_path.chmod(0o755)
+    with folder.exclusive(), reached_at(folder, f"redis+socket://{server}"):
+        assert address(folder.path) is None
+        tmp_path.chmod(0o700)
+        assert address(folder.path) == f"redis+socket://{server}"
+
+
+def test_a_watched_sweep_that_is_interrupted_is_not_trained_by_the_watcher(command_line: CommandLine) -> None:
+    process = started(command_line)
+    watching = command_line.start("watch", "a")
+    wait_for(lambda: watching.stdout is not None and "looking on" in watching.stdout.readline(), "the watch")
+    process.send_signal(signal.SIGINT)
+    command_line.end(process, status=130)
+    told = command_line.end(watching, status=1)
+    assert "2 of 2 jobs have not ended; go on with: orchestrator sweep --resume --name a" in told
+
+
+def test_the_status_of_a_cluster_tells_lost_workers_from_those_that_live(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a sweep that waits for workers,
+    command_line.start("sweep", *small(epochs="100000"), "--name", "a", **cluster.environment)
+    cluster.wait_until_queued(4)
+    (sweep,) = asked(command_line, "status", **cluster.environment)["sweeps"]
+    assert (sweep["waiting"], sweep["running"], sweep["seconds_left"]) == (4, 0, None)
+    # and two workers, of which one is killed
+    lost, alive = (cluster.start_worker(*SLOW_EPOCHS) for _ in range(2))
+    wait_for(lambda: len(asked(command_line, "status", **cluster.environment)["jobs"]) == 2, "2 jobs")
+    lost.kill()
+
+    def states() -> dict[str, str]:
+        workers = asked(command_line, "status", **cluster.environment)["workers"]
+        return {each["worker"]: each["state"] for each in workers}
+
+    wait_for(lambda: states() == {lost.name: "lost", alive.name: "training"}, "a lost worker", report=cluster.logs)
+    found = asked(command_line, "status", **cluster.environment)
+    assert {each["worker"] for each in found["jobs"]} == {alive.name}
+    assert [each["training"] for each in found["workers"] if each["worker"] == lost.name] == [0]
+    assert " lost " in command_line.run("status", **cluster.environment).stdout

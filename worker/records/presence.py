@@ -72,6 +72,9 @@ class Presence(_Pulse):
     #: Its trainer, and the versions of jobs that the trainer trains.
     trainer: OneLine = DEFAULT
     versions: list[Count] = Field(default=[1, 2], max_length=1000)
+    #: The source of its data set, and the number of attempts that have ended since it started.
+    data: OneLine = ""
+    done: Count = 0
     #: Seconds between two heartbeats.
     interval: Time = 10.0
     #: Whether it is connected to the queue's Redis.

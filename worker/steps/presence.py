@@ -187,6 +187,8 @@ class PresenceStep(bootsteps.StartStopStep):
             consuming=consuming,
             broken=c.breaker.reason if c.breaker.tripped and not consuming else None,
             dataset=vars(self._task.data).get("digest"),  # None before it is known
+            data=c.app.settings.data or self._task.trainer.data,
+            done=max(0, taken - len(running)),
             trainer=c.app.settings.trainer,
             versions=sorted(self._task.trainer.versions),
             interval=beat_interval(self._lease),

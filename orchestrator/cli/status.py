@@ -1,0 +1,55 @@
+"""`orchestrator status`: what runs here and on a cluster, and who works."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.analysis.summary import summary
+from orchestrator.cli.shared.output import complain, print_json, print_table, say
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Command, Output
+from orchestrator.cli.shared.parameters import sweeps as sweep_names
+from orchestrator.commands.plan import place_for
+from orchestrator.commands.status import status
+from orchestrator.folder.sweeps import open_sweep
+from orchestrator.text import duration
+
+KIND = Command
+
+
+def command(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SWEEP", autocompletion=sweep_names, help="Only this sweep.  [default: all]", show_default=False
+        ),
+    ] = None,
+    broker: Broker = None,
+    output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
+) -> int:
+    """Show what runs here and on a cluster: sweeps, jobs under way, and workers.
+
+    A worker that has sent no heartbeat for a whole lease is lost, and its jobs wait for another one.
+
+    Example: orchestrator status --broker redis://gpu-host:6379/0
+    """
+    folder = None if name is None else open_sweep(name, output, elsewhere=True)
+    output = output if folder is None else folder.path.parent
+    found = status(output, place_for(broker, tell=complain), None if folder is None else folder.name)
+    if as_json:
+        print_json(found)
+        return 0
+    console = Console(highlight=False)
+    if not found["sweeps"]:
+        state = f"; it is {summary(folder.path).state}" if folder is not None and folder.exists() else ""
+        say(console, f"{'No sweep runs' if folder is None else f'{folder.name} does not run'}{state}")
+    for each in found["sweeps"]:
+        seconds = each.pop("seconds_left")
+        each["time_left"] = "-" if seconds is None else duration(seconds)
+    for rows in filter(None, found.values()):
+        headings = [name.replace("_", " ") for name in rows[0]]
+        print_table(console, headings, [list(map(str, each.values())) for each in rows], is_text=True)
+    return 0
