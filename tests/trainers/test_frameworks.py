@@ -61,7 +61,9 @@ def environment(page: str, tmp_path: Path) -> dict[str, str]:
     made, _, threads = PAGES[page]
     install_source(folder, page, f"from seedsweep_{page} import {made}", made)
     (folder / f"seedsweep_{page}.py").write_text(source)
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *path]), "SEEDSWEEP_THREADS": str(threads)}
+    variables = {"PYTHONPATH": os.pathsep.join([str(folder), *path]), "SEEDSWEEP_THREADS": str(threads)}
+    # Threads that wait actively take the processors from those for which they wait.
+    return variables | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @pytest.mark.slow(reason="installs frameworks, imports them in many processes, and waits for a lease")
