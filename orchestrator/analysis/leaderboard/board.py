@@ -299,7 +299,7 @@ class Standing:
     @Column("worst seed", "the worst result of a seed", tables="wide", order=1)
     def worst(self) -> float | None:
         """The worst one."""
-        return self.scored.tally.worst
+        return self.scored.worst
 
     @Figure
     def best_seed(self) -> int | None:

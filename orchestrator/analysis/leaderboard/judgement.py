@@ -352,7 +352,7 @@ class Judgement:
         part of the procedure, too. A leader with one seed has no such estimate: without that seed, it cannot be chosen.
         """
         candidates = self.candidates[:MOST_IN_MODEL]
-        worst = worst_of(each.tally for each in self.scored)
+        worst = worst_of(self.scored)
         if not candidates or worst is None or len(candidates[0].trained) + candidates[0].diverged < 2:
             return None
         sign = 1.0 if candidates[0].higher_is_better else -1.0

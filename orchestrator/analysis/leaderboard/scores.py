@@ -13,9 +13,8 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -137,70 +136,6 @@ class Entry(BaseModel, frozen=True):
 
 
 @dataclass(frozen=True)
-class Tally:
-    """The statistics that determine a configuration's rank. Adding a job takes constant time.
-
-    Attributes:
-        higher_is_better: Whether the metric is better when it is higher.
-        n: The number of jobs that trained to their end.
-        total: The exact sum of their scores.
-        worst: The worst of them; None without any.
-        diverged: The number of jobs that diverged.
-        worst_result: The worst score of all jobs with a result, including those that diverged.
-    """
-
-    higher_is_better: bool
-    n: int = 0
-    total: Fraction = Fraction()
-    worst: float | None = None
-    diverged: int = 0
-    worst_result: float | None = None
-
-    def add(self, entry: Entry) -> Tally:
-        """Return the tally with one more job."""
-        score = entry.score
-        if score is None:
-            return self
-        result = self._worse(self.worst_result, score)
-        if entry.status == "diverged":
-            return replace(self, diverged=self.diverged + 1, worst_result=result)
-        total, worst = self.total + Fraction(score), self._worse(self.worst, score)
-        return replace(self, n=self.n + 1, total=total, worst=worst, worst_result=result)
-
-    def _worse(self, known: float | None, score: float) -> float:
-        return score if known is None else min(known, score) if self.higher_is_better else max(known, score)
-
-    @functools.cached_property
-    def mean(self) -> float | None:
-        """The mean of the jobs that trained, computed exactly and rounded once; None if none did."""
-        return float(self.total / self.n) if self.n else None
-
-    @property
-    def is_candidate(self) -> bool:
-        """Whether the configuration can be recommended: a job trained, and not fewer trained than diverged."""
-        return self.n >= max(self.diverged, 1)
-
-    def merit(self, worst: float | None) -> tuple[int, float, float]:
-        """Return a sort key: the lowest ranks first. Sorting keeps the order of equals.
-
-        Args:
-            worst: The worst score of the sweep; a diverged job gets it.
-        """
-        mean, n, diverged = self.mean, self.n, self.diverged
-        if mean is None or self.worst is None or worst is None:
-            return (2, float(diverged == 0), math.inf)
-        sign = -1.0 if self.higher_is_better else 1.0
-        value = mean if not diverged else (mean * n + worst * diverged) / (n + diverged)
-        return (0 if self.is_candidate else 1, float(f"{sign * value:.{DIGITS}g}"), sign * self.worst)
-
-
-def worst_of(tallies: Iterable[Tally]) -> float | None:
-    """Return the worst score of any job of these configurations; None without any."""
-    found = [(each.worst_result, each.higher_is_better) for each in tallies if each.worst_result is not None]
-    return (min if found[0][1] else max)(value for value, _ in found) if found else None
-
-
-@dataclass(frozen=True)
 class Scored:
     """One configuration's jobs.
 
@@ -239,24 +174,45 @@ class Scored:
         return {each.seed: self.oriented[each.seed] for each in ended if each.seed in self.oriented}
 
     @functools.cached_property
-    def tally(self) -> Tally:
-        """What its rank depends on."""
-        return functools.reduce(Tally.add, self.entries, Tally(self.higher_is_better))
-
-    @property
     def mean(self) -> float | None:
-        """The mean of the jobs that trained; None if none did."""
-        return self.tally.mean
+        """The mean of the jobs that trained, computed exactly and rounded once; None if none did."""
+        return statistics.mean(self.trained.values()) if self.trained else None
 
-    @property
+    @functools.cached_property
+    def worst(self) -> float | None:
+        """The worst score of the jobs that trained; None if none did."""
+        return self._worst(self.trained.values())
+
+    @functools.cached_property
+    def worst_result(self) -> float | None:
+        """The worst score of all jobs with a result, including those that diverged; None without any."""
+        return self._worst([each.score for each in self.entries if each.score is not None])
+
+    def _worst(self, scores: Collection[float]) -> float | None:
+        return (min if self.higher_is_better else max)(scores) if scores else None
+
+    @functools.cached_property
     def diverged(self) -> int:
         """The number of jobs that diverged."""
-        return self.tally.diverged
+        return self.count("diverged")
 
     @property
     def is_candidate(self) -> bool:
         """Whether it can be recommended: a job trained, and not fewer trained than diverged."""
-        return self.tally.is_candidate
+        return len(self.trained) >= max(self.diverged, 1)
+
+    def merit(self, worst: float | None) -> tuple[int, float, float]:
+        """Return a sort key: the lowest ranks first. Sorting keeps the order of equals.
+
+        Args:
+            worst: The worst score of the sweep; a diverged job gets it.
+        """
+        mean, n, diverged = self.mean, len(self.trained), self.diverged
+        if mean is None or self.worst is None or worst is None:
+            return (2, float(diverged == 0), math.inf)
+        sign = -1.0 if self.higher_is_better else 1.0
+        value = mean if not diverged else (mean * n + worst * diverged) / (n + diverged)
+        return (0 if self.is_candidate else 1, float(f"{sign * value:.{DIGITS}g}"), sign * self.worst)
 
     def count(self, status: str) -> int:
         """Return the number of jobs with a status."""
@@ -304,6 +260,12 @@ def answers_of(row: Row) -> NDArray[np.bool_] | None:
     return bits if abs(bits.mean() - row.validation_score[-1]) < 1e-6 else None
 
 
+def worst_of(several: Sequence[Scored]) -> float | None:
+    """Return the worst score of any job of these configurations; None without any."""
+    found = [each.worst_result for each in several if each.worst_result is not None]
+    return (min if several[0].higher_is_better else max)(found) if found else None
+
+
 def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, scoring: Scoring = LAST) -> list[Scored]:
     """Return the scores of configurations, the first rank first.
 
@@ -326,5 +288,5 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, sco
         )
         for keys in groups.values()
     ]
-    worst = worst_of(each.tally for each in found)
-    return sorted(found, key=lambda each: each.tally.merit(worst))
+    worst = worst_of(found)
+    return sorted(found, key=lambda each: each.merit(worst))

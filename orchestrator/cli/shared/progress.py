@@ -14,7 +14,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, Time
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard.scores import Entry, Scoring, Tally, worst_of
+from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring, worst_of
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.rows import Row
 from orchestrator.running.listener import Progress
@@ -55,7 +55,8 @@ class Count:
         self.done = self.epochs_done = self.epochs = 0
         #: By configuration, in the sweep's order: the number of jobs, and the results so far.
         self._planned: dict[Configuration, int] = {}
-        self._tallies: dict[Configuration, Tally] = {}
+        self._scored: dict[Configuration, Scored] = {}
+        self._entries: dict[Configuration, list[Entry]] = {}
         #: A number of rows, and the leader after them.
         self._leader = (-1, "")
         self.expect(jobs)
@@ -74,14 +75,14 @@ class Count:
         for job in jobs.values():
             self.epochs += job.epochs
             self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
-            self._tallies.setdefault(job.configuration, Tally(self._metric.higher_is_better))
+            self._entries.setdefault(job.configuration, [])
+            self._scored.setdefault(job.configuration, Scored(job.options, (), (), self._metric.higher_is_better))
 
     def add(self, row: Row) -> None:
         """Count a job that has ended."""
         job = self.jobs[row.job]
         self.done, self.epochs_done = self.done + 1, self.epochs_done + job.epochs
-        entry = Entry.of(job, row, self._metric, self._scoring)
-        self._tallies[job.configuration] = self._tallies[job.configuration].add(entry)
+        self._entries[job.configuration].append(Entry.of(job, row, self._metric, self._scoring))
 
     @property
     def leader_text(self) -> str:
@@ -89,19 +90,24 @@ class Count:
         # Computed on demand: there may be thousands of configurations. The live table asks from its own thread.
         done = self.done
         if self._leader[0] != done:
-            self._leader = (done, self._leader_text(dict(self._tallies)))
+            self._leader = (done, self._leader_text())
         return self._leader[1]
 
-    def _leader_text(self, tallies: Mapping[Configuration, Tally]) -> str:
-        worst = worst_of(tallies.values())
-        leader, tally = min(tallies.items(), key=lambda each: each[1].merit(worst))
-        if tally.mean is None:
+    def _leader_text(self) -> str:
+        for configuration, known in list(self._scored.items()):
+            # Without a new job, its statistics stay.
+            if len(self._entries[configuration]) > len(known.entries):
+                self._scored[configuration] = replace(known, entries=tuple(self._entries[configuration]))
+        scored = dict(self._scored)
+        worst = worst_of(list(scored.values()))
+        leader, found = min(scored.items(), key=lambda each: each[1].merit(worst))
+        if found.mean is None:
             return ""
-        diverged = f", {tally.diverged} diverged" if tally.diverged else ""
-        seeds = f"{tally.n} of {counted(self._planned[leader], 'seed')}"
+        diverged = f", {found.diverged} diverged" if found.diverged else ""
+        seeds = f"{len(found.trained)} of {counted(self._planned[leader], 'seed')}"
         name = self.names.configuration(leader.options)
         lead = f"leading: {name}" if name else "so far"
-        return f"{lead}, mean {self._metric.shown(tally.mean)} ({seeds}{diverged})"
+        return f"{lead}, mean {self._metric.shown(found.mean)} ({seeds}{diverged})"
 
 
 class PlainProgress(Progress, AbstractContextManager["PlainProgress"]):
