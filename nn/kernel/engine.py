@@ -189,7 +189,7 @@ def epoch(objective: str, shape: Shape) -> Callable[..., None]:
     if objective == "notebook":
         function = make_notebook_epoch(*shape.sizes, scalar)
     else:
-        function = make_backprop_epoch(*shape.sizes, scalar, objective, biases=shape.biases)
+        function = make_backprop_epoch(*shape.sizes, scalar, objective)
     labels = order = _read_only("int64")
     return _compile(function, f"epoch_{objective}", shape, labels, order, _numba_type(shape.dtype))
 
@@ -197,7 +197,7 @@ def epoch(objective: str, shape: Shape) -> Callable[..., None]:
 @functools.cache
 def probabilities(shape: Shape) -> Callable[..., None]:
     """Return the compiled forward pass."""
-    function = make_probabilities(*shape.sizes, np.dtype(shape.dtype).type, biases=shape.biases)
+    function = make_probabilities(*shape.sizes, np.dtype(shape.dtype).type)
     return _compile(function, "probabilities", shape, types.Array(_numba_type(shape.dtype), 2, "C"))
 
 

@@ -2,8 +2,7 @@
 
 Each `make_...` takes the widths of the three layers and the scalar type, which become constants of the compiled code,
 and returns a Python function for `nn.kernel.engine`. Weights are flat arrays, W1 transposed; samples are the arrays of
-`nn.samples.Samples`. Whether there are biases is a constant, too: without them, b1, b2 and b3 are None, and no code for
-them is compiled.
+`nn.samples.Samples`. Without biases, b1, b2 and b3 are None, and no code for them is compiled.
 
 They are made of the steps of one layer, forward and backward, which stand first. `nn.reference` has the same
 mathematics in plain NumPy. Weights and activations are padded: a row of `width` floats is a whole number of vectors;
@@ -101,16 +100,18 @@ def product(z, W, a, rows, width, partial):
 
 @_inline
 def add_bias(z, b, width):
-    """Add the bias b to z. Padding of b need not be zero: the next activation sets its own padding to 0."""
-    for j in range(0, width, LANES):
-        store(z, j, load(z, j) + load(b, j))
+    """Add the bias b, if any, to z. Padding of b need not be zero: the next activation sets its own padding to 0."""
+    if b is not None:
+        for j in range(0, width, LANES):
+            store(z, j, load(z, j) + load(b, j))
 
 
 @_inline
 def update_bias(b, d, step, width):
-    """Do b -= step * d."""
-    for j in range(0, width, LANES):
-        store(b, j, load(b, j) - load(d, j) * step)
+    """Do b -= step * d, if there is a bias b."""
+    if b is not None:
+        for j in range(0, width, LANES):
+            store(b, j, load(b, j) - load(d, j) * step)
 
 
 @_inline
@@ -252,15 +253,14 @@ def padded(size: int) -> int:
     return -(-size // LANES) * LANES
 
 
-def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str, *, biases: bool) -> Callable[..., None]:
+def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Callable[..., None]:
     """Return one epoch of SGD with one update per sample; `loss` is a loss of `nn.options.network`."""
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
     squares = loss == "sum_of_squares"
 
     def train_epoch(W1, W2, W3, b1, b2, b3, spans, indices, values, labels, order, learning_rate):
         W1, W2, W3 = pointer(W1), pointer(W2), pointer(W3)
-        if biases:
-            b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
+        b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
         spans, indices, values, labels = pointer(spans), pointer(indices), pointer(values), pointer(labels)
         a1, d1 = scratch(w1, scalar), scratch(w1, scalar)
         a2, d2 = scratch(w2, scalar), scratch(w2, scalar)
@@ -277,16 +277,13 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str, *, bi
             prefetch(labels, distant)
 
             sparse_product(a1, W1, w1, indices, values, begin, end)
-            if biases:
-                add_bias(a1, b1, w1)
+            add_bias(a1, b1, w1)
             sigmoid(a1, n1, w1)
             product(a2, W2, a1, n2, w1, partial)
-            if biases:
-                add_bias(a2, b2, w2)
+            add_bias(a2, b2, w2)
             sigmoid(a2, n2, w2)
             product(p, W3, a2, n3, w2, partial)
-            if biases:
-                add_bias(p, b3, w3)
+            add_bias(p, b3, w3)
             softmax(p, n3, w3)
 
             if squares:
@@ -297,10 +294,9 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str, *, bi
             through_sigmoid(d2, a2, n2, w2)
             back_product_and_update(d1, W2, d2, a1, learning_rate, n2, n1, w1)
             through_sigmoid(d1, a1, n1, w1)
-            if biases:
-                update_bias(b3, p, learning_rate, w3)
-                update_bias(b2, d2, learning_rate, w2)
-                update_bias(b1, d1, learning_rate, w1)
+            update_bias(b3, p, learning_rate, w3)
+            update_bias(b2, d2, learning_rate, w2)
+            update_bias(b1, d1, learning_rate, w1)
             sparse_update(W1, w1, d1, learning_rate, indices, values, begin, end)
 
     return train_epoch
@@ -356,28 +352,24 @@ def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[...,
     return train_epoch
 
 
-def make_probabilities(n1: int, n2: int, n3: int, scalar: Any, *, biases: bool) -> Callable[..., None]:
+def make_probabilities(n1: int, n2: int, n3: int, scalar: Any) -> Callable[..., None]:
     """Return the forward pass for every sample: fills `probabilities`, shape (n_samples, n3)."""
     w1, w2, w3 = padded(n1), padded(n2), padded(n3)
 
     def predict(W1, W2, W3, b1, b2, b3, spans, indices, values, probabilities):
         W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
-        if biases:
-            b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
+        b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
         a1, a2, p = scratch(w1, scalar), scratch(w2, scalar), scratch(w3, scalar)
         partial = scratch(_N_PARTIAL, scalar)
         for sample in range(probabilities.shape[0]):
             sparse_product(a1, W1, w1, indices, values, spans[2 * sample], spans[2 * sample + 1])
-            if biases:
-                add_bias(a1, b1, w1)
+            add_bias(a1, b1, w1)
             sigmoid(a1, n1, w1)
             product(a2, W2, a1, n2, w1, partial)
-            if biases:
-                add_bias(a2, b2, w2)
+            add_bias(a2, b2, w2)
             sigmoid(a2, n2, w2)
             product(p, W3, a2, n3, w2, partial)
-            if biases:
-                add_bias(p, b3, w3)
+            add_bias(p, b3, w3)
             softmax(p, n3, w3)
             for k in range(n3):
                 probabilities[sample, k] = p[k]

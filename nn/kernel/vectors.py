@@ -96,7 +96,9 @@ def scratch(_typing: Any, length: Any, dtype: Any) -> Any:
 
 @intrinsic
 def pointer(_typing: Any, array: Any) -> Any:
-    """Return a pointer to the first element of an array, which is indexed without support for negative indices."""
+    """Return a pointer to an array's first element, which is indexed without support for negative indices; or None."""
+    if array is types.none:
+        return types.none(array), lambda context, *_: context.get_dummy_value()
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return context.make_array(sig.args[0])(context, builder, args[0]).data
