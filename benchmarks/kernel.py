@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from nn.datasets.mnist import Dataset, load_mnist
 from nn.reference import NumPyEngine
+from nn.training import predict
 from nn.weights import Weights, initial_weights
 
 
@@ -55,7 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def accuracy(trained: Any, data: Dataset) -> float:
     """Return the validation accuracy of a contender's network."""
     if isinstance(trained, Weights):
-        predictions = NumPyEngine(trained, loss="cross_entropy").predict(data.validation)
+        predictions = predict(NumPyEngine(trained, loss="cross_entropy"), data.validation)
     else:
         predictions = trained(data.x_validation)
     return float(np.mean(predictions == data.validation.labels))

@@ -134,11 +134,6 @@ class NumPyEngine:
                 probabilities[row] = forward(self._weights, samples.dense(row, dtype))[-1]
         return probabilities
 
-    def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index; see `nn.training.Engine`."""
-        best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
-        return best
-
     def weights(self) -> Weights:
         """Return a copy of the weights."""
         return Weights(*(matrix.copy() for matrix in self._weights))

@@ -41,16 +41,15 @@ class Engine(Protocol):
         """Return the probability of each class, shape (n_samples, n_classes), in the dtype of the weights."""
         ...
 
-    def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index, shape (n_samples,).
-
-        The lowest index wins a tie. A row with NaN probabilities gets the index 0.
-        """
-        ...
-
     def weights(self) -> Weights:
         """Return a copy of the weights."""
         ...
+
+
+def predict(engine: Engine, samples: Samples) -> NDArray[np.int64]:
+    """Return the most probable class index, shape (n_samples,): the lowest of a tie, and 0 if probabilities are NaN."""
+    best: NDArray[np.int64] = np.argmax(engine.predict_proba(samples), axis=1)
+    return best
 
 
 def make_engine(name: str, weights: Weights, *, loss: str, rule: str = "backprop") -> Engine:
@@ -218,11 +217,11 @@ class Training:
         """Return whether each validation sample is classified correctly, shape (n_validation,)."""
         if self._right is None:
             engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
-            self._right = engine.predict(validation) == validation.labels
+            self._right = predict(engine, validation) == validation.labels
         return self._right
 
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
-        predictions = engine.predict(validation)
+        predictions = predict(engine, validation)
         self._right = predictions == validation.labels
         accuracy = float(np.mean(self._right))
         if self.rule != "notebook":

@@ -97,11 +97,6 @@ class CompiledEngine:
         predict(*self._W, *self._b, *_entries(samples), result)
         return result
 
-    def predict(self, samples: Samples) -> NDArray[np.int64]:
-        """Return the most probable class index; see `nn.training.Engine`."""
-        best: NDArray[np.int64] = np.argmax(self.predict_proba(samples), axis=1)
-        return best
-
     def weights(self) -> Weights:
         """Return a copy of the weights in the shapes of `Weights`. All NaNs have the same bits."""
         n1, n2, n3 = self._sizes

@@ -14,6 +14,7 @@ from scipy import stats
 
 from nn.datasets.mnist import load_mnist
 from nn.reference import NumPyEngine
+from nn.training import predict
 from nn.weights import load
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.commands.test import read_test_split
@@ -58,7 +59,7 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
     for job in answer["jobs"]:
         row = rows[job["seed"]]
         network = load(fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors")
-        predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
+        predicted = predict(NumPyEngine(network, loss="cross_entropy"), held_out)
         assert job["test_score"] == np.mean(predicted == held_out.labels)
         assert job["validation_score"] == row["validation_score"][-1]
     # with the interval of Student, beside that of the validation, by which the leader was chosen of two,
@@ -92,7 +93,7 @@ def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cac
     for job in answer["jobs"]:
         network = load(line.sweep("drawn") / "weights" / f"{job['weights_sha256']}.safetensors")
         engine, drawn = NumPyEngine(network, loss="cross_entropy"), mnist.split_by(job["seed"], slice(1200, 1500))
-        assert job["test_score"] == np.mean(engine.predict(held_out) == held_out.labels)
+        assert job["test_score"] == np.mean(predict(engine, held_out) == held_out.labels)
         # These are also the samples on which it is shown.
         shown = json.loads(line.run("show", "drawn", job["job"], "--json").stdout)
         assert shown["accuracy"] == job["validation_score"]

@@ -10,7 +10,7 @@ from nn.notebook import notebook_accuracy
 from nn.options.network import LOSSES
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
-from nn.training import make_engine
+from nn.training import make_engine, predict
 from nn.weights import Weights, initial_weights
 from tests.support.literal_notebook import LiteralNotebook
 from tests.support.networks import some_weights
@@ -130,7 +130,7 @@ def test_it_trains_and_predicts_as_the_notebook_does(seed: int) -> None:
 
         for ours, theirs in zip(engine.weights(), (literal.W1, literal.W2, literal.W3), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
-        predicted = engine.predict(pack(X, labels))
+        predicted = predict(engine, pack(X, labels))
         assert notebook_accuracy(predicted, labels, 4) == pytest.approx(literal.accuracy(X, one_hot), abs=1e-9)
 
 

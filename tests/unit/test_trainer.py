@@ -11,6 +11,7 @@ from nn import DeepNeuralNetwork
 from nn.datasets.mnist import Dataset
 from nn.reference import NumPyEngine
 from nn.samples import pack
+from nn.training import predict
 from nn.weights import from_safetensors, to_safetensors
 from tests.support.cluster import make_job
 from tests.support.datasets import few
@@ -107,7 +108,7 @@ def test_no_sample_of_the_test_split_has_a_part_in_training(dataset: Dataset, li
     assert train(without, dataset).weights != train(without, other).weights
     # and they are what the test split is.
     network, held_out = from_safetensors(trained.weights), used.rows(slice(n_train, None))
-    predicted = NumPyEngine(network, loss="cross_entropy").predict(held_out)
+    predicted = predict(NumPyEngine(network, loss="cross_entropy"), held_out)
     tested = job.trained_by.test(job.options, dataset, trained.weights)
     assert tested.value == np.mean(predicted == held_out.labels)
     assert tested.correct == (predicted == held_out.labels).tolist()

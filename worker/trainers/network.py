@@ -116,12 +116,12 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
 
     def test(self, options: NetworkOptions, data: Dataset, artifact: bytes) -> Evaluated:
         """Predict the test split with the engine that trained the network."""
-        from nn.training import make_engine
+        from nn.training import make_engine, predict
 
         weights = read_weights(options, artifact, data.train.n_features)
         engine = make_engine(options.engine, weights, loss=options.loss, rule=options.rule)
         samples = data.train.rows(_test_split(options, data))
-        correct = engine.predict(samples) == samples.labels
+        correct = predict(engine, samples) == samples.labels
         return Evaluated(value=float(correct.mean()), correct=correct.tolist())
 
     def check(self, values: Mapping[str, Sequence[Any]], digest: str, load: Callable[[], Dataset]) -> None:
