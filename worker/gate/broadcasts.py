@@ -12,7 +12,7 @@ from celery.app.control import Control
 from celery.utils.log import get_logger
 from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 
 from worker.messages import Envelope, Exact, Line, Name, TaskId, Uuid
 from worker.text import one_line, printable
@@ -184,66 +184,33 @@ EventEnvelope = Envelope[_EventHeaders, _Properties]
 # Arguments of the allowed commands.
 
 
-class _Nothing(Exact):
-    pass
-
-
-class _Queue(Exact):
-    queue: Literal["seedsweep"]
-    # `app.control.add_consumer` sends these.
-    exchange: None = None
-    exchange_type: Literal["direct"] = "direct"
-    routing_key: None = None
-
-
-class _Processes(Exact):
-    n: int = Field(default=1, ge=1, le=1000)
-
-
-class _Hello(Exact):
-    from_node: Name
-    #: Accepted and ignored: a job is cancelled in Redis, which every worker reads, and not in the memory of workers.
-    revoked: Any = Field(default=None, exclude=True)
-
-
-class _Active(Exact):
-    safe: bool | None = None
-
-
-class _Conf(Exact):
-    with_defaults: bool = False
-
-
-class _Registered(Exact):
-    taskinfoitems: list[Line] = Field(default=[], max_length=20)
-
-
-class _Query(Exact):
-    ids: list[TaskId] = Field(max_length=1000)
-
-
-class _Autoscale(Exact):
-    max: int = Field(ge=1, le=1000)
-    min: int = Field(default=1, ge=1, le=1000)
-
-
-#: The allowed commands, each with the model of its arguments.
-COMMANDS: dict[str, type[Exact]] = {
-    "active": _Active,
-    "add_consumer": _Queue,
-    "autoscale": _Autoscale,
-    "cancel_consumer": _Queue,
-    "conf": _Conf,
-    "hello": _Hello,
-    "pool_grow": _Processes,
-    "pool_shrink": _Processes,
-    "query_task": _Query,
-    "registered": _Registered,
-    **dict.fromkeys((
+_Processes = Annotated[int, Field(ge=1, le=1000)]
+# `app.control.add_consumer` sends more than the name of the queue.
+_QUEUE = {
+    "queue": Literal["seedsweep"],
+    "exchange": (None, None),
+    "exchange_type": (Literal["direct"], "direct"),
+    "routing_key": (None, None),
+}
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "active": {"safe": (bool | None, None)},
+    "add_consumer": _QUEUE,
+    "autoscale": {"max": _Processes, "min": (_Processes, 1)},
+    "cancel_consumer": _QUEUE,
+    "conf": {"with_defaults": (bool, False)},
+    # The revoked jobs are ignored: a job is cancelled in Redis, which every worker reads, and not in their memory.
+    "hello": {"from_node": Name, "revoked": (Any, Field(default=None, exclude=True))},
+    "pool_grow": {"n": (_Processes, 1)},
+    "pool_shrink": {"n": (_Processes, 1)},
+    "query_task": {"ids": Annotated[list[TaskId], Field(max_length=1000)]},
+    "registered": {"taskinfoitems": (list[Line], Field(default=[], max_length=20))},
+    **{name: {} for name in (
         "active_queues", "clock", "disable_events", "enable_events", "heartbeat", "ping", "report",
         "reserved", "revoked", "scheduled", "shutdown", "stats",
-    ), _Nothing),
+    )},
 }  # fmt: skip
+#: The allowed commands, each with the model of its arguments.
+COMMANDS = {name: create_model(name, __base__=Exact, **fields) for name, fields in _ARGUMENTS.items()}
 
 _CANCEL = "cancel jobs with `orchestrator cancel`: workers would remember a revoked job and never train it again"
 #: What to do instead of a rejected command.
@@ -268,7 +235,7 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, f"invalid arguments: {first_problem(error)}")
-        if isinstance(valid, _Processes) and (why := self._why_not(method, valid.n)):
+        if (n := getattr(valid, "n", None)) is not None and (why := self._why_not(method, n)):
             return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
 

@@ -16,6 +16,7 @@ import base64
 import contextlib
 import time
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import redis
@@ -75,28 +76,26 @@ class Route:
         return read.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 
-_TASKS = Route(MAX_TASK_BYTES, TaskEnvelope, TypeAdapter(TaskBody))
-_COMMANDS = Route(broadcasts.MAX_COMMAND_BYTES, broadcasts.CommandEnvelope, TypeAdapter(broadcasts.Command))
-_REPLIES = Route(broadcasts.MAX_REPLY_BYTES, broadcasts.ReplyEnvelope, TypeAdapter(broadcasts.Reply))
-_WORKER_EVENTS = Route(broadcasts.MAX_COMMAND_BYTES, broadcasts.EventEnvelope, TypeAdapter(broadcasts.WorkerEvent))
-_TASK_EVENTS = Route(
-    broadcasts.MAX_EVENT_BYTES,
-    broadcasts.EventEnvelope,
-    TypeAdapter(broadcasts.TaskEvent | list[broadcasts.TaskEvent]),
-)
+#: The routes by the shell pattern of their sources, which do not overlap.
+_ROUTES = {
+    QUEUE: Route(MAX_TASK_BYTES, TaskEnvelope, TypeAdapter(TaskBody)),
+    CONTROL: Route(broadcasts.MAX_COMMAND_BYTES, broadcasts.CommandEnvelope, TypeAdapter(broadcasts.Command)),
+    f"*.{REPLIES}": Route(broadcasts.MAX_REPLY_BYTES, broadcasts.ReplyEnvelope, TypeAdapter(broadcasts.Reply)),
+    f"{EVENTS}/worker.*": Route(
+        broadcasts.MAX_COMMAND_BYTES, broadcasts.EventEnvelope, TypeAdapter(broadcasts.WorkerEvent)
+    ),
+    f"{EVENTS}/task.*": Route(
+        broadcasts.MAX_EVENT_BYTES,
+        broadcasts.EventEnvelope,
+        TypeAdapter(broadcasts.TaskEvent | list[broadcasts.TaskEvent]),
+    ),
+}
 
 
 def _route(source: str) -> Route:
-    if source == QUEUE:
-        return _TASKS
-    if source == CONTROL:
-        return _COMMANDS
-    if source.endswith(f".{REPLIES}"):
-        return _REPLIES
-    if source.startswith(f"{EVENTS}/worker."):
-        return _WORKER_EVENTS
-    if source.startswith(f"{EVENTS}/task."):
-        return _TASK_EVENTS
+    for pattern, route in _ROUTES.items():
+        if fnmatchcase(source, pattern):
+            return route
     raise ValueError("no messages are allowed here")
 
 
