@@ -417,7 +417,7 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "Percent": (
         {"value": lambda _, correct: float(100 * correct.mean())},
-        "metrics_are_finite_numbers", "a share is from 0 to 1",
+        "metrics_are_finite_numbers", "a share from 0 to 1",
     ),
     "UnlistedMetric": (
         {"train": reporting(lambda on_epoch, value, checkpoint: on_epoch(value, checkpoint, {"loss": 1.0}))},
@@ -443,10 +443,10 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "NoTest": ({"held_out": giving(10)}, "the_test_split_is_evaluated", "NotImplementedError"),
     "ShortTest": (
-        tested(1.0, 9), "the_test_split_is_evaluated", "test gives 9 answers; return a list of 10 bool",
+        tested(1.0, 9), "the_test_split_is_evaluated", "test returns 9 answers; held_out returns 10",
     ),
     "OtherTest": (
-        tested(0.5, 10), "the_test_split_is_evaluated", "1.0 of the test split is right; the metric on it is 0.5",
+        tested(0.5, 10), "the_test_split_is_evaluated", "the metric that test reports last is 0.5",
     ),
     "Unseeded": ({"start": lambda *_: normal()}, "same_bits_twice", "metrics and artifact"),
     "IgnoresSeed": ({"start": lambda *_: normal(0)}, "seeds_matter", "the seeds 0, 1"),

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel
 
 from nn.datasets import MNIST_DIGEST
+from nn.errors import clipped
 
 #: The largest artifact and the largest state of a checkpoint, in bytes, unless a trainer's `max_bytes` says otherwise.
 MAX_BYTES = 2**26
@@ -54,6 +55,15 @@ class Metric:
         if value is None:
             return "-"
         return f"{100 * value:.2f}" if self.is_share else f"{value:.5g}"
+
+    def refusal(self, value: object) -> str | None:
+        """Return why a value is none of this metric, such as `nan as loss; allowed: ...`; None if it is one."""
+        number = as_number(value)
+        if number is None or not abs(number) <= MAX_SCORE:
+            return f"{clipped(repr(value))} as {self.name}; allowed: a number of at most {MAX_SCORE:g}"
+        if self.is_share and not 0 <= number <= 1:
+            return f"{number} as {self.name}; allowed: a share from 0 to 1"
+        return None
 
 
 class Data(Protocol):

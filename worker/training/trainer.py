@@ -25,7 +25,7 @@ from worker.job import Job, check_numbers
 from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
-from worker.trainers.protocol import MAX_SCORE, Checkpoint, Data, Trained, as_number
+from worker.trainers.protocol import Checkpoint, Data, Metric, Trained
 
 logger = logging.getLogger(__name__)
 
@@ -162,11 +162,10 @@ class Progress:
         given = dict(others or {})
         if given.keys() != set(job.others):
             _fail(job, f"reported the further metrics {sorted(given)}; allowed: {sorted(job.others)}")
-        score, *numbers = (self._number(name, each) for name, each in ((job.metric.name, value), *given.items()))
-        if job.metric.is_share and not 0.0 <= score <= 1.0:
-            _fail(job, f"reported {score} as {job.metric.name}; allowed: a share from 0 to 1")
-        named = dict(zip(given, numbers, strict=True))
-        self.history.append(Epoch(seconds, score, tuple(named[name] for name in job.others)))
+        for metric, each in ((job.metric, value), *((Metric(name=name), given[name]) for name in job.others)):
+            if refusal := metric.refusal(each):
+                _fail(job, f"reported {refusal}")
+        self.history.append(Epoch(seconds, float(value), tuple(float(given[name]) for name in job.others)))
         self._state = checkpoint
         if self._on_epoch is not None:
             try:
@@ -175,12 +174,6 @@ class Progress:
                 self._raised = error
                 raise
         self._since = time.perf_counter()
-
-    def _number(self, name: str, value: object) -> float:
-        number = as_number(value)
-        if number is None or not abs(number) <= MAX_SCORE:
-            _fail(self.job, f"reported {_short(value)} as {name}; allowed: a number of at most {MAX_SCORE:g}")
-        return number
 
     def _checked(self, trained: object) -> TrainedJob:
         job, history = self.job, self.history

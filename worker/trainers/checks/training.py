@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import pickletools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from nn.errors import WeightsError
 from worker.trainers.checks.case import Broken, Case, Recorded, arrays_of, check_same, named, shown
-from worker.trainers.protocol import MAX_SCORE, Checkpoint, Evaluated, Metric, as_number
+from worker.trainers.protocol import Checkpoint, Evaluated, Metric
 
 #: Largest difference between the share of correct samples and the last metric, which may be rounded to float32.
 _TOLERANCE = 1e-6
@@ -36,33 +36,23 @@ def each_epoch_is_reported(case: Case, options: BaseModel, recorded: Recorded) -
 
 def metrics_are_finite_numbers(case: Case, options: BaseModel, recorded: Recorded) -> None:
     """Every metric is a finite number, a share is from 0 to 1, and the further metrics are those of `others`."""
-    is_share = case.trainer.metric_of(options).is_share
+    metric, described = case.trainer.metric_of(options), case.trainer.others(options)
+    if not all(isinstance(each, Metric) for each in described):
+        raise Broken(f"others returns {shown(described)}; allowed: a Metric for each, such as Metric(name='loss')")
+    listed = [each.name for each in described]
+    if not all(0 < len(name) <= 80 and name.isprintable() for name in listed):
+        raise Broken(f"others names {listed}; allowed: names of 1 to 80 characters on one line")
+    if len({metric.name, *listed}) <= len(listed):
+        raise Broken(f"others names {listed}; allowed: names that differ, also from that of the metric")
     for epoch, (value, others) in enumerate(zip(recorded.values, recorded.others, strict=True), start=1):
-        _check_number("the metric", value, options, epoch)
-        if is_share and not 0 <= float(value) <= 1:
-            raise Broken(f"the metric after epoch {epoch} is {shown(value)}; a share is from 0 to 1")
-        described = case.trainer.others(options)
-        if not all(isinstance(each, Metric) for each in described):
-            raise Broken(f"others returns {shown(described)}; allowed: a Metric for each, such as Metric(name='loss')")
-        listed = [each.name for each in described]
-        if not all(0 < len(name) <= 80 and name.isprintable() for name in listed):
-            raise Broken(f"others names {listed}; allowed: names of 1 to 80 characters on one line")
-        if len({case.trainer.metric_of(options).name, *listed}) <= len(listed):
-            raise Broken(f"others names {listed}; allowed: names that differ, also from that of the metric")
         if sorted(others) != sorted(listed):
             raise Broken(f"on_epoch got the further metrics {sorted(others)}; others returns {sorted(listed)}")
-        for name, other in others.items():
-            _check_number(name, other, options, epoch)
-
-
-def _check_number(name: str, value: object, options: BaseModel, epoch: int) -> None:
-    number = as_number(value)
-    if number is None:
-        raise Broken(f"{name} after epoch {epoch} is {shown(value)}; pass a number: float(...)")
-    if not abs(number) <= MAX_SCORE:
-        raise Broken(
-            f"{name} after epoch {epoch} is {value} with {named(options)}; end training and return Trained(problem=...)"
-        )
+        for each, given in ((metric, value), *((Metric(name=name), other) for name, other in others.items())):
+            if refusal := each.refusal(given):
+                raise Broken(
+                    f"on_epoch got {refusal}, after epoch {epoch} with {named(options)}; "
+                    "pass float(...), or end training and return Trained(problem=...)"
+                )
 
 
 def a_problem_is_one_sentence(options: BaseModel, recorded: Recorded) -> None:
@@ -77,15 +67,19 @@ def correct_samples_agree_with_the_metric(case: Case, options: BaseModel, record
     """If the metric is a share, `correct` has a bool for each sample, and the share of true ones is the last metric."""
     if not case.trainer.metric_of(options).is_share or recorded.trained.problem is not None:
         return
-    correct = recorded.trained.correct
-    if correct is None or len(correct) == 0:
-        raise Broken("the metric is a share, and correct is missing; return Trained(correct=...)")
+    _check_answers("train", recorded.trained.correct, recorded.values[-1])
+
+
+def _check_answers(method: str, answers: Sequence[object] | None, metric: float) -> None:
+    correct = [] if answers is None else list(answers)
+    if not correct:
+        raise Broken(f"the metric is a share, and {method} returns no answers; return correct=...")
     wrong = [each for each in correct if type(each) is not bool]
     if wrong:
-        raise Broken(f"correct holds {shown(wrong[0])}; return a list of bool: correct.tolist()")
-    share = sum(correct) / len(correct)
-    if abs(share - float(recorded.values[-1])) > _TOLERANCE:
-        raise Broken(f"{share} of correct is true; the metric after the last epoch is {recorded.values[-1]}")
+        raise Broken(f"correct holds {shown(wrong[0])}; {method} returns a list of bool: correct.tolist()")
+    share = correct.count(True) / len(correct)
+    if abs(share - float(metric)) > _TOLERANCE:
+        raise Broken(f"{share} of correct is true; the metric that {method} reports last is {metric}")
 
 
 def sizes_are_bounded(case: Case, options: BaseModel, recorded: Recorded) -> None:
@@ -140,16 +134,13 @@ def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Record
     found: object = case.trainer.test(options, case.data, recorded.trained.artifact)
     if not isinstance(found, Evaluated):
         raise Broken(f"test returns {shown(found)}; return a worker.trainers.Evaluated")
-    value = as_number(found.value)
-    if value is None or not abs(value) <= MAX_SCORE:
-        raise Broken(f"the metric on the test split is {shown(found.value)}; pass a finite number: float(...)")
-    if not case.trainer.metric_of(options).is_share:
-        return
-    correct = list(found.correct or ())
-    if len(correct) != size or any(type(each) is not bool for each in correct):
-        raise Broken(f"test gives {len(correct)} answers; return a list of {size} bool, as many as held_out says")
-    if abs(sum(correct) / size - value) > _TOLERANCE:
-        raise Broken(f"{sum(correct) / size} of the test split is right; the metric on it is {value}")
+    metric = case.trainer.metric_of(options)
+    if refusal := metric.refusal(found.value):
+        raise Broken(f"test returns {refusal}; pass float(...)")
+    if metric.is_share:
+        _check_answers("test", found.correct, found.value)
+        if len(found.correct or ()) != size:
+            raise Broken(f"test returns {len(found.correct or ())} answers; held_out returns {size}")
 
 
 def same_bits_twice(case: Case, options: BaseModel, recorded: Recorded) -> None:
