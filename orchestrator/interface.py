@@ -850,6 +850,7 @@ class _Relay(Progress):
     """Passes rows on; once stopped, ends the session at its next report."""
 
     def __init__(self, put: Callable[[Row], None]) -> None:
+        super().__init__()
         self._put = put
         self.stopped = False
 

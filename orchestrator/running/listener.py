@@ -10,10 +10,18 @@ from worker.records.report import Report
 
 
 class Progress:
-    """Receives messages, reports and rows, in the thread that waits for the tasks. This one ignores everything."""
+    """Receives messages, reports and rows, in the thread that waits for the tasks. This one ignores all but messages.
+
+    Args:
+        tell: Receives the messages.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda _text: None) -> None:
+        self._tell = tell
 
     def message(self, text: str) -> None:
         """Receive a sentence for the user."""
+        self._tell(text)
 
     def running(self, reports: Mapping[str, Report | None]) -> None:
         """Receive the running tasks by id, each with its last report (None before the first)."""
@@ -26,14 +34,3 @@ class Progress:
 
 
 SILENT = Progress()
-
-
-class MessagesOnly(Progress):
-    """A listener that passes messages on."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-
-    def message(self, text: str) -> None:
-        """Pass the message on."""
-        self._tell(text)

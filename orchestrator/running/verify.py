@@ -21,7 +21,7 @@ from orchestrator.cluster.patience import ERRORS
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.rows import JobIdentity, Row, contradictions, identity
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.listener import MessagesOnly
+from orchestrator.running.listener import Progress
 from orchestrator.running.waiting import Waiting
 from orchestrator.text import have
 from worker.job import Job, Result, task_id
@@ -148,7 +148,7 @@ def train_again(
     ended: set[str] = set()
     try:
         submit(jobs)
-        for states in Waiting(cluster, tasks, MessagesOnly(tell), submit):
+        for states in Waiting(cluster, tasks, Progress(tell), submit):
             for name, state in states.items():
                 ended.add(name)
                 yield _check(tasks[name], rows[tasks[name].key], state, folder, bare=bare)

@@ -21,10 +21,15 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
 from orchestrator.analysis.statistics.best import p_best
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS
-from orchestrator.analysis.statistics.comparison import seeds_within
+from orchestrator.analysis.statistics.comparison import forecast
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
-from orchestrator.analysis.statistics.intervals import Interval, confidence_sequence, t_interval
+from orchestrator.analysis.statistics.intervals import (
+    Interval,
+    chi_squared_quantile,
+    confidence_sequence,
+    t_interval,
+)
 from orchestrator.analysis.statistics.pairs import (
     Differences,
     as_array,
@@ -469,7 +474,9 @@ class Judgement:
             if not (df > 0 and math.isfinite(sd)):
                 return None
             room = within + (float(of.mean[i]) if seems else 0.0)
-            seeds = seeds_within(sd, df, room, alpha, certainty)
+            # The true standard deviation is not larger than this one, with this certainty.
+            largest = sd * math.sqrt(df / chi_squared_quantile(1 - certainty, df))
+            seeds = forecast(largest, room, 2 * alpha, power=0.5)
             has = len(each.entries)
             looks = LOOKS[has < LOOKS]
             if seeds is None or not len(looks):

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels
-from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, t_quantile
+from orchestrator.analysis.statistics.intervals import Interval, t_quantile
 from orchestrator.analysis.statistics.pairs import Scores, as_array, differences, margin, moments
 
 #: The probability with which as many seeds as are forecast separate two configurations.
@@ -103,7 +103,7 @@ def within(difference: Difference, tolerance: float) -> Literal["within", "apart
     return "apart" if interval.low > tolerance or interval.high < -tolerance else "undecided"
 
 
-def forecast(sd: float, gap: float, alpha: float = 0.05) -> int | None:
+def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER) -> int | None:
     """Return how many seeds each of two configurations needs in all to be separated; None if none suffices.
 
     It is the first of the numbers of seeds at which a sequential comparison looks (`boundaries.LOOKS`) at which the
@@ -112,12 +112,13 @@ def forecast(sd: float, gap: float, alpha: float = 0.05) -> int | None:
 
     Args:
         sd: Standard deviation of the difference between two seeds.
-        gap: The difference of the true means.
+        gap: The difference of the true means, above 0; with a power of one half, the margin of error that suffices.
         alpha: The probability of separating two that are equal, in both directions together.
+        power: The probability of separating these two.
     """
-    factor = (t_quantile(POWER, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
-    enough = LOOKS[factor * sd <= abs(gap)]
-    return int(enough[0]) if gap and len(enough) else None
+    factor = (t_quantile(power, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
+    enough = LOOKS[factor * sd <= gap]
+    return int(enough[0]) if gap > 0 and len(enough) else None
 
 
 def more_seeds(found: Difference, present: int, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
@@ -136,18 +137,3 @@ def more_seeds(found: Difference, present: int, alpha: float = 0.05, tolerance: 
     """
     needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
     return None if needed is None else max(1, needed - present)
-
-
-def seeds_within(sd: float, df: float, tolerance: float, alpha: float, certainty: float) -> int | None:
-    """Return at how many seeds a sequential comparison has a margin within a tolerance; None if none suffices.
-
-    Args:
-        sd: The standard deviation of the difference between two seeds, as estimated.
-        df: Its degrees of freedom.
-        tolerance: The margin that suffices.
-        alpha: The one-sided level of the comparison.
-        certainty: The probability that the true standard deviation is not larger than the one that is reckoned with.
-    """
-    sd *= math.sqrt(df / chi_squared_quantile(1 - certainty, df))
-    enough = LOOKS[-t_quantile(levels(alpha), LOOKS - 1.0) / np.sqrt(LOOKS) * sd <= tolerance]
-    return int(enough[0]) if len(enough) else None
