@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from nn.options import describe
-from orchestrator.analysis.leaderboard.judgement import Judgement, Place, Verdict, at_most, ends, rounded
+from orchestrator.analysis.leaderboard.judgement import Judgement, Verdict, at_most, ends, rounded
 from orchestrator.analysis.leaderboard.scores import Entry, Scored
 from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
@@ -114,7 +114,7 @@ def _may_be_best(board: Leaderboard, standing: Standing) -> str:
 
 
 def _regret(board: Leaderboard, standing: Standing) -> str:
-    regret = standing.place.regret
+    regret = standing.judgement.regret_of(standing.index)
     return NONE if regret is None else at_most(board.metric, regret).partition(" ")[0]
 
 
@@ -149,19 +149,19 @@ class Standing:
     Attributes:
         scored: The configuration with its scores.
         options: The options that vary in the sweep.
-        place: What comparisons say about it.
+        index: Its rank less one.
         judgement: What may be said about the sweep.
     """
 
     scored: Scored
     options: Mapping[str, Any]
-    place: Place
+    index: int
     judgement: Judgement
 
     @Column("rank", "the place by the mean", _rank)
     def rank(self) -> int:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
-        return self.place.rank
+        return self.index + 1
 
     @Column("n", "jobs that trained, of all jobs", _trained, spare=6)
     def n(self) -> int:
@@ -225,24 +225,24 @@ class Standing:
     )
     def contender(self) -> bool:
         """Whether it can be the best: no other one is proven to be better."""
-        return self.place.contender
+        return self.judgement.contends(self.index)
 
     @Column(
         "regret",
         "how much worse than the best configuration it is at most",
         _regret,
         tables="telling",
-        tells=lambda board, each: len(board.standings) > 1 and each.place.regret is not None,
+        tells=lambda board, each: len(board.standings) > 1 and _regret(board, each) != NONE,
         spare=7,
     )
     def regret(self) -> float | None:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""
-        return _rounded(self.place.regret)
+        return _rounded(self.judgement.regret_of(self.index))
 
     @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
     def p_best(self) -> float | None:
         """Probability that it is the best; None for fewer than five seeds, and for one that cannot be the best."""
-        return _rounded(self.place.p_best)
+        return _rounded(self.judgement.chance(self.index))
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3)
     def diverged(self) -> int:
@@ -452,8 +452,8 @@ def leaderboard(jobs: Mapping[str, Job], data: str, judgement: Judgement) -> Lea
         data=job.trained_by.data_name(data, job.dataset),
         dataset=job.dataset,
     )
-    placed = zip(judgement.scored, judgement.places, strict=True)
-    standings = tuple(Standing(scored, judgement.varying(scored), place, judgement) for scored, place in placed)
+    ranked = enumerate(judgement.scored)
+    standings = tuple(Standing(scored, judgement.varying(scored), i, judgement) for i, scored in ranked)
     return Leaderboard(common, _in_common(common, names.model, told), judgement, standings)
 
 

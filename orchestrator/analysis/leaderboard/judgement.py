@@ -80,23 +80,6 @@ _ENDS = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """What comparisons say about one configuration.
-
-    Attributes:
-        rank: Its rank, from 1.
-        contender: Whether it may be the best: it is a candidate, and no other one that ranks above it is better.
-        regret: How much worse than the best it is at most, in the metric's unit; None if it is not known.
-        p_best: The probability that it is the best; None for one that is not a contender, or without an estimate.
-    """
-
-    rank: int
-    contender: bool
-    regret: float | None
-    p_best: float | None
-
-
 class Rival(BaseModel, frozen=True, extra="forbid"):
     """A configuration besides the leader that may be the best.
 
@@ -268,17 +251,18 @@ class Judgement:
         found = new_images_interval(np.array(list(answers.values())), chosen_of=self._chosen_of(scored))
         return None if found is None else found.possible(is_share=self.metric.is_share)
 
-    @cached_property
-    def places(self) -> Sequence[Place]:
-        """What comparisons say about each configuration, by rank."""
-        k = len(self.candidates)
-        figures = zip(self._stays.tolist(), self._counts.tolist(), self._regrets, self._p_best, strict=True)
-        found = [
-            # A contender that trains less reliably than the leader is not compared with it.
-            Place(rank, stays, regret if counts or not stays else None, chance if counts else None)
-            for rank, (stays, counts, regret, chance) in enumerate(figures, 1)
-        ]
-        return [*found, *(Place(rank + 1, False, None, None) for rank in range(k, len(self.scored)))]
+    def contends(self, i: int) -> bool:
+        """Return whether a configuration may be the best, by its index: a candidate that none above it beats."""
+        return i < len(self._stays) and bool(self._stays[i])
+
+    def regret_of(self, i: int) -> float | None:
+        """Return how much worse than the best a configuration is at most, in the metric's unit; None if unknown."""
+        # A contender that trains less reliably than the leader is not compared with it.
+        return None if i >= len(self.candidates) or (self._stays[i] and not self._counts[i]) else self._regrets[i]
+
+    def chance(self, i: int) -> float | None:
+        """Return the probability that a configuration is the best; None without an estimate, and for no contender."""
+        return self._p_best[i] if i < len(self.candidates) and self._counts[i] else None
 
     @cached_property
     def candidates(self) -> Sequence[Scored]:
@@ -386,12 +370,12 @@ class Judgement:
     @property
     def regret(self) -> float | None:
         """No other configuration that trains as reliably is better than the leader by more; None if unknown."""
-        return self.places[0].regret if self.candidates else None
+        return self.regret_of(0)
 
     @cached_property
     def contenders(self) -> Sequence[Scored]:
         """The configurations besides the leader that may be the best, by rank."""
-        return [each for each, place in zip(self.scored, self.places, strict=True) if place.contender][1:]
+        return [each for i, each in enumerate(self.candidates) if self.contends(i)][1:]
 
     @cached_property
     def rivals(self) -> Mapping[int, Scored]:
@@ -421,7 +405,7 @@ class Judgement:
         Args:
             other: The index of the candidate, from 1.
         """
-        regret, theirs = self.regret, self.places[other].regret
+        regret, theirs = self.regret, self.regret_of(other)
         if regret is None or theirs is None or not self._counts[other]:
             return None
         return float(self.from_leader.mean[other]), 0.0 - regret, theirs
