@@ -631,7 +631,7 @@ def advised(random: Generator, name: str, n: int, count: int) -> Row:
         order = np.argsort(-values[:, :n].mean(axis=1), kind="stable")
         scored = [
             Scored(job.options, tuple(Entry(seed=seed, status="succeeded", score=score, weights_sha256=None)
-                                      for seed, score in enumerate(own)), ())
+                                      for seed, score in enumerate(own)))
             for own in values[order, :n].tolist()
         ]  # fmt: skip
         told = Judgement(scored, {}, names, seeds=range(n)).advice

@@ -233,4 +233,4 @@ def best_job(sweep: Sweep) -> str:
     best = first.best or next((each for each in first.entries if each.score is not None), None)
     if best is None:
         raise SweepNotFoundError(f"The sweep {sweep.name} has no result yet")
-    return first.keys[first.entries.index(best)]
+    return best.key

@@ -327,8 +327,7 @@ class Standing:
     @functools.cached_property
     def metrics(self) -> Mapping[str, float]:
         """The mean of each metric after the last epoch, over the jobs that trained; empty without one."""
-        entries, rows = zip(self.scored.entries, self.scored.keys, strict=True), self.judgement.rows
-        trained = [rows[key] for entry, key in entries if entry.status == "succeeded"]
+        trained = [self.judgement.rows[each.key] for each in self.scored.entries if each.status == "succeeded"]
         own = self.judgement.names.own_metric.name
         further = {name: [row.others[name][-1] for row in trained] for name in (trained[0].others if trained else ())}
         series = {own: [row.validation_score[-1] for row in trained], **further}

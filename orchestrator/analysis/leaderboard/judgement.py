@@ -358,8 +358,8 @@ class Judgement:
     def _by_epoch(self, scored: Scored, sign: float) -> list[dict[int, float]]:
         """Return for each epoch the metric of each seed that trained."""
         curves = {
-            entry.seed: self.scoring.values(self.rows[key])
-            for entry, key in zip(scored.entries, scored.keys, strict=True)
+            entry.seed: self.scoring.values(self.rows[entry.key])
+            for entry in scored.entries
             if entry.status == "succeeded"
         }
         epochs = min(map(len, curves.values()))

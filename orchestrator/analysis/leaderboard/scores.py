@@ -112,8 +112,9 @@ OWN_SPLITS = (
 
 
 class Entry(BaseModel, frozen=True):
-    """One job of a configuration: its seed and its result."""
+    """One job of a configuration: its key, its seed and its result."""
 
+    key: str = Field(default="", exclude=True)
     seed: int
     status: Literal["succeeded", "diverged", "failed", "cancelled", "missing"]
     #: By the leaderboard's scoring; None without a result.
@@ -123,14 +124,14 @@ class Entry(BaseModel, frozen=True):
     stopped: int = Field(default=0, exclude=True)
 
     @classmethod
-    def of(cls, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
-        """Return a job's entry; a job without a row is missing."""
+    def of(cls, key: str, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
+        """Return the entry of a job, which has this key; a job without a row is missing."""
         # Not validated again: for 100,000 jobs, that would take as long as everything else.
         if row is None:
-            return cls.model_construct(seed=job.seed, status="missing", score=None, weights_sha256=None)
+            return cls.model_construct(key=key, seed=job.seed, status="missing", score=None, weights_sha256=None)
         score = scoring.score(scoring.values(row), metric) if row.accepted else None
         return cls.model_construct(
-            seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
+            key=key, seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
             stopped=0 if row.stopped is None else len(row.validation_score),
         )  # fmt: skip
 
@@ -142,16 +143,19 @@ class Scored:
     Attributes:
         options: The values of all options.
         entries: The jobs, in the sweep's order.
-        keys: Their keys, in the same order.
         higher_is_better: Whether the metric is better when it is higher.
         draws_split: Whether each seed has a split of its own into training and validation samples.
     """
 
     options: BaseModel
     entries: tuple[Entry, ...]
-    keys: tuple[str, ...]
     higher_is_better: bool = True
     draws_split: bool = False
+
+    @functools.cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the jobs, in the sweep's order."""
+        return tuple(each.key for each in self.entries)
 
     @functools.cached_property
     def trained(self) -> Mapping[int, float]:
@@ -240,9 +244,9 @@ class Scored:
         if self.draws_split:
             return None
         answers: dict[int, NDArray[np.bool_]] = {}
-        for entry, key in zip(self.entries, self.keys, strict=True):
+        for entry in self.entries:
             if entry.status == "succeeded":
-                bits = answers_of(rows[key])
+                bits = answers_of(rows[entry.key])
                 if bits is None or any(len(bits) != len(each) for each in answers.values()):
                     return None
                 answers[entry.seed] = bits
@@ -275,18 +279,12 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, sco
         metric: What was measured.
         scoring: How a job is scored.
     """
-    groups: dict[Configuration, list[str]] = {}
+    groups: dict[Configuration, list[Entry]] = {}
     for key, job in jobs.items():
-        groups.setdefault(job.configuration, []).append(key)
+        groups.setdefault(job.configuration, []).append(Entry.of(key, job, rows.get(key), metric, scoring))
     found = [
-        Scored(
-            options=jobs[keys[0]].options,
-            entries=tuple(Entry.of(jobs[key], rows.get(key), metric, scoring) for key in keys),
-            keys=tuple(keys),
-            higher_is_better=metric.higher_is_better,
-            draws_split=jobs[keys[0]].trained_by.draws_split(jobs[keys[0]].options),
-        )
-        for keys in groups.values()
+        Scored(each.options, tuple(entries), metric.higher_is_better, each.trained_by.draws_split(each.options))
+        for each, entries in groups.items()
     ]
     worst = worst_of(found)
     return sorted(found, key=lambda each: each.merit(worst))

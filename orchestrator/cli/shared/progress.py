@@ -76,13 +76,13 @@ class Count:
             self.epochs += job.epochs
             self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
             self._entries.setdefault(job.configuration, [])
-            self._scored.setdefault(job.configuration, Scored(job.options, (), (), self._metric.higher_is_better))
+            self._scored.setdefault(job.configuration, Scored(job.options, (), self._metric.higher_is_better))
 
     def add(self, row: Row) -> None:
         """Count a job that has ended."""
         job = self.jobs[row.job]
         self.done, self.epochs_done = self.done + 1, self.epochs_done + job.epochs
-        self._entries[job.configuration].append(Entry.of(job, row, self._metric, self._scoring))
+        self._entries[job.configuration].append(Entry.of(row.job, job, row, self._metric, self._scoring))
 
     @property
     def leader_text(self) -> str:

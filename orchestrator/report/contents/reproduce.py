@@ -75,14 +75,12 @@ def jobs(sweep: Sweep) -> list[Again]:
     board, digits = sweep.leaderboard, KEY_DIGITS
     while len({key[:digits] for key in sweep.jobs}) < len(sweep.jobs):
         digits += 4
-    keys = {(each.rank, sweep.jobs[key].seed): key for each in board.standings for key in each.scored.keys}
     found = []
-    for standing, entry in ranked_jobs(board)[:MOST_JOBS]:
-        key = keys[standing.rank, entry.seed]
-        job = sweep.jobs[key]
-        verify = _verify(sweep, key[:digits]) if entry.score is not None and job.is_current else None
+    for _, entry in ranked_jobs(board)[:MOST_JOBS]:
+        job = sweep.jobs[entry.key]
+        verify = _verify(sweep, entry.key[:digits]) if entry.score is not None and job.is_current else None
         name = f"{sweep.names.job(job.seed, job.options)}: {_score(sweep, entry)}"
-        found.append(Again(job.seed, name, again(sweep, {key: job}), verify))
+        found.append(Again(job.seed, name, again(sweep, {entry.key: job}), verify))
     return found
 
 
