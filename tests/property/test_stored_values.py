@@ -46,6 +46,7 @@ PRESENCE = {
     "concurrency": 1, "blocking": False, "consuming": True, "broken": None, "dataset": None,
     "trainer": "network", "versions": [1, 2],
     "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
+    "data": "mnist", "done": 3,
 }  # fmt: skip
 VALUES: dict[type[BaseModel], dict[str, Any]] = {
     Report: REPORT, Result: RESULT, Attempt: ATTEMPT, Presence: PRESENCE,
