@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.watch import cancel
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 from worker.text import printable
 
-KIND = Command
+KIND = SweepElsewhere
 
 
-def command(
-    name: AnySweep = LAST, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False
-) -> int:
+def command(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:
     """End a sweep's queued jobs at once, and its running jobs after their epoch.
 
     Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
@@ -26,7 +23,6 @@ def command(
 
     Example: orchestrator cancel night-run
     """
-    folder = open_sweep(name, output, elsewhere=True)
     done = cancel(folder, place_for(broker, tell=complain))
     if as_json:
         counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}

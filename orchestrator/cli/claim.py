@@ -8,21 +8,19 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.cli.shared.output import say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, file
+from orchestrator.cli.shared.parameters import AnySweep, Command, file
 from orchestrator.commands.claim import SIGNATURE, write_claim
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import sized
 
 KIND = Command
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     to: Annotated[Path | None, file("FILE", "The file to write.  [default: claim.json in the sweep's folder]")] = None,
     sign: Annotated[
         Path | None, file("KEY", "Sign it by ssh-keygen with this key; the signature goes to FILE.sig.")
     ] = None,
-    output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Write a sweep's claim: a small file that states its verdict, and that anyone can check.
 
@@ -31,7 +29,7 @@ def command(
 
     Example: orchestrator claim night-run --sign ~/.ssh/id_ed25519
     """
-    written = write_claim(open_sweep(sweep, output), to, sign)
+    written = write_claim(folder, to, sign)
     console = Console(highlight=False)
     say(console, f"Claimed: {written.sweep.leaderboard.verdict}")
     signed = "" if sign is None else f", signed in {written.path}{SIGNATURE}"

@@ -26,7 +26,7 @@ from orchestrator.cli.shared.parameters import (
     positive,
 )
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import probability
 
 KIND = Command
@@ -38,7 +38,7 @@ ALLOWED = (
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -63,7 +63,7 @@ def command(
 
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
-    first, second, pair = _sides(sweep, words or [], output)
+    first, second, pair = _sides(folder, words or [], output)
     found = compare(first, second, *pair, tolerance=within or 0.0, metric=metric)
     if as_json:
         print_json(found.as_dict())
@@ -73,7 +73,7 @@ def command(
 
 
 def _sides(
-    sweep: str, others: Sequence[str], root: Path
+    first: SweepFolder, others: Sequence[str], root: Path
 ) -> tuple[SweepFolder, SweepFolder, tuple[Sequence[str], Sequence[str]]]:
     """Return the two sweeps, and the words that name a configuration of each."""
     # A sweep's name has no equals sign; its path may.
@@ -83,7 +83,6 @@ def _sides(
     fits = len(words) == 2 if not sweeps else len(words) <= 2
     if len(sweeps) > 1 or not fits or is_configuration != sorted(is_configuration):
         raise InvalidInputError("B", Described(" ".join(others) or "missing"), ALLOWED)
-    first = open_sweep(sweep, root)
     second = open_sweep(sweeps[0], root) if sweeps else first
     pair = (words[0], words[-1]) if words else ((), ())
     return first, second, pair

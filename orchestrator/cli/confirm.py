@@ -15,7 +15,6 @@ from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
     AnySweep,
     AsJson,
     BrokerOrOwn,
@@ -23,7 +22,6 @@ from orchestrator.cli.shared.parameters import (
     DryRun,
     Metric,
     NoReuse,
-    Output,
     Workers,
     integer,
 )
@@ -38,7 +36,6 @@ from orchestrator.commands.confirm import (
 )
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
@@ -48,7 +45,7 @@ KIND = Command
 
 
 def command(
-    name: AnySweep = LAST,
+    folder: AnySweep,
     top: Annotated[
         int | None, integer(1, MAX_JOBS, "Number of configurations, the leaderboard's first.  [default: 3]")
     ] = None,
@@ -61,7 +58,6 @@ def command(
     metric: Metric = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    output: Output = DEFAULT_OUTPUT,
     no_reuse: NoReuse = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -81,7 +77,6 @@ def command(
     # Repeating the command goes on, and shows the same result.
     flags = {"--top": top, "--fresh": fresh, "--seeds": seeds, "--metric": metric}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
-    folder = open_sweep(name, output)
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
     with interruptible() as interruption:
         wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]

@@ -11,14 +11,12 @@ from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_forecast
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
     AnySweep,
     AsJson,
     BrokerOrOwn,
     Command,
     DryRun,
     Metric,
-    Output,
     Workers,
     integer,
     positive,
@@ -27,7 +25,6 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.decide import DecideResult, decide, plan_decide
 from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted, duration
 
@@ -46,11 +43,10 @@ def command(
         ),
     ],
     budget: Annotated[int, integer(1, MAX_JOBS, "The most jobs to add to the sweep, in all sessions of the race.")],
-    name: AnySweep = LAST,
+    folder: AnySweep,
     metric: Metric = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    output: Output = DEFAULT_OUTPUT,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -68,7 +64,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
-    folder, terms = open_sweep(name, output), Terms(within, budget, metric)
+    terms = Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]
     with interruptible() as interruption:

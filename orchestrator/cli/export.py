@@ -15,9 +15,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, one_of
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, one_of
 from orchestrator.export.formats import FORMATS, Export, export, track
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
 
 KIND = Command
@@ -29,7 +28,7 @@ SILENCE = 10.0
 
 def command(
     to: Annotated[str, one_of(*FORMATS, help="The format.")],
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     file: Annotated[
         str | None,
         typer.Option(
@@ -43,7 +42,6 @@ def command(
         typer.Option(metavar="URI", help="With mlflow: add to this server or database instead of writing a file."),
     ] = None,
     replace: Annotated[bool, typer.Option("--force", help="Replace the files that are there.")] = False,
-    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Write the results of a sweep in the format of another tool.
@@ -65,7 +63,6 @@ def command(
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
-    folder = open_sweep(sweep, output)
     with interruptible(), _counting("exported") as on_progress:
         if tracking_uri is None:
             written = None if file is None else Path(file)

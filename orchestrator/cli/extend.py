@@ -11,16 +11,7 @@ from rich.console import Console
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
-    AnySweep,
-    AsJson,
-    BrokerOrOwn,
-    DryRun,
-    Output,
-    ReuseAnyway,
-    Workers,
-)
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
 from orchestrator.cluster.connect import Place
@@ -28,7 +19,6 @@ from orchestrator.commands.extend import GrowthPlan, plan_extension
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.sweeps.fields import Vocabulary
 from orchestrator.sweeps.specification import SweepSpecification
 
@@ -37,14 +27,13 @@ KIND = ExtensionCommand
 
 def command(
     context: typer.Context,
-    name: AnySweep = LAST,
+    folder: AnySweep,
     varied: Annotated[
         list[str] | None,
         typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
     ] = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    output: Output = DEFAULT_OUTPUT,
     no_reuse: Annotated[
         bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
     ] = False,
@@ -66,7 +55,6 @@ def command(
         raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
     typed = TypedWords(context.obj, (), varied or ())
     with interruptible() as interruption:
-        folder = open_sweep(name, output)
         plan = _plan(typed, folder, place_for(broker, workers, tell=complain))
         if dry_run:
             rehearsal = plan.rehearse()

@@ -12,18 +12,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
-from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
-    AnySweep,
-    Command,
-    Metric,
-    Output,
-    integer,
-    job_words,
-    one_of,
-    positive,
-)
-from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.cli.shared.parameters import AnySweep, Command, Metric, integer, job_words, one_of, positive
 from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
@@ -32,7 +21,7 @@ KIND = Command
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     metric: Metric = None,
     where: Annotated[
         list[str] | None,
@@ -69,7 +58,6 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with the fields of leaderboard.json.")
     ] = False,
-    output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Say which configuration of a sweep to use, and show its leaderboard.
 
@@ -88,7 +76,7 @@ def command(
     for name, given in (("wide", wide), ("columns", columns)):
         if given and (by == "job" or csv or as_json):
             raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")
-    whole = Sweep.read(open_sweep(sweep, output), None if where else metric)
+    whole = Sweep.read(folder, None if where else metric)
     if whole.folder.damage:
         complain(whole.folder.damage)
     found = whole.select(where or (), metric, within)

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from orchestrator.analysis.selection import pick
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output, picking
-from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.cli.shared.parameters import AnySweep, Command, picking
 from worker.text import printable
 
 KIND = Command
@@ -16,9 +15,8 @@ LINES = 10
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     words: Annotated[list[str] | None, picking()] = None,
-    output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Show what the trainer of a sweep's jobs printed, logged and raised.
 
@@ -26,7 +24,6 @@ def command(
 
     Example: orchestrator logs night-run seed=3
     """
-    folder = open_sweep(sweep, output)
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
     known = [key for key in pick(folder.name, jobs, words or []) if (folder.logs / f"{key}.log").is_file()]

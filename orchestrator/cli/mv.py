@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.report import rewritten
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, Command, Output
+from orchestrator.cli.shared.parameters import Command, NamedSweep
 from orchestrator.commands.manage import rename
-from orchestrator.folder.sweeps import open_sweep
 from worker.settings import load_settings
 from worker.text import printable
 
@@ -17,9 +16,8 @@ KIND = Command
 
 
 def command(
-    sweep: AnySweep,
+    folder: NamedSweep,
     name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
-    output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Give a sweep another name.
 
@@ -27,7 +25,7 @@ def command(
 
     Example: orchestrator mv last night-run
     """
-    folder = rename(open_sweep(sweep, output), name)
+    folder = rename(folder, name)
     if (folder.path / "report.html").exists():
         rewritten(folder, load_settings())
     print(printable(f"The sweep is now {folder.path}"))

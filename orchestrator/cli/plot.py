@@ -18,8 +18,7 @@ from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Output
-from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, Metric
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks.canvas import Scale, apart
@@ -40,13 +39,12 @@ ASCII = str.maketrans("·●○─├┤░│└┬…", ".@o-[]=|++~")
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     kind: Annotated[
         str | None,
         typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
     ] = None,
     metric: Metric = None,
-    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Draw a chart of a sweep in the terminal.
@@ -56,7 +54,7 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = plot(Sweep.read(open_sweep(sweep, output), metric), kind or DEFAULT, "kind")
+    found = plot(Sweep.read(folder, metric), kind or DEFAULT, "kind")
     if as_json:
         print_json(as_dict(found))
         return 0

@@ -15,9 +15,8 @@ from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_pi
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, BestJob, Command, Output, path
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, Command, path
 from orchestrator.errors import PictureError
-from orchestrator.folder.sweeps import LAST, open_sweep
 
 KIND = Command
 
@@ -31,16 +30,14 @@ def command(
             help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.",
         ),
     ],
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     words: BestJob = None,
-    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Say which digit a picture shows.
 
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
-    folder = open_sweep(sweep, output)
     try:
         picture = read_picture(image)
     except PictureError as error:

@@ -10,10 +10,9 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Metric, Open, Output, file
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, Metric, Open, file
 from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
 from worker.text import printable
@@ -22,7 +21,7 @@ KIND = Command
 
 
 def command(
-    sweep: AnySweep = LAST,
+    folder: AnySweep,
     to: Annotated[
         Path | None,
         file(
@@ -48,7 +47,6 @@ def command(
     metric: Metric = None,
     opens: Open = False,
     as_json: AsJson = False,
-    output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.
 
@@ -59,7 +57,6 @@ def command(
 
     Example: orchestrator report night-run --open
     """
-    folder = open_sweep(sweep, output)
     if chart is not None:
         written, kind = picture(folder, chart, form, to, metric)
         what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"

@@ -15,9 +15,8 @@ from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, BestJob, Command, Output
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, Command
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.network import NOTEBOOK_ACCURACY, NetworkTrainer
@@ -31,19 +30,14 @@ CURVE_LINES = 20
 CURVE_WIDTH = 50
 
 
-def command(
-    sweep: AnySweep = LAST,
-    words: BestJob = None,
-    output: Output = DEFAULT_OUTPUT,
-    as_json: AsJson = False,
-) -> int:
+def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) -> int:
     """Show what a job learned, and its mistakes on the validation set.
 
     A job of a trainer other than network has a learning curve, and what its trainer draws.
 
     Example: orchestrator show night-run seed=3 learning_rate=0.01
     """
-    swept = Sweep.read(open_sweep(sweep, output))
+    swept = Sweep.read(folder)
     if swept.manifest.specification.trainer != NetworkTrainer.name:
         key = pick_one(swept.name, swept.jobs, words) if words else best_job(swept)
         return _show_curve(swept, key, as_json=as_json)

@@ -10,10 +10,9 @@ from rich.console import Console
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Command, Output, job_words
+from orchestrator.cli.shared.parameters import AsJson, Command, NamedSweep, job_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
-from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
@@ -22,7 +21,7 @@ KIND = Command
 
 
 def command(
-    sweep: AnySweep,
+    folder: NamedSweep,
     words: Annotated[
         list[str] | None,
         typer.Argument(
@@ -31,7 +30,6 @@ def command(
             help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]",
         ),
     ] = None,
-    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Evaluate the chosen configuration on the test split, once.
@@ -41,7 +39,6 @@ def command(
 
     Example: orchestrator test night-run
     """
-    folder = open_sweep(sweep, output)
     with interruptible():
         found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
     if as_json:

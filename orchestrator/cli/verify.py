@@ -14,20 +14,9 @@ from nn.errors import Beside, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
-    AnySweep,
-    AsJson,
-    BrokerOrOwn,
-    Command,
-    Output,
-    Workers,
-    integer,
-    picking,
-)  # fmt: skip
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Command, Workers, integer, picking
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
-from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
@@ -38,7 +27,7 @@ KIND = Command
 
 
 def command(
-    name: AnySweep = LAST,
+    folder: AnySweep,
     words: Annotated[list[str] | None, picking("every job")] = None,
     jobs: Annotated[int | None, integer(1, MAX_SEED, "Number of jobs, chosen at random.  [default: 5]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
@@ -47,7 +36,6 @@ def command(
     ] = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    output: Output = DEFAULT_OUTPUT,
     as_json: AsJson = False,
 ) -> int:
     """Train jobs of a sweep again, and compare weights and accuracies to the bit.
@@ -68,7 +56,7 @@ def command(
     with interruptible() as interruption:
         try:
             plan = plan_verification(
-                open_sweep(name, output),
+                folder,
                 place,
                 words=words or (),
                 jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,

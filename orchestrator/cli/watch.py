@@ -8,18 +8,15 @@ from rich.console import Console
 
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Broker, Command, Output
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.watch import follow, plan_watch
-from orchestrator.folder.sweeps import LAST, open_sweep
 
-KIND = Command
+KIND = SweepElsewhere
 
 
-def command(
-    name: AnySweep = LAST, broker: Broker = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False
-) -> int:
+def command(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:
     """Follow a sweep that runs elsewhere: in another terminal, or on a cluster, to collect its results.
 
     A sweep on a cluster of its own is found by its folder: here and by the same user. Ctrl-C ends the watching alone.
@@ -28,7 +25,6 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     display = partial(progress_for, console)
-    folder = open_sweep(name, output, elsewhere=True)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     with interruptible() as interruption:
         plan = plan_watch(folder, place_for(broker, tell=complain))

@@ -7,26 +7,21 @@ from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, BestJob, Command, Output
+from orchestrator.cli.shared.parameters import AnySweep, BestJob, Command
 from orchestrator.commands.weights import restore
-from orchestrator.folder.sweeps import LAST, open_sweep
 from worker.settings import load_settings
 
 KIND = Command
 
 
-def command(
-    sweep: AnySweep = LAST,
-    words: BestJob = None,
-    output: Output = DEFAULT_OUTPUT,
-) -> int:
+def command(folder: AnySweep, words: BestJob = None) -> int:
     """Print the path of a job's weights; if they were not kept, train it again.
 
     The job is trained in this process. Nothing is written unless its weights have the SHA-256 that its row names.
 
     Example: orchestrator weights night-run seed=3 learning_rate=0.01
     """
-    read = Sweep.read(open_sweep(sweep, output))
+    read = Sweep.read(folder)
     job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
     with interruptible():
         restore(read, job, load_settings().cache_dir, complain)

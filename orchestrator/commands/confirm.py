@@ -159,7 +159,9 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
     waiting = sum(key not in sweep.rows or sweep.rows[key].status == "cancelled" for key in sweep.jobs)
     if waiting:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
-        raise InvalidInputError("name", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)")
+        raise InvalidInputError(
+            "folder", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)"
+        )
     count = min(DEFAULT_TOP, len(leaders)) if top is None else top
     if not 1 <= count <= len(leaders):
         allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"

@@ -75,11 +75,11 @@ def _check(sweep: Sweep, budget: int) -> None:
     """Check that the sweep can have a race with this many jobs, and that they cover its jobs without a result."""
     configurations, specification = len(sweep.scored), sweep.manifest.specification
     if configurations == 1 and not specification.remaining:
-        raise InvalidInputError("name", sweep.name, "a sweep of at least two configurations; this one has one")
+        raise InvalidInputError("folder", sweep.name, "a sweep of at least two configurations; this one has one")
     if configurations > MOST_CONFIGURATIONS:
         found = Described(f"a sweep of {configurations:,} configurations")
         allowed = f"at most {MOST_CONFIGURATIONS:,} of them (orchestrator confirm takes the leaders of any sweep)"
-        raise InvalidInputError("name", found, allowed)
+        raise InvalidInputError("folder", found, allowed)
     added = sweep.manifest.added_by_races
     most = MAX_JOBS - len(sweep.jobs) + len(added)
     if budget > most:

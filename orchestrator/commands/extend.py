@@ -162,7 +162,7 @@ def refuse_unfinished(specification: SweepSpecification) -> None:
     if specification.remaining:
         left = f"one whose sampler has {specification.remaining} more configurations to choose"
         allowed = "a sweep whose configurations are known (go on with it by orchestrator sweep --resume)"
-        raise InvalidInputError("name", Described(left), allowed)
+        raise InvalidInputError("folder", Described(left), allowed)
 
 
 def _check_values(grown: SweepSpecification, name: str, values: Sequence[Any]) -> None:

@@ -6,11 +6,13 @@ An error names a parameter as Python spells it (`tracking_uri`); `Command` spell
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -20,6 +22,12 @@ from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
 from orchestrator.text import listed
 
+if TYPE_CHECKING:
+    from orchestrator.folder.sweep_folder import SweepFolder
+else:
+    # What typer reads; `Command` opens it. Importing the class takes a while, and not every command needs it.
+    SweepFolder = str
+
 #: The folder that holds the sweeps, one folder for each.
 DEFAULT_OUTPUT = Path("runs")
 MAX_WORKERS = 1024
@@ -28,27 +36,50 @@ SWEEP = "SWEEP"
 
 
 class Command(TyperCommand):
-    """A command whose errors name a parameter by its flag, or as the usage line does."""
+    """A command whose errors name a parameter by its flag, or as the usage line does.
+
+    A parameter `folder` in place of SWEEP is the folder of that sweep, and brings the option --output.
+    """
+
+    #: Whether the sweep may be one that only a cluster knows.
+    elsewhere = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Turn words into values. If the first one picks jobs, and so names no sweep, the last sweep is meant."""
         with self._spelling(ctx):
             rest = super().parse_args(ctx, args)
-        sweep = next((each.name for each in self.get_params(ctx) if each.metavar == SWEEP and not each.required), None)
+        sweep = self._sweep
         # A sweep's name has no equals sign; its path may.
-        if "words" in ctx.params and sweep is not None and "=" in (ctx.params[sweep] or "").split("/")[0]:
-            ctx.params["words"] = [ctx.params[sweep], *(ctx.params["words"] or [])]
-            ctx.params[sweep] = LAST
+        if "words" in ctx.params and sweep and not sweep.required and "=" in ctx.params["folder"].split("/")[0]:
+            ctx.params["words"] = [ctx.params["folder"], *(ctx.params["words"] or [])]
+            ctx.params["folder"] = LAST
         return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         with self._spelling(ctx):
+            if self._sweep:
+                ctx.params["folder"] = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere)
+            for each in self._output:
+                del ctx.params[each.name]
             return super().invoke(ctx)
+
+    @cached_property
+    def _sweep(self) -> Any:
+        """The parameter of the sweep whose folder the command gets; None without one."""
+        return next((each for each in self.params if (each.name, each.metavar) == ("folder", SWEEP)), None)
+
+    @cached_property
+    def _output(self) -> list[Any]:
+        if not self._sweep or any(each.name == "output" for each in self.params):
+            return []
+        output = inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=DEFAULT_OUTPUT, annotation=Output)
+        return made_of([output])
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters. Arguments show no type: their names and texts say what they are."""
-        params = super().get_params(ctx)
+        *params, help_option = super().get_params(ctx)
+        params += [*self._output, help_option]
         for each in params:
             if each.param_type_name == "argument":
                 each.__dict__["display_type_rich"] = lambda ctx: ""  # noqa: ARG005
@@ -70,6 +101,24 @@ class Command(TyperCommand):
             if named is None:
                 raise
             raise InvalidInputError(spelled(named), error.value, error.allowed) from None
+
+
+class SweepElsewhere(Command):
+    """A command on a sweep that may have no folder on this machine."""
+
+    elsewhere = True
+
+
+def made_of(parameters: list[inspect.Parameter]) -> list[Any]:
+    """Return what typer makes of the parameters of a function."""
+
+    def function(**_: object) -> None:
+        """Do nothing: only the signature is used."""
+
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return list(typer.main.get_command(app).params)
 
 
 def spelled(parameter: Any) -> str:
@@ -151,8 +200,8 @@ def job_words(context: typer.Context) -> list[str]:
 
     with contextlib.suppress(SeedsweepError):
         given = context.params
-        sweep = given.get("sweep") or given.get("name") or LAST
-        jobs = open_sweep(sweep, Path(given.get("output") or DEFAULT_OUTPUT)).manifest().jobs_by_key().values()
+        folder = open_sweep(given.get("folder") or LAST, Path(given.get("output") or DEFAULT_OUTPUT))
+        jobs = folder.manifest().jobs_by_key().values()
         names = JobNames(jobs)
         words = dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
         # The folder may be a stranger's, and a shell may run what it is offered.
@@ -160,11 +209,13 @@ def job_words(context: typer.Context) -> list[str]:
     return []
 
 
+_SWEEP = "A sweep's name in the folder of --output, its own folder, or last: what changed last."
+NamedSweep = Annotated[SweepFolder, typer.Argument(metavar=SWEEP, autocompletion=sweeps, help=_SWEEP)]
 AnySweep = Annotated[
-    str,
+    SweepFolder,
     typer.Argument(
-        metavar=SWEEP, autocompletion=sweeps,
-        help="A sweep's name in the folder of --output, its own folder, or last: what changed last.",
+        metavar=SWEEP, autocompletion=sweeps, help=f"{_SWEEP}  [default: last]",
+        default_factory=lambda: LAST, show_default=False,
     ),
 ]  # fmt: skip
 Output = Annotated[

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.parameters import Command, offer
+from orchestrator.cli.shared.parameters import Command, made_of, offer
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
 from worker.trainers.registry import DEFAULT
@@ -63,14 +63,7 @@ class SpecificationCommand(Command):
             annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
             return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
-        def words(**_: object) -> None:
-            """Do nothing: only the parameters that typer makes of the signature are used."""
-
-        parameters = [parameter(*each) for each in self.words(known.words).items()]
-        words.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        app = typer.Typer(add_completion=False)
-        app.command()(words)
-        return list(typer.main.get_command(app).params)
+        return made_of([parameter(*each) for each in self.words(known.words).items()])
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, those of the specification first."""
