@@ -8,11 +8,9 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.cli.shared.output import say
-from orchestrator.cli.shared.parameters import AnySweep, Command, file
+from orchestrator.cli.shared.parameters import AnySweep, file
 from orchestrator.commands.claim import SIGNATURE, write_claim
 from orchestrator.text import sized
-
-KIND = Command
 
 
 def command(

@@ -15,21 +15,11 @@ from nn.options.describe import heading, shown
 from orchestrator.analysis.comparison import Comparison, Side, compare, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
-    AnySweep,
-    AsJson,
-    Command,
-    Metric,
-    Output,
-    job_words,
-    positive,
-)
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, job_words, positive
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import probability
 
-KIND = Command
 #: What the arguments after the first sweep may be.
 ALLOWED = (
     "another sweep; two configurations; or another sweep and one configuration for both or one of each. A "

@@ -5,11 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 
 from orchestrator.cli.shared.output import print_json, print_table
-from orchestrator.cli.shared.parameters import AsJson, Command
+from orchestrator.cli.shared.parameters import AsJson
 from worker.redis.address import hide_password
 from worker.settings import read_settings
-
-KIND = Command
 
 
 def command(as_json: AsJson = False) -> int:

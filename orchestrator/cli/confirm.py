@@ -14,17 +14,7 @@ from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
-from orchestrator.cli.shared.parameters import (
-    AnySweep,
-    AsJson,
-    BrokerOrOwn,
-    Command,
-    DryRun,
-    Metric,
-    NoReuse,
-    Workers,
-    integer,
-)
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.confirm import (
     DEFAULT_SEEDS,
@@ -40,8 +30,6 @@ from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.trainers import protocol
-
-KIND = Command
 
 
 def command(

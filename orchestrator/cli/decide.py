@@ -10,17 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_forecast
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
-from orchestrator.cli.shared.parameters import (
-    AnySweep,
-    AsJson,
-    BrokerOrOwn,
-    Command,
-    DryRun,
-    Metric,
-    Workers,
-    integer,
-    positive,
-)
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.commands.decide import DecideResult, decide, plan_decide
 from orchestrator.commands.plan import place_for
@@ -28,7 +18,6 @@ from orchestrator.errors import BrokerUnreachableError
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted, duration
 
-KIND = Command
 #: Exit statuses of a race without an answer, and of a cluster that failed; 0 is an answer, 2 bad input.
 TIED = 1
 CLUSTER_FAILED = 3

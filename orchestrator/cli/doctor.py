@@ -7,10 +7,8 @@ from dataclasses import asdict
 from rich.console import Console
 
 from orchestrator.cli.shared.output import print_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output
 from orchestrator.commands.doctor import examine
-
-KIND = Command
 
 
 def command(broker: BrokerOrOwn = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:

@@ -15,11 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, one_of
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
 from orchestrator.export.formats import FORMATS, Export, export, track
 from orchestrator.text import counted
 
-KIND = Command
 #: Most jobs that a message about missing weights names.
 NAMED = 3
 #: Seconds between two lines of progress.

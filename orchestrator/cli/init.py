@@ -12,14 +12,13 @@ import typer
 from nn.errors import InvalidInputError
 from nn.files import write_atomically
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import AsJson, Command, path
+from orchestrator.cli.shared.parameters import AsJson, path
 from orchestrator.cli.shared.words import Fixed, TypedWords
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.fields import specification
 from orchestrator.sweeps.files import template
 from worker.text import one_line, printable
 
-KIND = Command
 #: What FILE may be.
 ALLOWED = "the path of a file that does not exist yet"
 

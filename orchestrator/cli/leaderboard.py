@@ -12,12 +12,10 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
-from orchestrator.cli.shared.parameters import AnySweep, Command, Metric, integer, job_words, one_of, positive
+from orchestrator.cli.shared.parameters import AnySweep, Metric, integer, job_words, one_of, positive
 from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
-
-KIND = Command
 
 
 def command(

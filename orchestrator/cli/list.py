@@ -9,10 +9,9 @@ from rich.console import Console
 
 from orchestrator.analysis.summary import Summary, summaries
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Output
 from orchestrator.text import sized
 
-KIND = Command
 HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size", "note")
 
 

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from orchestrator.analysis.selection import pick
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import AnySweep, Command, picking
+from orchestrator.cli.shared.parameters import AnySweep, picking
 from worker.text import printable
 
-KIND = Command
 #: The last lines of each log that are shown if several jobs have one.
 LINES = 10
 

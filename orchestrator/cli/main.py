@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,52 +24,17 @@ from worker.text import one_line
 BAD_INPUT = 2
 #: Characters in an error message; a path alone may have 4096.
 LONGEST_MESSAGE = 1000
-#: The commands in panels, in the order of use; each with what it does: the first line of the help of
-#: `orchestrator.cli.NAME.command`.
+#: The commands in panels, in the order of use. Each is `command` in the module of its name; `KIND` there is its class,
+#: if that is not `Command`.
 PANELS = {
-    "Train": {
-        "sweep": "Train a network for every seed and combination of options, and show a leaderboard.",
-        "extend": "Add seeds, epochs, or values of an option that varies to a sweep, and train what is new.",
-        "confirm": "Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.",
-        "decide": "Train further seeds of a sweep's best configurations until it is known which one to use.",
-    },
-    "Answer": {
-        "leaderboard": "Say which configuration of a sweep to use, and show its leaderboard.",
-        "compare": "Compare two configurations of one sweep, or the leaders of two sweeps.",
-        "test": "Evaluate the chosen configuration on the test split, once.",
-        "verify": "Train jobs of a sweep again, and compare weights and accuracies to the bit.",
-        "verify-claim": "Check a claim: its signature, its files, its verdict, and jobs that are trained again.",
-    },
-    "Look": {
-        "list": "List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.",
-        "show": "Show what a job learned, and its mistakes on the validation set.",
-        "plot": "Draw a chart of a sweep in the terminal.",
-        "logs": "Show what the trainer of a sweep's jobs printed, logged and raised.",
-        "weights": "Print the path of a job's weights; if they were not kept, train it again.",
-        "predict": "Say which digit a picture shows.",
-        "note": "Say what a sweep is about: in lists, on the live page, and in its report.",
-        "mv": "Give a sweep another name.",
-        "rm": "Remove sweeps with their folders: results, weights and reports.",
-    },
-    "Share": {
-        "report": "Write a sweep's report: one HTML file with its verdict, charts, faults and how to repeat it.",
-        "serve": "Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.",
-        "export": "Write the results of a sweep in the format of another tool.",
-        "claim": "Write a sweep's claim: a small file that states its verdict, and that anyone can check.",
-    },
-    "Cluster": {
-        "status": "Show what runs here and on a cluster: sweeps, jobs under way, and workers.",
-        "watch": "Follow a sweep that runs elsewhere: in another terminal, or on a cluster, to collect its results.",
-        "cancel": "End a sweep's queued jobs at once, and its running jobs after their epoch.",
-    },
-    "Set up": {
-        "config": "Print each setting, its value, and where that comes from; passwords are hidden.",
-        "doctor": "Check what sweeps depend on, here and on the cluster, and say how to cure what is wrong.",
-        "init": "Write a specification file that lists every option of a sweep, with comments.",
-        "trainers": "List the trainers that are installed here and on the workers, with their options.",
-    },
+    "Train": ("sweep", "extend", "confirm", "decide"),
+    "Answer": ("leaderboard", "compare", "test", "verify", "verify-claim"),
+    "Look": ("list", "show", "plot", "logs", "weights", "predict", "note", "mv", "rm"),
+    "Share": ("report", "serve", "export", "claim"),
+    "Cluster": ("status", "watch", "cancel"),
+    "Set up": ("config", "doctor", "init", "trainers"),
 }
-COMMANDS = {name: text for panel in PANELS.values() for name, text in panel.items()}
+COMMANDS = tuple(name for panel in PANELS.values() for name in panel)
 #: What the exit status of a command says.
 STATUSES = {
     "0": "Done.",
@@ -95,21 +61,30 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"orchestrator.cli.{cmd_name.replace('-', '_')}")
+        from orchestrator.cli.shared.parameters import Command
+
         app = typer.Typer(**_PLAIN, context_settings=_CONTEXT)
-        app.command(cmd_name, cls=module.KIND)(module.command)
+        app.command(cmd_name, cls=getattr(module, "KIND", Command))(module.command)
         return typer.main.get_command(app)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the commands that begin so, without importing them; or the options."""
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        return [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [CompletionItem(name, help=summary(name)) for name in COMMANDS if name.startswith(incomplete)]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """List the commands, without importing them, and the exit statuses."""
-        for title, panel in [*PANELS.items(), ("Exit status", STATUSES)]:
+        panels = {title: {name: summary(name) for name in names} for title, names in PANELS.items()}
+        for title, panel in {**panels, "Exit status": STATUSES}.items():
             with formatter.section(title):
                 formatter.write_dl(list(panel.items()))
+
+
+def summary(command: str) -> str:
+    """Return what a command does, the first line of its help, without importing its module."""
+    source = Path(__file__).with_name(f"{command.replace('-', '_')}.py").read_text()
+    return source.partition("\ndef command(")[2].partition('"""')[2].partition("\n")[0]
 
 
 app = typer.Typer(cls=Commands, **_PLAIN, context_settings=_CONTEXT)

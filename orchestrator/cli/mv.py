@@ -7,12 +7,10 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.report import rewritten
-from orchestrator.cli.shared.parameters import Command, NamedSweep
+from orchestrator.cli.shared.parameters import NamedSweep
 from orchestrator.commands.manage import rename
 from worker.settings import load_settings
 from worker.text import printable
-
-KIND = Command
 
 
 def command(

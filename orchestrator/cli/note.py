@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.shared.parameters import Command, NamedSweep
+from orchestrator.cli.shared.parameters import NamedSweep
 from orchestrator.commands.manage import annotate
-
-KIND = Command
 
 
 def command(

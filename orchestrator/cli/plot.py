@@ -18,13 +18,12 @@ from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, Metric
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks.canvas import Scale, apart
 from orchestrator.report.charts.marks.strips import Rows, Strip
 
-KIND = Command
 #: The width outside a terminal, and the smallest width, in columns.
 WIDTH, LEAST_WIDTH = 100, 40
 #: The charts that text can show, and the one that is shown by default.

@@ -15,10 +15,8 @@ from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_pi
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, Command, path
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, path
 from orchestrator.errors import PictureError
-
-KIND = Command
 
 
 def command(

@@ -10,14 +10,12 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import complain, print_json
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Command, Metric, Open, file
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file
 from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
 from worker.text import printable
-
-KIND = Command
 
 
 def command(

@@ -8,13 +8,11 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Output, sweeps
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Output, sweeps
 from orchestrator.commands.manage import remove
 from orchestrator.folder.sweeps import open_sweep, size
 from orchestrator.text import listed, sized
 from worker.text import printable
-
-KIND = Command
 
 
 def command(

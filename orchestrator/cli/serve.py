@@ -14,13 +14,12 @@ import typer
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Command, Open, Output, integer
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
 from orchestrator.commands.serve import ServePlan, plan_serve
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
 from worker.text import printable
 
-KIND = Command
 #: A valid token; the same rule as for the passwords of docker-compose.yml.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)

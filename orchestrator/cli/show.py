@@ -15,14 +15,13 @@ from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, Command
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.network import NOTEBOOK_ACCURACY, NetworkTrainer
 from worker.trainers.protocol import Drawing, Metric
 
-KIND = Command
 #: The number of mistakes that are listed.
 MISTAKES = 10
 #: The most lines and columns that the bars of a learning curve take.

@@ -9,14 +9,12 @@ from rich.console import Console
 
 from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Command, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.status import status
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import duration
-
-KIND = Command
 
 
 def command(

@@ -10,14 +10,12 @@ from rich.console import Console
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import AsJson, Command, NamedSweep, job_words
+from orchestrator.cli.shared.parameters import AsJson, NamedSweep, job_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
 from orchestrator.text import counted
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
-
-KIND = Command
 
 
 def command(

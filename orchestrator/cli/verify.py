@@ -14,7 +14,7 @@ from nn.errors import Beside, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Command, Workers, integer, picking
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Workers, integer, picking
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.interruption import Interrupted, Interruption
@@ -22,8 +22,6 @@ from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
-
-KIND = Command
 
 
 def command(

@@ -12,10 +12,8 @@ from rich.console import Console
 from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import print_json, say
-from orchestrator.cli.shared.parameters import AsJson, Command, file, integer, path
+from orchestrator.cli.shared.parameters import AsJson, file, integer, path
 from orchestrator.commands.claim import verify_claim
-
-KIND = Command
 
 
 def command(

@@ -7,11 +7,9 @@ from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import AnySweep, BestJob, Command
+from orchestrator.cli.shared.parameters import AnySweep, BestJob
 from orchestrator.commands.weights import restore
 from worker.settings import load_settings
-
-KIND = Command
 
 
 def command(folder: AnySweep, words: BestJob = None) -> int:
