@@ -415,15 +415,7 @@ class Sweep:
         if seeds is not None:
             given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
         values = words.parse(given, str, where="extend()")
-        grid = {}
-        for name, value in values.items():
-            if option := words.words[name].option:
-                grid[option] = value
-            elif name != "seeds":
-                allowed = f"nothing, because a sweep keeps its {name}"
-                raise InvalidInputError(name, Described(words.written(name, value)), allowed)
-        place, further = _place(broker, workers), values.get("seeds", ())
-        plan = extending.plan_extension(self._folder, place, seeds=further, values=grid)
+        plan = extending.plan_extension(self._folder, _place(broker, workers), values, words)
         with self._refreshed(), plan.begin() as session:
             sweeping.train(session, any_code=_switch("reuse_anyway", reuse_anyway), display=_display(progress))
         return self

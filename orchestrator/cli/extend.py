@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,8 +19,6 @@ from orchestrator.commands.extend import GrowthPlan, plan_extension
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.fields import Vocabulary
-from orchestrator.sweeps.specification import SweepSpecification
 
 KIND = ExtensionCommand
 
@@ -70,19 +68,6 @@ def command(
 def _plan(typed: TypedWords, folder: SweepFolder, place: Place) -> GrowthPlan:
     own = folder.manifest().grown
     vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
-    values = _values(typed, vocabulary, own)
-    seeds = values.pop("seeds", ())
-    grid = {str(vocabulary.words[word].option): each for word, each in values.items()}
-    with typed.spelling(vocabulary):
-        return plan_extension(folder, place, seeds=seeds, values=grid)
-
-
-def _values(typed: TypedWords, vocabulary: Vocabulary, own: SweepSpecification) -> dict[str, Any]:
-    """Return the values of the words; reject those that are neither seeds nor options."""
     values = typed.values(vocabulary, complain)
-    for word, value in values.items():
-        if word != "seeds" and vocabulary.words[word].option is None:
-            field = typed.spelled(word, vocabulary, None)
-            allowed = f"nothing, because a sweep keeps its {word}; further seeds or values of {', '.join(own.grid)}"
-            raise InvalidInputError(field, vocabulary.written(word, value), allowed)
-    return values
+    with typed.spelling(vocabulary):
+        return plan_extension(folder, place, values, vocabulary)

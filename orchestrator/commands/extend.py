@@ -23,7 +23,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
-from orchestrator.sweeps.fields import seeds_as_text
+from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.rounds import Round
@@ -98,30 +98,33 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
 
 
 def plan_extension(
-    folder: SweepFolder,
-    place: Place,
-    *,
-    seeds: Sequence[int] = (),
-    values: Mapping[str, Sequence[Any]] | None = None,
+    folder: SweepFolder, place: Place, values: Mapping[str, Sequence[Any]], words: Vocabulary
 ) -> GrowthPlan:
     """Return the plan for extending a sweep, after all checks that can be made before it begins.
 
     Args:
         folder: The sweep's folder.
         place: Where the jobs are trained; it need not have been `reached`.
-        seeds: Further seeds for all configurations.
-        values: Further values, by option that varies; `epochs` need not vary yet.
+        values: By word: further seeds for all configurations, and further values of options that vary; `epochs` need
+            not vary yet.
+        words: The vocabulary of the sweep.
 
     Raises:
-        InvalidInputError: there is nothing to add, or it cannot be added: the error names the option or `seeds`.
+        InvalidInputError: there is nothing to add, or it cannot be added: the error names the word or the option.
         SweepNotFoundError: the folder is not a sweep's.
         SweepExistsError: as for `plan_resumption`.
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
+    own, grid = folder.manifest().grown, {}
+    for name, each in values.items():
+        if option := words.words[name].option:
+            grid[option] = tuple(each)
+        elif name != "seeds":
+            allowed = f"nothing, because a sweep keeps its {name}; further seeds or values of {', '.join(own.grid)}"
+            raise InvalidInputError(name, words.written(name, each), allowed)
     plan = plan_resumption(folder, place)
-    grid = {name: tuple(each) for name, each in (values or {}).items()}
-    make_round = functools.partial(_round, seeds=tuple(seeds), grid=grid)
+    make_round = functools.partial(_round, seeds=tuple(values.get("seeds", ())), grid=grid)
     planning = planned(plan, make_round)
     further = make_round(plan.manifest, {})
     if further is not None:
