@@ -62,7 +62,7 @@ def command(
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
-    with interruptible(), _counting("exported") as on_progress:
+    with interruptible(), _counting() as on_progress:
         if tracking_uri is None:
             written = None if file is None else Path(file)
             result = export(folder, to, file=written, replace=replace, on_progress=on_progress)
@@ -109,34 +109,21 @@ def _lacking(result: Export) -> str:
 
 
 @contextlib.contextmanager
-def _counting(done_word: str) -> Iterator[Callable[[int, int], None]]:
+def _counting() -> Iterator[Callable[[int, int], None]]:
     """Yield a function that shows progress, given the number of jobs that are done, and of all.
 
-    It writes to standard error, so that standard output has only the result.
+    It writes to standard error, so that standard output has only the result: a bar in a terminal, else lines.
     """
-    console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
-        with _bar(console, done_word) as on_progress:
-            yield on_progress
-    else:
-        yield _lines(console, done_word)
+    console, last = Console(stderr=True, highlight=False), time.monotonic()
+    columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs exported"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None, visible=False)
 
+        def on_progress(done: int, total: int) -> None:
+            nonlocal last
+            progress.update(task, completed=done, total=total, visible=True)
+            if not console.is_terminal and time.monotonic() - last > SILENCE:
+                last = time.monotonic()
+                say(console, f"{done} of {total} jobs exported")
 
-@contextlib.contextmanager
-def _bar(console: Console, done_word: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs {task.description}"), BarColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(done_word, total=None, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
-
-
-def _lines(console: Console, done_word: str) -> Callable[[int, int], None]:
-    last = time.monotonic()
-
-    def on_progress(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > SILENCE:
-            last = time.monotonic()
-            say(console, f"{done} of {total} jobs {done_word}")
-
-    return on_progress
+        yield on_progress
