@@ -373,11 +373,6 @@ class Judgement:
         return self.regret_of(0)
 
     @cached_property
-    def contenders(self) -> Sequence[Scored]:
-        """The configurations besides the leader that may be the best, by rank."""
-        return [each for i, each in enumerate(self.candidates) if self.contends(i)][1:]
-
-    @cached_property
     def rivals(self) -> Mapping[int, Scored]:
         """The contenders that train as reliably as the leader, by their index among the candidates.
 
