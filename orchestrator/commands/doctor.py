@@ -63,7 +63,8 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
     packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
     commit = "" if made.git_commit is None else f", commit {made.git_commit[:12]}{' changed' if made.git_dirty else ''}"
     yield Finding("Python", f"{made.python} on {made.platform}; {packages}{commit}")
-    settings, cluster = Settings(), None
+    settings: Settings | None = None
+    cluster = None
     try:
         settings, origins = read_settings()
         yield Finding("settings", "; ".join(f"{name} from {where}" for name, where in origins.items()) or "defaults")
@@ -84,11 +85,15 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
             found = trainers(cluster.impatient(), {})
         except ERRORS as error:
             yield Finding("server", one_line(str(error)), "see its log, and the rights of this user")
-    elif settings.broker_url is None:
+    elif settings is not None and settings.broker_url is None:
         yield Finding("server", "none: each sweep starts its own")
     yield from map(_trainer, found)
-    yield _data(settings, found)
-    yield from _folders({"sweeps": output, "cache": settings.cache_dir, "temporary files": Path(tempfile.gettempdir())})
+    folders = {"sweeps": output, "temporary files": Path(tempfile.gettempdir())}
+    # Invalid settings name neither data nor a cache.
+    if settings is not None:
+        yield _data(settings, found)
+        folders["cache"] = settings.cache_dir
+    yield from _folders(folders)
 
 
 def _server(address: str, info: Mapping[str, Any]) -> Finding:

@@ -71,7 +71,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
         assert word in log
     both = command_line.run("logs", "runs/a", **buggy).stdout
     assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
-    assert both.count("UserWarning: warned\n") == 2
+    assert "UserWarning: warned\n" in both.partition("seed=1")[0]
     assert "\x1b" not in done.stdout + log + both
     # Show draws the learning curve of any trainer, and says in full why there is none.
     shown_job = command_line.run("show", "a", "0", **buggy).stdout
