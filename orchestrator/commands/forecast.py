@@ -8,6 +8,7 @@ import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,6 +25,8 @@ from orchestrator.text import counted, duration, listed, sized
 MANY_JOBS, LONG_SECONDS = 200, 3600.0
 #: The most sweeps whose rows an estimate reads, and the most jobs of one of them.
 _SWEEPS, _JOBS = 10, 2000
+#: About how many jobs stand for all that an estimate is about, and the most rows with which it compares them.
+_SAMPLE, _ROWS = 100, 1000
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,13 @@ def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
     The most similar jobs of the same trainer and data set count that have ended in the same output folder. What they
     cannot tell is None.
     """
-    like = (session.missing or session.jobs).values()
+    every = list((session.missing or session.jobs).values())
+    like = every[:: max(1, math.ceil(len(every) / _SAMPLE))]
     wanted, policy = {_options(job.options) for job in like}, session.manifest.keep_weights
-    most = number if policy == "all" else int(policy.partition(":")[2] or 0) * len(wanted)
+    most = number if policy == "all" else int(policy.partition(":")[2] or 0) * len({job.configuration for job in every})
     known: dict[frozenset[Any], list[tuple[float, float]]] = {}
     begun: dict[tuple[frozenset[Any], int], int] = {}
-    for other, row in _measured(session):
+    for other, row in islice(_measured(session), _ROWS):
         options = _options(row.options)
         weights = other.weights_path(str(row.weights_sha256)).stat().st_size if other.holds(row) else 0
         size = weights * min(1.0, most / max(1, number)) + len(row.line())
@@ -115,10 +119,11 @@ def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
             begun[options, row.seed] = row.epochs
     if not known:
         return None, None
+    means = {each: [statistics.mean(column) for column in zip(*found, strict=True)] for each, found in known.items()}
     costs = {}
     for options in wanted:
-        fewest = min(len(options ^ each) for each in known)
-        near = [cost for each, found in known.items() if len(options ^ each) == fewest for cost in found]
+        fewest = min(len(options ^ each) for each in means)
+        near = [mean for each, mean in means.items() if len(options ^ each) == fewest]
         costs[options] = [statistics.mean(column) for column in zip(*near, strict=True)]
     seconds = sizes = 0.0
     for job in like:
