@@ -8,7 +8,7 @@ import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,8 +25,8 @@ from orchestrator.text import counted, duration, listed, sized
 MANY_JOBS, LONG_SECONDS = 200, 3600.0
 #: The most sweeps whose rows an estimate reads, and the most jobs of one of them.
 _SWEEPS, _JOBS = 10, 2000
-#: About how many jobs stand for all that an estimate is about, and the most rows with which it compares them.
-_SAMPLE, _ROWS = 100, 1000
+#: The most jobs that stand for all those to train.
+_SAMPLE = 200
 
 
 @dataclass(frozen=True)
@@ -101,52 +101,45 @@ def _cost(seconds: float | None, size: int | None) -> str:
 def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
     """Return about how many seconds jobs like a session's missing ones take, and how many bytes they need.
 
-    The most similar jobs of the same trainer and data set count that have ended in the same output folder. What they
-    cannot tell is None.
+    They are like those that have ended in the sweep, or else in the last sweep of the same trainer and data set beside
+    it: an epoch takes as long as with the same options, or else as all do on average. What is not known is None.
     """
-    every = list((session.missing or session.jobs).values())
-    like = every[:: max(1, math.ceil(len(every) / _SAMPLE))]
-    wanted, policy = {_options(job.options) for job in like}, session.manifest.keep_weights
-    most = number if policy == "all" else int(policy.partition(":")[2] or 0) * len({job.configuration for job in every})
-    known: dict[frozenset[Any], list[tuple[float, float]]] = {}
-    begun: dict[tuple[frozenset[Any], int], int] = {}
-    for other, row in islice(_measured(session), _ROWS):
-        options = _options(row.options)
-        weights = other.weights_path(str(row.weights_sha256)).stat().st_size if other.holds(row) else 0
-        size = weights * min(1.0, most / max(1, number)) + len(row.line())
-        known.setdefault(options, []).append((statistics.mean(row.epoch_seconds), size))
-        if other.path == session.folder.path:
-            begun[options, row.seed] = row.epochs
-    if not known:
+    jobs, policy = list((session.missing or session.jobs).values()), session.manifest.keep_weights
+    best = int(policy.partition(":")[2] or 0) * len({job.configuration for job in jobs})
+    kept = 1.0 if policy == "all" else min(1.0, best / max(1, number))
+    folder, rows = next(_measured(session), (session.folder, []))
+    if not rows:
         return None, None
-    means = {each: [statistics.mean(column) for column in zip(*found, strict=True)] for each, found in known.items()}
-    costs = {}
-    for options in wanted:
-        fewest = min(len(options ^ each) for each in means)
-        near = [mean for each, mean in means.items() if len(options ^ each) == fewest]
-        costs[options] = [statistics.mean(column) for column in zip(*near, strict=True)]
-    seconds = sizes = 0.0
+    spent: dict[frozenset[Any], list[float]] = {}
+    for row in rows:
+        spent.setdefault(_options(row.options), []).append(statistics.fmean(row.epoch_seconds))
+    every = statistics.fmean(chain(*spent.values()))
+    begun = {(_options(row.options), row.seed): row.epochs for row in rows if folder is session.folder}
+    seconds, like = 0.0, jobs[:: 1 + len(jobs) // _SAMPLE]
     for job in like:
         options = _options(job.options)
         before = begun.get((options, job.seed), 0)
-        seconds += costs[options][0] * (job.epochs - (before if before < job.epochs else 0)) / len(like)
-        sizes += costs[options][1] / len(like)
+        left = job.epochs - (before if before < job.epochs else 0)
+        seconds += statistics.fmean(spent.get(options, [every])) * left / len(like)
+    weights = [folder.weights_path(str(row.weights_sha256)).stat().st_size for row in rows if folder.holds(row)]
+    size = statistics.fmean(len(row.line()) for row in rows) + (kept * statistics.fmean(weights) if weights else 0.0)
     width = session.place.width(number)
-    return math.ceil(number / width) * seconds if width else None, round(number * sizes)
+    return math.ceil(number / width) * seconds if width else None, round(number * size)
 
 
 def _options(options: BaseModel) -> frozenset[Any]:
     return frozenset((name, value) for name, value in options if name != "epochs")
 
 
-def _measured(session: Session) -> Iterator[tuple[SweepFolder, Row]]:
-    """Yield rows of the session's trainer and data set: its own, then those of the sweeps beside it."""
+def _measured(session: Session) -> Iterator[tuple[SweepFolder, list[Row]]]:
+    """Yield the folders that have rows of the session's trainer and data set: its own, then those beside it."""
     output, own = session.folder.path.parent, session.manifest
-    names = Sweeps(output).names() if os.path.lexists(output) else ()
-    for name in list(dict.fromkeys((session.folder.name, *names)))[:_SWEEPS]:
+    names = Sweeps(output).names()[:_SWEEPS] if os.path.lexists(output) else ()
+    for other in (session.folder, *(SweepFolder(output, name) for name in names if name != session.folder.name)):
         with contextlib.suppress(SeedsweepError):
-            other = SweepFolder(output, name)
             its = other.manifest()
             same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
-            if same and len(its.jobs) <= _JOBS:
-                yield from ((other, row) for row in other.rows_of(its.jobs_by_key()).values() if row.accepted)
+            if same and (other is session.folder or len(its.jobs) <= _JOBS):
+                rows = [row for row in other.rows_of(its.jobs_by_key()).values() if row.accepted]
+                if rows:
+                    yield other, rows
