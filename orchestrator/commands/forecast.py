@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -72,7 +72,8 @@ def forecast(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
         race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
     """
     jobs, specification = session.jobs, session.manifest.specification
-    for key, row in session.folder.rows_of(jobs).items():
+    rows = session.folder.rows_of(jobs)
+    for key, row in rows.items():
         failed = race is not None and row.status == "failed"
         if failed or session.folder.has_weights(jobs[key], row, bare=session.keeper.bare):
             del session.missing[key]
@@ -82,12 +83,15 @@ def forecast(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
     number = len(session.missing) + further
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
     counts = every, len(jobs) + further, kept, len(reused), number
-    return Forecast(session.folder.name, *counts, *estimate(session, number), bool(race))
+    own = session.folder, _measured(rows.values())
+    return Forecast(
+        session.folder.name, *counts, *_estimate(session, number, *(own if own[1] else _beside(session))), bool(race)
+    )
 
 
 def tell_if_long(session: Session, number: int, tell: Tell) -> None:
     """Say before a session trains jobs how much that is, if it is much."""
-    seconds, size = estimate(session, number)
+    seconds, size = _estimate(session, number, session.folder, _measured(session.rows.values()))
     if number > MANY_JOBS or (seconds or 0.0) > LONG_SECONDS:
         tell(f"This is much: {counted(number, 'job')}; {_cost(seconds, size)}. Ctrl-C keeps the jobs that have ended")
 
@@ -98,16 +102,17 @@ def _cost(seconds: float | None, size: int | None) -> str:
     return f"{'no worker is online' if seconds is None else f'about {duration(seconds)}'}, about {sized(size)}"
 
 
-def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
+def _estimate(
+    session: Session, number: int, folder: SweepFolder, rows: Sequence[Row]
+) -> tuple[float | None, int | None]:
     """Return about how many seconds jobs like a session's missing ones take, and how many bytes they need.
 
-    They are like those that have ended in the sweep, or else in the last sweep of the same trainer and data set beside
-    it: an epoch takes as long as with the same options, or else as all do on average. What is not known is None.
+    They are like those of the rows, which are of a sweep's folder: an epoch takes as long as with the same options, or
+    else as all do on average. What is not known is None.
     """
     jobs, policy = list((session.missing or session.jobs).values()), session.manifest.keep_weights
     best = int(policy.partition(":")[2] or 0) * len({job.configuration for job in jobs})
     kept = 1.0 if policy == "all" else min(1.0, best / max(1, number))
-    folder, rows = next(_measured(session), (session.folder, []))
     if not rows:
         return None, None
     spent: dict[frozenset[Any], list[float]] = {}
@@ -121,8 +126,12 @@ def estimate(session: Session, number: int) -> tuple[float | None, int | None]:
         before = begun.get((options, job.seed), 0)
         left = job.epochs - (before if before < job.epochs else 0)
         seconds += statistics.fmean(spent.get(options, [every])) * left / len(like)
-    weights = [folder.weights_path(str(row.weights_sha256)).stat().st_size for row in rows if folder.holds(row)]
-    size = statistics.fmean(len(row.line()) for row in rows) + (kept * statistics.fmean(weights) if weights else 0.0)
+    sizes = [0]
+    for row in rows[:_SAMPLE]:
+        # Its weights may not be kept.
+        with contextlib.suppress(OSError):
+            sizes.append(folder.weights_path(str(row.weights_sha256)).lstat().st_size)
+    size = kept * max(sizes) + statistics.fmean(len(row.line()) for row in rows)
     width = session.place.width(number)
     return math.ceil(number / width) * seconds if width else None, round(number * size)
 
@@ -131,15 +140,19 @@ def _options(options: BaseModel) -> frozenset[Any]:
     return frozenset((name, value) for name, value in options if name != "epochs")
 
 
-def _measured(session: Session) -> Iterator[tuple[SweepFolder, list[Row]]]:
-    """Yield the folders that have rows of the session's trainer and data set: its own, then those beside it."""
+def _measured(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.accepted and row.epoch_seconds]
+
+
+def _beside(session: Session) -> tuple[SweepFolder, list[Row]]:
+    """Return the folder and the rows of the last sweep with the session's trainer and data set in its output folder."""
     output, own = session.folder.path.parent, session.manifest
-    names = Sweeps(output).names()[:_SWEEPS] if os.path.lexists(output) else ()
-    for other in (session.folder, *(SweepFolder(output, name) for name in names if name != session.folder.name)):
-        with contextlib.suppress(SeedsweepError):
-            its = other.manifest()
-            same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
-            if same and (other is session.folder or len(its.jobs) <= _JOBS):
-                rows = [row for row in other.rows_of(its.jobs_by_key()).values() if row.accepted]
-                if rows:
-                    yield other, rows
+    with contextlib.suppress(SeedsweepError):
+        for name in Sweeps(output).names()[:_SWEEPS] if os.path.lexists(output) else ():
+            with contextlib.suppress(SeedsweepError):
+                other = SweepFolder(output, name)
+                its = other.manifest()
+                same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
+                if same and len(its.jobs) <= _JOBS and (rows := _measured(other.rows_of(its.jobs_by_key()).values())):
+                    return other, rows
+    return session.folder, []

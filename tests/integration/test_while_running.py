@@ -59,6 +59,13 @@ def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess
     assert 200 * size < told["bytes"] < 210 * size
     assert asked(here, "sweep", *small(seeds="0-2"), "--keep-weights", "none", "--dry-run")["bytes"] < size
     assert asked(here, "sweep", *small(seeds="0-2"), "--no-reuse", "--dry-run")["reused"] == 0
+    # A file that is elsewhere, as git-annex leaves it, is in nobody's way.
+    file = next((here.runs / "a" / "weights").iterdir())
+    content, _ = file.read_bytes(), file.unlink()
+    file.symlink_to("/nowhere")
+    assert asked(here, "sweep", *small(seeds="9"), "--dry-run")["train"] == 2
+    file.unlink()
+    file.write_bytes(content)
     # Only the further epochs are trained.
     longer = asked(here, "extend", "a", "--epochs", "4", "--workers", "1", "--dry-run")
     assert (longer["jobs"], longer["kept"], longer["reused"], longer["train"]) == (8, 4, 0, 4)
