@@ -76,8 +76,10 @@ def _sweep(
     """Return a sweep, and its jobs under way; `by` names the worker of each running task."""
     jobs = manifest.jobs_by_key()
     rows, names = folder.rows_of(jobs), JobNames(jobs.values(), manifest.axes)
-    states = cluster.results.states([key for key in jobs if key not in rows])
-    ended = rows.keys() | {key for key, state in states.items() if not isinstance(state, Running)}
+    # A session trains again what failed or was cancelled before.
+    trained = {key for key, row in rows.items() if row.accepted}
+    states = cluster.results.states([key for key in jobs if key not in trained])
+    ended = trained | {key for key, state in states.items() if not isinstance(state, Running)}
     took = [each for row in rows.values() for each in row.epoch_seconds]
     took += [each for state in states.values() if isinstance(state, Finished) for each in state.result.epoch_seconds]
     seconds, epochs, left = sum(took), len(took), sum(job.epochs for key, job in jobs.items() if key not in ended)

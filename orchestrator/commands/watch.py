@@ -94,9 +94,14 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
     jobs = dict(plan.jobs)
     new_rows, written = plan.folder.follow(jobs), plan.folder.new_manifest
     shown = new_rows()
+    cluster = plan.place.cluster or embedded(plan.folder, plan.place)
+    if cluster is not None:
+        # The other process trains again what failed or was cancelled before it began.
+        failed = {key for key, row in shown.items() if not row.accepted}
+        again = failed - cluster.results.ended(failed).keys()
+        shown = {key: row for key, row in shown.items() if key not in again}
     with display(dict(jobs), shown, plan.manifest.axes, plan.manifest.metric) as progress:
         progress.message(f"Another process writes to {plan.folder.path}: looking on")
-        cluster = plan.place.cluster
         while True:
             # Before their rows, which would be skipped otherwise.
             if added := _added(jobs, written):

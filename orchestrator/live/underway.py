@@ -21,7 +21,8 @@ def progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     found = Activity.read(sweep.folder.path) if stands.state == "running" else None
     figures = [f"{stands.done} of {stands.planned} jobs", *(_figures(found) if found else ())]
     shown = found.jobs.items() if found else ()
-    jobs = [_job(sweep, key, each) for key, each in shown if key in sweep.jobs and key not in sweep.rows]
+    ended = {key for key, row in sweep.rows.items() if row.accepted}
+    jobs = [_job(sweep, key, each) for key, each in shown if key in sweep.jobs.keys() - ended]
     return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": jobs}
 
 

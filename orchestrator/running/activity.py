@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from nn.files import write_atomically
 from orchestrator.folder.activity import MOST_JOBS, MOST_LOST, Activity
 from orchestrator.folder.rows import Row
@@ -108,21 +110,21 @@ class Recorder:
             workers: The seconds since the last heartbeat of each worker.
             lease: Seconds after which a silent worker is lost.
         """
-        lost = {name: age for name, age in islice(workers.items(), MOST_LOST) if age >= lease}
+        lost = {name: age for name, age in workers.items() if age >= lease}
         # The jobs of a lost worker wait until another one takes them.
         running = {key: each for key, each in reports.items() if not (each and each.worker in lost)}
         self._forecast.look(time.monotonic(), running)
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + INTERVAL
-        found = Activity(
-            began=self._began, at=time.time(), running=len(running),
-            waiting=max(len(self._jobs) - len(self._rows) - len(running), 0),
-            jobs=dict(islice(running.items(), MOST_JOBS)), workers=len(workers) - len(lost), lost=lost,
-            rate=self._forecast.rate, left=self._forecast.left(),
-        )  # fmt: skip
-        # The sweep goes on without it, for example on a full disk.
-        with contextlib.suppress(OSError):
+        # The sweep goes on without it, for example on a full disk, or if a worker has reported an absurd time.
+        with contextlib.suppress(OSError, ValidationError):
+            found = Activity(
+                began=self._began, at=time.time(), running=len(running),
+                waiting=max(len(self._jobs) - len(self._rows) - len(running), 0),
+                jobs=dict(islice(running.items(), MOST_JOBS)), workers=len(workers) - len(lost),
+                lost=dict(islice(lost.items(), MOST_LOST)), rate=self._forecast.rate, left=self._forecast.left(),
+            )  # fmt: skip
             write_atomically(self._file, lambda file: file.write(found.model_dump_json().encode()))
 
     def close(self) -> None:

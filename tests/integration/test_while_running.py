@@ -118,6 +118,13 @@ def test_an_embedded_sweep_is_seen_watched_and_cancelled_from_another_terminal(c
     assert "resumed" not in command_line.description("a") or command_line.description("a")["resumed"] == []
     assert asked(command_line, "status")["sweeps"] == []
     assert command_line.run("status", "a").stdout == "a does not run; it is cancelled\n"
+    # Resumed, it trains again what was cancelled.
+    process = command_line.start("sweep", "--resume", "--name", "a", "--workers", "1")
+    wait_for(lambda: training(command_line), "a job under way")
+    (sweep,), (job,), _ = asked(command_line, "status").values()
+    assert (sweep["done"], sweep["running"], sweep["waiting"], job["epochs"]) == (0, 1, 1, 100000)
+    command_line.run("cancel", "a")
+    command_line.end(process, status=1)
 
 
 def test_a_sweep_that_was_killed_is_not_said_to_run(command_line: CommandLine) -> None:
