@@ -157,8 +157,13 @@ def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
         raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
 
 
-def is_private(path: Path) -> bool:
-    """Return whether a path belongs to this user or root, and nobody else can write to it, or it is missing."""
+def is_private(path: Path, *others: int) -> bool:
+    """Return whether a path belongs to this user, and nobody else can write to it, or it is missing.
+
+    Args:
+        path: The path.
+        others: The ids of further users to whom it may belong.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -166,7 +171,7 @@ def is_private(path: Path) -> bool:
     except OSError:
         return False
     shared = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
-    return found.st_uid in (0, os.geteuid()) and not shared
+    return found.st_uid in (os.geteuid(), *others) and not shared
 
 
 def _is_own_group(gid: int) -> bool:

@@ -145,7 +145,9 @@ def _files() -> Iterator[tuple[Path, list[str]]]:
     # The working folder may have been removed.
     with contextlib.suppress(OSError):
         folders = (Path.cwd(), *Path.cwd().parents)
-        project = next((file for folder in folders if os.path.lexists(file := folder / FILE)), None)
+        found = [file for folder in folders if os.path.lexists(file := folder / FILE)]
+        # Anybody may put one into a folder like /tmp. A container's belongs to root.
+        project = next((file for file in found if file.lstat().st_uid in (0, os.geteuid())), None)
     if os.path.lexists(users):
         yield users, fields
     if project not in (None, users):
@@ -153,7 +155,7 @@ def _files() -> Iterator[tuple[Path, list[str]]]:
 
 
 def _read(file: Path, fields: list[str]) -> dict[str, object]:
-    if not is_private(file):
+    if not is_private(file, 0):
         raise InvalidInputError(str(file), Described("open to other users"), "a file that only you can write to")
     try:
         content = tomllib.loads(read_regular(file, MAX_FILE_BYTES).decode())

@@ -97,7 +97,7 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
 
 
 def _server(address: str, info: Mapping[str, Any]) -> Finding:
-    used, limit, policy = info["used_memory"], info["maxmemory"], info["maxmemory_policy"]
+    used, limit, policy = info["used_memory"], info["maxmemory"], info.get("maxmemory_policy", "an unknown policy")
     log = "append-only file" if info["aof_enabled"] else "no append-only file"
     memory = f"{used / 1e6:.0f} MB of {f'{limit / 1e6:.0f} MB' if limit else 'no limit'}, {policy}"
     found = f"{info.get('server_name', 'redis')} {info['redis_version']} at {address}; {log}; {memory}"
@@ -152,7 +152,8 @@ def _data(settings: Settings, facts: Sequence[TrainerFacts]) -> Finding:
 
 def _folders(folders: dict[str, Path]) -> Iterator[Finding]:
     for what, path in folders.items():
-        existing = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+        # Not `Path.exists`, which raises if a name is too long, or a folder may not be entered.
+        existing = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.exists(each))  # noqa: PTH110
         free = shutil.disk_usage(existing).free
         cure = "free some space, or use another disk" if free < LEAST_FREE else None
         if not os.access(existing, os.W_OK | os.X_OK):

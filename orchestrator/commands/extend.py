@@ -129,7 +129,7 @@ def plan_extension(
     further = make_round(plan.manifest, {})
     if further is not None:
         check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, place.settings)
-    others = len(plan.manifest.jobs) - plan.manifest.grown.size
+    others = len(plan.manifest.jobs) - len(plan.manifest.grown.jobs_by_key(plan.manifest.dataset))
     if EPOCHS in grid and others > 0:
         jobs = counted(others, "job")
         place.tell(f"Only the seeds that all configurations have get more epochs: {jobs} of confirm or decide get none")

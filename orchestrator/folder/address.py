@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nn.files import read_regular
+from nn.files import is_private, read_regular
 from orchestrator.errors import OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import held, locks
@@ -38,10 +38,10 @@ def reached_at(folder: SweepFolder, url: str) -> Iterator[None]:
 def address(folder: Path) -> str | None:
     """Return the address of the embedded cluster on which a process of this user runs a sweep; None without one.
 
-    The folder may be a stranger's: only a socket that belongs to this user, in a folder of this user, is trusted.
+    Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
     """
-    if held(folder, locks()) is False:
-        return None  # Its process was killed.
+    if not is_private(folder) or held(folder, locks()) is False:
+        return None  # A stranger's folder may name another sweep of this user's; or its process was killed.
     with contextlib.suppress(OSError, ValueError):
         url = read_regular(folder / FILE, MAX_BYTES).decode()
         path = Path(url.removeprefix(SCHEME))

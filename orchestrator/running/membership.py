@@ -191,9 +191,11 @@ class Membership:
     def failed(self, key: str) -> None:
         """Keep the end of a failed job's log, show that of the first one, and cancel the sweep after `fail_fast`."""
         self._failures += 1
-        log = printable(self.cluster.store.take_log(key).decode(errors="replace"))
+        log = printable(self.cluster.store.log(key).decode(errors="replace"))
         if log and not self.cluster.embedded:
             self.folder.keep_log(key, log)
+        # Not before the folder has it.
+        self.cluster.store.drop("log", [key])
         if log and not self._has_told_failure:
             self._has_told_failure = True
             # Without the lines that underline a part of another.

@@ -203,7 +203,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "a presence": (("HSET", WORKERS, "w"), lambda view: view.roster.all(), []),
     "a worker's presence": (("HSET", WORKERS, "w"), lambda view: view.roster.is_alive("w", 0.0), False),
     "a cancellation": (("SET", f"seedsweep:cancelled:{JOB.key}"), lambda view: view.store.cancelled(JOB.key), None),
-    "the end of a log": (("SET", f"seedsweep:log:{JOB.key}"), lambda view: view.store.take_log(JOB.key), b""),
+    "the end of a log": (("SET", f"seedsweep:log:{JOB.key}"), lambda view: view.store.log(JOB.key), b""),
     "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: view.store.mismatches([JOB.key]), {}),
     "the first hash": (
         ("SET", f"seedsweep:finished:{JOB.key}"),

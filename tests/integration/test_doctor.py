@@ -53,6 +53,8 @@ def test_an_absent_server_and_a_bad_setting_end_no_other_check(
 ) -> None:
     assert cures(here, status=0) == {}
     assert cures(here, "--broker", "redis://user:secret@localhost:1", status=1).keys() == {"server"}
+    # A path that nothing can have ends no other check either.
+    assert cures(here, "--output", "x" * 300, status=0) == {}
     monkeypatch.setenv("SEEDSWEEP_THREADS", "0")
     assert cures(here, status=1) == {"settings": "SEEDSWEEP_THREADS is '0'; allowed: an integer from 1 to 1024"}
     assert "secret" not in here.run("doctor", "--broker", "redis://user:secret@localhost:1", status=1).out

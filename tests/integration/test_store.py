@@ -69,6 +69,17 @@ def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis) -
     assert store.mismatches([JOB]) == {}
 
 
+def test_a_log_that_redis_refuses_hides_no_error(store: Store, client: redis.Redis) -> None:
+    client.config_set("maxmemory", 1)
+    try:
+        store.put_log(JOB, b"why")
+    finally:
+        client.config_set("maxmemory", 0)
+    assert store.log(JOB) == b""
+    store.put_log(JOB, b"why")
+    assert store.log(JOB) == b"why"
+
+
 def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Redis) -> None:
     store.cancel([JOB], "why")
     assert store.refused_for(JOB) == 0.0

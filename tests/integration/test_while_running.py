@@ -145,6 +145,9 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
         assert address(folder.path) is None
         tmp_path.chmod(0o700)
         assert address(folder.path) == f"redis+socket://{server}"
+        # A folder into which others can write may name the cluster of another sweep.
+        folder.path.chmod(0o777)
+        assert address(folder.path) is None
 
 
 def test_a_watched_sweep_that_is_interrupted_is_not_trained_by_the_watcher(command_line: CommandLine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,11 @@ def test_a_bad_file_of_a_project_is_named(files: tuple[Path, Path], text: str, s
     nearer.chmod(0o666)
     with pytest.raises(InvalidInputError, match=r"is open to other users; allowed: a file that only you can write to"):
         load_settings()
+    if os.geteuid() == 0:
+        # or that is another user's: anybody may put one into a folder like /tmp.
+        os.chown(nearer, 65534, 65534)
+        with pytest.raises(InvalidInputError, match=f"^{sentence.replace('FILE', str(files[1]))}$"):
+            load_settings()
 
 
 def test_compose_passes_every_setting_on_and_changes_no_default() -> None:

@@ -40,6 +40,7 @@ longer, after a worker last held the task: they decide how the task goes on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
@@ -161,14 +162,14 @@ class Store:
         return {job_key: found for job_key, found in valid if found}
 
     def put_log(self, task_id: str, end: bytes) -> None:
-        """Store the end of a failed task's log, at most `limits.LOG` bytes."""
-        self.client.set(key("log", task_id), end, ex=self.expires)
+        """Store the end of a failed task's log, at most `limits.LOG` bytes, unless Redis refuses it."""
+        # The error of the job matters more.
+        with contextlib.suppress(redis.RedisError):
+            self.client.set(key("log", task_id), end, ex=self.expires)
 
-    def take_log(self, task_id: str) -> bytes:
-        """Remove the end of a failed task's log, and return it; `b""` if there is none, or it is invalid."""
-        end = read(self.client, key("log", task_id), limits.LOG)
-        self.drop("log", [task_id])
-        return end or b""
+    def log(self, task_id: str) -> bytes:
+        """Return the end of a failed task's log; `b""` if there is none, or it is invalid."""
+        return read(self.client, key("log", task_id), limits.LOG) or b""
 
     def cancel(self, task_ids: Iterable[str], reason: str, expires: int | None = None) -> None:
         """End these tasks as REVOKED: queued ones when a worker takes them, running ones at the next epoch.

@@ -114,9 +114,9 @@ def job_log(
         # A pool of threads trains several jobs at once, whose outputs cannot be told apart.
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(_logging_to(log.text))
-            # A process shows a warning once; here each job shows its own.
-            stack.enter_context(warnings.catch_warnings())
             if path is not None:
+                # A process shows a warning once; here each job shows its own.
+                stack.enter_context(warnings.catch_warnings())
                 stack.enter_context(contextlib.redirect_stdout(log.text))
                 stack.enter_context(contextlib.redirect_stderr(log.text))
         log.alive()
