@@ -12,7 +12,7 @@ from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import progress_for
-from orchestrator.commands.decide import DecideResult, decide, plan_decide
+from orchestrator.commands.decide import DecideResult, at_most, decide, plan_decide
 from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.sweeps.specification import MAX_JOBS
@@ -62,8 +62,7 @@ def command(
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         if dry_run:
-            most = max(0, budget - len(plan.manifest.added_by_races))
-            return show_forecast(plan.rehearse(), as_json=as_json, race=most)
+            return show_forecast(plan.rehearse(), as_json=as_json, race=at_most(plan, terms))
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
             result = decide(session, terms, display=partial(progress_for, console))
     if as_json:

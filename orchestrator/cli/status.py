@@ -37,12 +37,14 @@ def command(
     folder = None if name is None else open_sweep(name, output, elsewhere=True)
     output = output if folder is None else folder.path.parent
     found = status(output, place_for(broker, tell=complain), None if folder is None else folder.name)
+    if folder is not None and not found["sweeps"] and not folder.exists():
+        open_sweep(folder.name, output)
     if as_json:
         print_json(found)
         return 0
     console = Console(highlight=False)
     if not found["sweeps"]:
-        state = f"; it is {summary(folder.path).state}" if folder is not None and folder.exists() else ""
+        state = "" if folder is None else f"; it is {summary(folder.path).state}"
         say(console, f"{'No sweep runs' if folder is None else f'{folder.name} does not run'}{state}")
     for each in found["sweeps"]:
         seconds = each.pop("seconds_left")

@@ -61,16 +61,20 @@ def write_claim(folder: SweepFolder, to: Path | None = None, key: Path | None = 
         SeedsweepError: the sweep cannot be read.
     """
     path = folder.path / FILE if to is None else to
+    beside = path.with_name(path.name + SIGNATURE)
     _CLAIM.check(path)
     sweep = Sweep.read(folder)
     content = Claim.of_finished(sweep).as_bytes()
     if key is not None:
-        beside = path.with_name(path.name + SIGNATURE)
         _SIGNATURE.check(beside)
         signed = _ssh_keygen("sign", "-n", NAMESPACE, "-f", str(key), stdin=content)
         if signed.returncode:
             raise ClaimError(f"ssh-keygen cannot sign by {key}: {signed.stderr.decode(errors='replace').strip()}")
         _SIGNATURE.write(beside, signed.stdout, sweep)
+    elif beside.is_file():
+        # That of an earlier claim would refute this one.
+        _SIGNATURE.check(beside)
+        beside.unlink()
     return _CLAIM.write(path, content, sweep)
 
 

@@ -129,6 +129,16 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
+def at_most(plan: SweepPlan, terms: Terms) -> int:
+    """Return how many jobs `decide` adds at most."""
+    rows = plan.folder.rows_of(plan.jobs)
+    has_rest = any(key not in rows or rows[key].status == "cancelled" for key in plan.jobs)
+    standing = _Race(plan.rehearse(), terms, Progress()).standing(plan.manifest, rows)
+    if not has_rest and not plan.manifest.specification.remaining and standing.next_round is None:
+        return 0
+    return max(0, terms.budget - len(plan.manifest.added_by_races))
+
+
 class _Race:
     """The race of a session; it reports its decisions and its next look."""
 

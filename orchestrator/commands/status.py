@@ -49,13 +49,16 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
             # A job whose worker is lost waits for another one.
             alive = [each for each in present if each.age(now) < lease]
             by = {task: each.name for each in alive for task in each.running}
-            found["workers"] += [{"place": where} | _worker(each, now, lease) for each in present]
+            workers = [{"place": where} | _worker(each, now, lease) for each in present]
+            before = len(found["sweeps"])
             for manifest in cluster.registry.open():
                 folder = own or SweepFolder(output, manifest.name)
                 if name in (None, folder.name):
                     sweep, jobs = _sweep(cluster, manifest, folder, by)
                     found["sweeps"].append({"sweep": folder.name, "place": where} | sweep)
                     found["jobs"] += jobs
+            if name is None or len(found["sweeps"]) > before:
+                found["workers"] += workers
     return found
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
@@ -84,7 +85,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
             return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()
-    cluster = connect(place.settings, place.tell)
+    cluster = _connect(folder, place)
     manifest = _find(cluster, folder)
     return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=cluster), resuming=True)
 
@@ -134,6 +135,14 @@ def embedded(folder: SweepFolder, place: Place) -> Cluster | None:
         # It ends with its sweep: nobody waits for it to come back.
         return None if own is place.settings else connect(own, place.tell).impatient()
     return None
+
+
+def _connect(folder: SweepFolder, place: Place) -> Cluster:
+    settings = _settings(folder, place)
+    if settings.broker_url is None and folder.exists():
+        allowed = "the address of a Redis server, also as CELERY_BROKER_URL"
+        raise InvalidInputError("broker", Described("missing"), f"{allowed}; {folder.name} does not run on this host")
+    return connect(settings, place.tell)
 
 
 def _settings(folder: SweepFolder, place: Place) -> Settings:
@@ -195,7 +204,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation:
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    cluster = connect(_settings(folder, place), place.tell)
+    cluster = _connect(folder, place)
     return cancel_sweep(cluster, _find(cluster, folder))
 
 

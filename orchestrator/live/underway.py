@@ -19,11 +19,13 @@ WIDTH, HEIGHT = 60, 16
 def progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
     found = Activity.read(sweep.folder.path) if stands.state == "running" else None
-    figures = [f"{stands.done} of {stands.planned} jobs", *(_figures(found) if found else ())]
+    # A session trains again what failed or was cancelled before.
+    done = max(stands.planned - found.running - found.waiting, 0) if found else stands.done
+    figures = [f"{done} of {stands.planned} jobs", *(_figures(found) if found else ())]
     shown = found.jobs.items() if found else ()
     ended = {key for key, row in sweep.rows.items() if row.accepted}
     jobs = [_job(sweep, key, each) for key, each in shown if key in sweep.jobs.keys() - ended]
-    return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": jobs}
+    return {"done": done, "planned": stands.planned, "figures": figures, "jobs": jobs}
 
 
 def _figures(found: Activity) -> Iterator[str]:

@@ -18,7 +18,7 @@ from orchestrator.running.listener import Progress
 from orchestrator.running.stalls import LOOK_SECONDS
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from orchestrator.text import counted, have
+from orchestrator.text import counted
 from worker.job import Job
 from worker.text import one_line, printable
 
@@ -147,18 +147,13 @@ class Membership:
         stored = self.cancelled()
         if stored is None:
             return None
-        by = one_line(stored.removeprefix(reason(self.manifest.name)))
-        if not waiting:
-            # Its jobs may all have ended before this session looks.
-            if self._wanted is None:
-                self._wanted = {}
-                self.progress.message(f"The sweep {self.manifest.name} is cancelled{by}")
-            return {}
         if self._wanted is None:
-            done = cancel_jobs(self.cluster, self.manifest.name, waiting)
-            self._wanted = done.wanted
-            withdrawn = have(len(done.withdrawn), "queued job")
-            self.progress.message(f"The sweep {self.manifest.name} is cancelled{by}: {withdrawn} ended")
+            # Its jobs may all have ended before this session looks.
+            self._wanted = cancel_jobs(self.cluster, self.manifest.name, waiting).wanted if waiting else {}
+            by = one_line(stored.removeprefix(reason(self.manifest.name)))
+            self.progress.message(f"The sweep {self.manifest.name} is cancelled{by}")
+        if not waiting:
+            return {}
         running = self.cluster.running()
         silent = [key for key in waiting if key in self._wanted or key not in running]
         ended, why = self.cluster.results.ended(silent), reason(self.manifest.name)

@@ -453,6 +453,9 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, key: Path) 
     # nor does a key that is not listed.
     signers.write_text("")
     assert "claim.json.sig is not by a key that signers lists" in claimed.refused(*check)
+    # A claim without a signature leaves none of an earlier one.
+    claimed.run("claim", "a")
+    assert "claim.json.sig cannot be read: No such file" in claimed.refused(*check)
 
 
 @pytest.mark.parametrize(

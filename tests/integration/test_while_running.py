@@ -72,10 +72,13 @@ def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess
     assert longer["seconds"] == pytest.approx(4 * 2 * mean, rel=0.5)
     confirmed = here.run("confirm", "a", "--top", "1", "--fresh", "3", "--dry-run").out
     assert confirmed.startswith("a: 2 configurations, 7 jobs: 4 kept, 0 reused and 3 to train; about ")
-    two = sweep_of(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=1)
+    two = sweep_of(seeds=(0, 1, 2, 3, 4), learning_rates=(0.01, 0.03), epochs=1)
     filled(here.runs, two, lambda job: row(job, scores=(0.5 + job.seed / 10,)), name="b")
     decided = here.run("decide", "b", "--within", "0.0001", "--budget", "300", "--dry-run").out
-    assert "at most 304 jobs: " in decided
+    assert "at most 310 jobs: " in decided
+    # A verdict within the tolerance needs no job.
+    decided = here.run("decide", "b", "--within", "0.9", "--budget", "9", "--dry-run").out
+    assert decided.startswith("b: 2 configurations, 10 jobs: ")
     assert (here.runs / "a" / "sweep.json").read_bytes() == before
     assert sorted(path.name for path in here.runs.iterdir()) == ["a", "b"]
 
@@ -134,7 +137,8 @@ def test_a_sweep_that_was_killed_is_not_said_to_run(command_line: CommandLine) -
     assert (command_line.sweep("a") / "cluster.url").exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
-    assert "--broker is missing" in command_line.run("cancel", "a", status=2).stderr
+    assert "; a does not run on this host" in command_line.run("cancel", "a", status=2).stderr
+    assert "There is no sweep 'b'" in command_line.run("status", "b", status=2).stderr
 
 
 def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
