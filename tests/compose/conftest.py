@@ -71,7 +71,7 @@ def compose(clone: Path, built: Compose, figures: dict[str, str]) -> Iterator[Co
         cluster.up(workers=2)
         figures["cold up to healthy, 2 workers"] = f"{time.monotonic() - started:.1f} s"
         one_job = ("--seeds", "99", "--learning-rates", "0.03", "--epochs", "1")
-        cluster.once("orchestrator", "sweep", *one_job, "--name", "first")
+        cluster.once("orchestrator", "sweep", *one_job, "--name", "one-job")
         figures["cold up to the first result, one job on all of MNIST"] = f"{time.monotonic() - started:.1f} s"
         yield cluster
     finally:

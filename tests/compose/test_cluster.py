@@ -258,25 +258,6 @@ def test_an_open_port_without_own_passwords_is_refused(clone: Path, built: Compo
         opened.down()
 
 
-def test_a_backup_of_redis_is_restored_as_the_documentation_says(compose: Compose, clone: Path) -> None:
-    # Given a backup of a cluster that has trained a sweep
-    tar = ("run", "--rm", "--no-deps", "--no-TTY", "--entrypoint", "tar", "redis", "-C", "/data")
-    compose.run("stop", "redis")
-    backup = compose.pipe(*tar, "-c", ".")
-    compose.run("start", "redis")
-    compose.up(4, "--no-recreate")
-    restored = Compose(clone, "restored")
-    try:
-        # When another cluster gets it, one without any worker
-        restored.pipe(*tar, "-x", stdin=backup)
-        restored.run("up", "--detach", "--no-build", "--wait", "redis")
-        # Then the same sweep finds every result there
-        swept = json.loads(restored.once("orchestrator", "sweep", *SMALL, "--name", "again", "--json"))
-        assert swept["accounting"]["accepted"] == swept["accounting"]["reused"] == 6
-    finally:
-        restored.down()
-
-
 def test_with_tls_nothing_crosses_the_network_in_plain_text(
     clone: Path, built: Compose, host: CommandLine, tmp_path: Path
 ) -> None:
@@ -321,10 +302,3 @@ def test_workers_take_another_data_set_as_the_documentation_says(
         assert weights(rows) == weights(host.rows("host"))
     finally:
         other.down()
-
-
-def test_a_stopped_worker_ends_in_order(compose: Compose) -> None:
-    containers = [container["ID"] for container in compose.containers("worker")]
-    compose.run("stop", "worker")
-    for container in containers:
-        assert docker("inspect", "--format", "{{.State.ExitCode}}", container) == "0"

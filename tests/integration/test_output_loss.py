@@ -65,12 +65,14 @@ def test_a_row_that_does_not_fit_leaves_no_part_of_it(disk: Path) -> None:
     assert (folder.path / "results.jsonl").read_bytes() == before
 
 
-def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(command_line: CommandLine, cluster: Cluster) -> None:
+def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(
+    command_line: CommandLine, cluster: Cluster, tmp_path: Path
+) -> None:
     # Given a sweep that waits for its jobs
     process = command_line.start("sweep", *SMALL, "--name", "a", **cluster.environment)
     cluster.wait_until_queued(4)
-    # When somebody removes its folder, and the first result comes
-    shutil.rmtree(command_line.sweep("a"))
+    # When somebody removes its folder (at once: the sweep writes its progress there), and the first result comes
+    shutil.rmtree(command_line.sweep("a").rename(tmp_path / "gone"))
     cluster.start_worker()
     # Then it ends, and says why;
     output = command_line.end(process, 1)

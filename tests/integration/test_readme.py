@@ -20,7 +20,7 @@ ELSEWHERE = {
     "claims": "tests/integration/test_claims.py checks the page's claim, and signs, packs and rebuilds others",
     "jax": "tests/trainers/test_frameworks.py",
     "lightgbm": "tests/trainers/test_frameworks.py",
-    "operating": "tests/compose uses, kills and upgrades the containers; tests/support/tls.py runs the certificates",
+    "operating": "tests/compose/test_operating.py",
     "own-trainer": "tests/trainers/test_own_trainer.py, and its containers in tests/compose/test_own_trainer.py",
     "pytorch": "tests/trainers/test_frameworks.py",
 }

@@ -67,15 +67,6 @@ class Compose:
             )
         return done
 
-    def pipe(self, *arguments: str, stdin: bytes | None = None) -> bytes:
-        """Run `docker compose` in a pipe, and return the bytes that came out of it."""
-        command = ["docker", "compose", "--project-name", self.project, *self._files, *arguments]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, input=stdin, capture_output=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
     def up(self, workers: int, *arguments: str) -> None:
         """Start what is missing, and wait until all of it is healthy."""
         scale = f"worker={workers}"
