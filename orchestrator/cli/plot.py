@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Annotated, Any
 
 import typer
@@ -34,7 +34,7 @@ LABEL, HEIGHT, LEAST = 32, 18, 16
 #: The characters for a seed, the mean of a contender, any other mean, and the middle 80 % of the seeds.
 SEED, STRONG, WEAK, MIDDLE = "·●○░"
 #: What replaces each character in ASCII output.
-ASCII = str.maketrans("·●○─├┤░│└┬…", ".@o-[]=|++~")
+ASCII = str.maketrans("·●○─├┤░│└┬…◂▸▾▴", ".@o-[]=|++~<>v^")
 
 
 def command(
@@ -165,7 +165,7 @@ def _curves(sweep: Sweep) -> Field:
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
         across="epoch",
         up=labels.axis_title(metric),
-        scales=(Scale(1.0, float(max(last, 2))), Scale.of(values or [0.0], is_share=metric.is_share)),
+        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values or [0.0], is_share=metric.is_share)),
         ticks=[1.0, float(last), float((1 + last) // 2)],
         series=series,
         are_lines=True,
@@ -231,9 +231,11 @@ def _track(row: Strip, scale: Scale, width: int) -> str:
     for dot in row.dots:
         if dot.value is not None and cells[_column(scale, width, dot.value)] == " ":
             cells[_column(scale, width, dot.value)] = SEED
-    if row.mean is not None:
+    for is_high, text in scale.beyond(row.values).items():
+        cells[slice(-len(text), None) if is_high else slice(len(text))] = text
+    if row.mean is not None and row.mean == scale.within(row.mean):
         cells[_column(scale, width, row.mean)] = STRONG if row.is_strong else WEAK
-    return "".join(cells)
+    return "".join(cells)[:width]
 
 
 def _legend(plot: Rows) -> str:
@@ -268,7 +270,16 @@ def _field(plot: Field, width: int) -> Iterator[str]:
         ends = apart([line[-1][1] if line else HEIGHT - 1 for line in places], 1, HEIGHT - 1)
         beside = {round(at): name for at, name in zip(ends, names, strict=True)}
     yield plot.up
-    for number, row in enumerate(_cells(marks, places, inner, are_lines=plot.are_lines)):
+    cells = _cells(marks, places, inner, are_lines=plot.are_lines)
+    far: dict[float, list[float]] = {}
+    lines = list(plot.series.values())
+    for x, y in chain.from_iterable([line[-1:] for line in lines] if plot.are_lines else lines[:1]):
+        far.setdefault(x, []).append(y)
+    for x, values in far.items():
+        for is_high, text in up.beyond(values, "▾▴").items():
+            at = min(_column(across, inner, x), inner - len(text))
+            cells[0 if is_high else HEIGHT - 1][at : at + len(text)] = text
+    for number, row in enumerate(cells):
         name = _fitted(beside[number], right) if number in beside else ""
         yield f"{numbers.get(number, ''):>{margin}} │{''.join(row)} {name}"
     line, *below = _axis(across, inner, plot.across, plot.ticks)

@@ -12,6 +12,7 @@ import pytest
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli import plot
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks.canvas import apart, is_in_ratios
@@ -65,6 +66,34 @@ class TestCurves:
     def test_a_sweep_without_results_has_none(self, tmp_path: Path) -> None:
         empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
         assert charts_of(empty) == []
+
+
+def test_a_survivor_far_off_is_at_the_edge_with_its_number(tmp_path: Path) -> None:
+    # Given two learning rates with results around 97 %, but for one seed at 11 %
+    far = {(3, 0.1): 0.1124}
+    swept = snapshot_of(
+        tmp_path,
+        sweep_of(seeds=tuple(range(12)), learning_rates=(0.1, 0.01), biases=(False, True), epochs=2),
+        lambda job: scored_row(
+            job, [0.96, far.get((job.seed, job.options.learning_rate + job.options.biases), 0.97 + job.seed / 1000)]
+        ),
+    )
+    # Then each axis shows where the others are, and the seed's number is at its edge
+    rows = intervals.rows(swept)
+    assert rows.scale.low > 95
+    assert {strip.label: rows.scale.beyond(strip.values) for strip in rows.strips}["0.1 · false"] == {False: "◂ 11.24"}
+    assert by_axis.Axis.of(swept, "metric-by-learning_rate").up.low > 95
+    for name, text in (
+        ("intervals", "◂ 11.24"),
+        ("metric-by-learning_rate", "▾ 11.24"),
+        ("curves", "0.1 · false ▾ 90"),
+    ):
+        assert text in json.dumps(catalogue.named(swept, name).specification["datasets"], ensure_ascii=False)
+    drawing = plot.drawn(plot.plot(swept, "intervals", "kind"), 80, in_ascii=False)
+    assert any("◂ 11.24" in line for line in drawing)
+    # And in the heat map, the others keep their colours apart
+    cells = next(iter(catalogue.named(swept, "heatmap").specification["datasets"].values()))
+    assert sorted(cell["share"] for cell in cells)[0] == 0
 
 
 class TestIntervals:

@@ -22,6 +22,7 @@ from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, verdict
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.contents.parts import Chart
+from orchestrator.text import duration
 from worker.text import printable
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 
+#: Sections that some sweeps leave empty: they then have no link.
+_MAY_BE_EMPTY = ("metric", "curves", "differences", "model")
 #: Longest text, in characters: an untrusted text must not bloat a page.
 MAX_CHARACTERS = 5_000
 _RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
@@ -86,7 +89,11 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None, *, live: bool = 
         portrait=portrait,
         made=attempts.of(sweep),
         charts=charts,
-        sections=[each for each in SECTIONS if each[0] != "model" or portrait],
+        sections=[
+            each
+            for each in SECTIONS
+            if each[0] not in _MAY_BE_EMPTY or charts[each[0]] or (each[0] == "model" and portrait)
+        ],
         **{each.__name__.rpartition(".")[2]: each for each in _SAY},
     )
 
@@ -162,7 +169,7 @@ def environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.filters["isolated"] = isolated
+    made.filters |= {"isolated": isolated, "duration": duration}
     made.tests["numeric"] = lambda text: _NUMERIC.fullmatch(text) is not None
     return made
 

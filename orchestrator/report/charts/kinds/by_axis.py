@@ -103,7 +103,7 @@ class Axis:
         scores = [score for each in self.values.values() for score in each.scores]
         entries = [entry for each in self.values.values() for member in each.members for entry in member.standing.jobs]
         shown = scores or [entry.score for entry in entries if entry.score is not None]
-        return Scale.of([labels.drawn(self.metric, score) for score in shown], is_share=self.metric.is_share)
+        return Scale.around([labels.drawn(self.metric, score) for score in shown], is_share=self.metric.is_share)
 
 
 def absent(sweep: Sweep) -> str | None:
@@ -194,12 +194,12 @@ def _plot(axis: Axis) -> dict[str, Any]:
         for number, (dot, colour) in enumerate(found):
             beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH
             x = axis.across.at(axis.across.share(float(value)) + beside)
-            y = worse if dot.value is None else dot.value
+            y = worse if dot.value is None else axis.up.within(dot.value)
             said = labels.description(dot.said, dot.seed)
             seeds.append({"x": x, "y": y, "diverged": dot.value is None, "colour": colour, "said": said})
     dots, crosses = ([seed for seed in seeds if seed["diverged"] is diverged] for diverged in (False, True))
     bars = [
-        _bar(value, member, axis.metric, spread)
+        _bar(value, member, axis, spread)
         for value, each in axis.values.items()
         for member in each.members
         if member.standing.mean is not None
@@ -209,12 +209,13 @@ def _plot(axis: Axis) -> dict[str, Any]:
     size = canvas.alt.Size("size:Q", scale=None)
     colour = canvas.own_colour
     layers = [
-        _line(canvas, means.items(), axis.metric),
+        _line(canvas, means.items(), axis),
         canvas.chart(dots).mark_circle(size=20, opacity=0.8).encode(color=colour, description="said:N"),
         canvas.chart(crosses).mark_point(**CROSS).encode(description="said:N"),
         canvas.chart(bars)
         .mark_tick(orient="horizontal", thickness=2.5, opacity=1)
         .encode(color=colour, size=size, description="said:N"),
+        canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N"),
     ]
     return _layered(canvas, axis, layers)
 
@@ -228,8 +229,9 @@ def _layered(canvas: Canvas, axis: Axis, layers: Sequence[Any]) -> dict[str, Any
     return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=WIDTH, height=HEIGHT)
 
 
-def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], metric: Metric) -> Any:
-    values = [{"x": x, "y": labels.drawn(metric, group.mean)} for x, group in means if group.mean is not None]
+def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], axis: Axis) -> Any:
+    found = [(x, labels.drawn(axis.metric, group.mean)) for x, group in means if group.mean is not None]
+    values = [{"x": x, "y": axis.up.within(mean)} for x, mean in found]
     return canvas.chart(values).mark_line(color=style.LIGHT["quiet"], strokeWidth=1.5)
 
 
@@ -237,12 +239,21 @@ def _colour(member: Drawn) -> str:
     return style.LIGHT["1" if member.standing.contender else "other"]
 
 
-def _bar(at: float, member: Drawn, metric: Metric, spread: float) -> dict[str, Any]:
-    standing = member.standing
+def _far(axis: Axis) -> list[dict[str, Any]]:
+    """Return the numbers of the results that lie far off, each at its edge."""
+    return [
+        {"x": value, "y": axis.up.high if is_high else axis.up.low, "text": text}
+        for value, each in axis.values.items()
+        for is_high, text in axis.up.beyond((labels.drawn(axis.metric, y) for y in each.scores), "▾▴").items()
+    ]
+
+
+def _bar(at: float, member: Drawn, axis: Axis, spread: float) -> dict[str, Any]:
+    standing, metric = member.standing, axis.metric
     mean = standing.mean or 0.0
     return {
         "x": at,
-        "y": labels.drawn(metric, mean),
+        "y": axis.up.within(labels.drawn(metric, mean)),
         "size": 2 * min(max(spread, 2.0), SPREAD / 2 + (5 if standing.contender else 2)),
         "colour": _colour(member),
         "said": labels.description(f"{member.name}: mean {metric.shown(mean)} of {counted(standing.n, 'seed')}"),
@@ -259,7 +270,7 @@ def _bins(axis: Axis) -> dict[str, Any]:
     inner = [across.at((low + high) / 2) for low, high in pairwise(across.share(float(value)) for value in axis.values)]
     columns = [across.low, *inner, across.high] if len(axis.values) <= BINS else across.parts(BINS)
     jobs = [(float(value), score) for value, each in axis.values.items() for score in each.scores]
-    scores = [labels.drawn(axis.metric, score) for _, score in jobs]
+    scores = [axis.up.within(labels.drawn(axis.metric, score)) for _, score in jobs]
     counts = np.histogram2d([value for value, _ in jobs], scores, (columns, levels))[0].astype(int)
     bins = [
         _bin(axis, columns[i : i + 2], levels[j : j + 2], int(counts[i, j])) for i, j in np.argwhere(counts).tolist()
@@ -271,7 +282,8 @@ def _bins(axis: Axis) -> dict[str, Any]:
     shade = canvas.step("count", [colour for colour, _ in style.HEAT], int(counts.max()))
     layers = [
         canvas.chart(bins).mark_rect(opacity=1).encode(x2="x2:Q", y2="y2:Q", color=shade, description="said:N"),
-        _line(canvas, means, axis.metric),
+        _line(canvas, means, axis),
+        canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N"),
     ]
     return _layered(canvas, axis, layers)
 

@@ -148,7 +148,7 @@ def _scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
              for curve in shown for seed, line in curve.jobs.items() for epoch, value in line]  # fmt: skip
     trained = [value for _, value, diverged in every if not diverged] or [value for _, value, _ in every]
     last = max(epoch for epoch, *_ in every)
-    scale = Scale.of([labels.drawn(metric, value) for value in trained], is_share=metric.is_share)
+    scale = Scale.around([labels.drawn(metric, value) for value in trained], is_share=metric.is_share)
     return Scale(1.0, float(max(last, 2))), scale
 
 
@@ -256,5 +256,5 @@ def _named(
         own = {"line": colour, "colour": colour}
         label = {"x": across.at(1 + BESIDE / WIDTH), "y": scale.at(1 - place), **own}
         ties += [{"x": curve.points[-1].epoch, "y": end, **own}, label]
-        texts.append({**label, "text": curve.configuration.label})
+        texts.append({**label, "text": " ".join([curve.configuration.label, *scale.beyond([end], "▾▴").values()])})
     return texts, ties

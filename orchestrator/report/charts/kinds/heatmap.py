@@ -111,7 +111,11 @@ def chart(sweep: Sweep, name: str) -> Chart:
     crosses = ["×" if cell.diverged else "" for cell in found.values()]
     numbers = [f"{metric.number(cell.mean)}{cross}" for cell, cross in zip(found.values(), crosses, strict=True)]
     fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
-    texts = numbers if fits else crosses
+    scale = _scale(found.values(), metric)
+    # A mean far off has its number even where the others have none: its colour is that of the edge.
+    drawn = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
+    is_far = [mean is not None and mean != scale.within(mean) for mean in drawn]
+    texts = [number if fits or far else cross for number, cross, far in zip(numbers, crosses, is_far, strict=True)]
     return Chart(
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
@@ -137,6 +141,11 @@ def _caption(found: Collection[Group], of: tuple[Side, Side], metric: Metric, *,
             if len(side.levels) < side.known
         ),
     )
+
+
+def _scale(found: Collection[Group], metric: Metric) -> Scale:
+    means = [labels.drawn(metric, cell.mean) for cell in found if cell.mean is not None]
+    return Scale.around(means or [0.0], is_share=metric.is_share)
 
 
 def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
@@ -185,7 +194,7 @@ def _values(
     found: Mapping[tuple[str, str], Group], texts: Sequence[str], across: Side, up: Side, metric: Metric
 ) -> list[dict[str, Any]]:
     means = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
-    scale = Scale.of([mean for mean in means if mean is not None] or [0.0], is_share=metric.is_share)
+    scale = _scale(found.values(), metric)
     values = []
     for ((column, row), cell), mean, text in zip(found.items(), means, texts, strict=True):
         share = None if mean is None else scale.share(mean)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,9 @@ from worker.trainers.protocol import MAX_SCORE
 
 #: Least ratio of positive values that suggests a logarithmic axis.
 LEAST_RATIO = 50.0
+#: What lies far off: least distance from the median in median deviations, largest share of all values, and the least
+#: factor by which it would lengthen the axis.
+FAR, FEW, CROWDED = 10.0, 0.1, 4.0
 #: Below it, ratios leave the range of floating point.
 SMALLEST = 1e-100
 
@@ -49,9 +52,36 @@ class Scale:
             return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
         return cls(low - room, high + room)
 
+    @classmethod
+    def around(cls, values: Collection[float], *, is_share: bool = False) -> Scale:
+        """Return a scale that shows where most values are, without the few that lie far off: they are at its edge."""
+        if len(values) < 4:
+            return cls.of(values, is_share=is_share)
+        middle = statistics.median(values)
+        usual = statistics.median(abs(value - middle) for value in values)
+        inner = [value for value in values if abs(value - middle) <= FAR * usual]
+        is_few = len(values) - len(inner) <= max(1, FEW * len(values))
+        is_crowded = CROWDED * (max(inner) - min(inner)) < max(values) - min(values)
+        return cls.of(inner if is_few and is_crowded else values, is_share=is_share)
+
+    def beyond(self, values: Iterable[float], arrows: str = "◂▸") -> dict[bool, str]:
+        """Return what lies beyond the lower end (False) and the upper one (True) as text with an arrow: `◂ 11.24`."""
+        every = list(values)
+        found = {}
+        for is_high, far in ((False, [v for v in every if v < self.low]), (True, [v for v in every if v > self.high])):
+            if far:
+                ends = dict.fromkeys(f"{end:.4g}" for end in (min(far), max(far)))
+                said = f"{f'{len(far)} at ' if len(far) > 1 else ''}{' to '.join(ends)}"
+                found[is_high] = f"{said} {arrows[1]}" if is_high else f"{arrows[0]} {said}"
+        return found
+
+    def within(self, value: float) -> float:
+        """Return a value, or the end of the axis beyond which it lies."""
+        return min(max(value, self.low), self.high)
+
     def share(self, value: float) -> float:
         """Return the share of the axis below a value, from 0 to 1."""
-        ends = (self.low, self.high, min(max(value, self.low), self.high))
+        ends = (self.low, self.high, self.within(value))
         low, high, at = map(math.log, ends) if self.is_log else ends
         return (at - low) / (high - low)
 

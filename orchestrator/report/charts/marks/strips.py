@@ -73,6 +73,11 @@ class Strip:
     dots: Sequence[Dot] = ()
     middle: tuple[float, float] | None = None
 
+    @property
+    def values(self) -> list[float]:
+        """The values of its seeds that trained; its mean if no seed is drawn."""
+        return [value for value in [dot.value for dot in self.dots] or [self.mean] if value is not None]
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -105,14 +110,14 @@ class Rows:
     @functools.cached_property
     def scale(self) -> Scale:
         """The scale of the axis, cut off far beyond the seeds, where an interval of two may end."""
-        inner = [dot.value for strip in self.strips for dot in strip.dots if dot.value is not None]
-        inner += [strip.mean for strip in self.strips if strip.mean is not None]
+        inner = [value for strip in self.strips for value in strip.values]
         inner += [end for strip in self.strips for end in strip.middle or ()]
         inner += [0.0] if self.zero or not inner else []
-        low, high = min(inner), max(inner)
+        found = Scale.around(inner, is_share=self.is_share)
+        low, high = (found.within(end) for end in (min(inner), max(inner)))
         room = (high - low) / 2 or abs(high) / 20
         ends = [min(max(end, low - room), high + room) for strip in self.strips for end in strip.ends or ()]
-        return Scale.of([*inner, *ends], is_share=self.is_share)
+        return Scale.of([low, high, *ends], is_share=self.is_share)
 
 
 def dots(each: Drawn, metric: Metric) -> list[Dot]:
@@ -175,8 +180,14 @@ def specification(rows: Rows) -> dict[str, Any]:
     def x(name: str) -> Any:
         return canvas.channel("X", name, rows.axis, scale)
 
-    means = canvas.chart([_mean(strip) for strip in strips])
-    seeds = canvas.chart([_seed(strip, dot, dot.value) for strip in strips for dot in strip.dots])
+    means = canvas.chart([_mean(strip, scale) for strip in strips])
+    shown = [(strip, dot, dot.value) for strip in strips for dot in strip.dots if dot.value is not None]
+    seeds = canvas.chart([_seed(strip, dot, scale.within(value)) for strip, dot, value in shown])
+    far = [
+        {"row": strip.label, "x": scale.high if is_high else scale.low, "text": text, "high": is_high}
+        for strip in strips
+        for is_high, text in scale.beyond(strip.values).items()
+    ]
     crosses = canvas.chart(_crosses(rows, width))
     blue, grey, quiet = (style.LIGHT[name] for name in ("1", "other", "quiet"))
     # Vega-Lite draws no mark without a number.
@@ -191,6 +202,12 @@ def specification(rows: Rows) -> dict[str, Any]:
         .encode(x=x("low"), x2="high:Q", y=y),
         means.mark_point(filled=True, stroke=blue, strokeWidth=2, size=50, opacity=1)
         .encode(x=x("mean"), y=y, fill=alt.Fill("fill:N", scale=None), description="said:N"),
+        *(
+            canvas.chart([each for each in far if each["high"] is is_high])
+            .mark_text(align="right" if is_high else "left", color=quiet, yOffset=-BELOW)
+            .encode(x=x("x"), y=y, text="text:N")
+            for is_high in (False, True)
+        ),
         means.mark_text(align="left", color=quiet).encode(x=alt.XValue(width + 12), y=y, text="note:N"),
     ]  # fmt: skip
     step = STEP if len(strips) < MANY else NARROW_STEP
@@ -207,13 +224,13 @@ def _width(rows: Rows) -> float:
     return min(max(WHOLE - AROUND - CHARACTER_WIDTH * characters, LEAST_WIDTH), MOST_WIDTH)
 
 
-def _mean(strip: Strip) -> dict[str, Any]:
+def _mean(strip: Strip, scale: Scale) -> dict[str, Any]:
     # An end beyond the scale has no cap: it is clipped.
     low, high = strip.ends or (None, None)
     begin, end = strip.middle or (None, None)
     return {
         "row": strip.label,
-        "mean": strip.mean,
+        "mean": None if strip.mean is None else scale.within(strip.mean),
         "low": low,
         "high": high,
         "from": begin,
