@@ -45,7 +45,7 @@ class Feed:
 
     Args:
         renderer: Makes the page.
-        name: The sweep; None for the index.
+        name: The sweep, or two as `first/second`; None for the index.
         version: Returns a value that changes when the page has to be made again.
     """
 
@@ -140,7 +140,7 @@ class Feeds:
         self._feeds: dict[str | None, Feed] = {}
 
     def feed(self, name: str | None) -> Feed:
-        """Return the page of a sweep; without a name, the index.
+        """Return the page of a sweep, or of two as `first/second`; without a name, the index.
 
         Raises:
             SweepNotFoundError: there is no such sweep, and its page has no viewers; or there is no index, because only
@@ -149,14 +149,17 @@ class Feeds:
         if name is None and self.sweeps.only is not None:
             raise SweepNotFoundError("There is nothing at this address")
         known = self._feeds.get(name)
-        if name is not None and (known is None or not known.viewers):
-            self.sweeps.folder(name)
+        names = [] if name is None else name.split("/")
+        if known is None or not known.viewers:
+            for each in names:
+                self.sweeps.folder(each)
         if known is None:
             idle = [key for key, feed in self._feeds.items() if not feed.viewers]
             for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
                 del self._feeds[key]
-            version = self.sweeps.versions if name is None else functools.partial(self.sweeps.version, name)
-            known = self._feeds[name] = Feed(self._renderer, name, version)
+            versions: list[Callable[[], Hashable]] = [functools.partial(self.sweeps.version, each) for each in names]
+            versions = versions or [self.sweeps.versions]
+            known = self._feeds[name] = Feed(self._renderer, name, lambda: tuple(each() for each in versions))
         return known
 
     @property

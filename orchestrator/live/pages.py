@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweeps import Sweeps, content
-from orchestrator.live import underway
+from orchestrator.live import comparison, underway
 from orchestrator.live.page import Page
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
@@ -59,6 +59,13 @@ class Pages:
         about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
         progress = None if stands.over else underway.progress(sweep, stands)
         return _page(f"{name}: {stands.state}", main, {**about, "progress": progress}, over=stands.over)
+
+    def compare(self, first: str, second: str) -> Page:
+        """Return the comparison of two sweeps. Raises: as `sweep`."""
+        a, b = (Sweep.read(self._sweeps.folder(name)) for name in (first, second))
+        main = _filled("compare.html", **comparison.content(a, b))
+        about = {"state": "", "changed": "", "above": True, "text": "", "progress": None}
+        return _page(f"{first} and {second}", main, {**about, "events": f"/-/compare/{first}/{second}/events"})
 
     def _portrait(self, sweep: Sweep) -> Portrait | None:
         """Return the portrait of a sweep's best network; while the sweep runs, where to see it.

@@ -125,16 +125,18 @@ class Renderer:
         """Return the page of a sweep, or the index.
 
         Args:
-            name: The sweep; None for the index.
+            name: The sweep; the two sweeps of a comparison, as `first/second`; None for the index.
 
         Raises:
             PageError: the page cannot be made; the message says why.
         """
         worker = self._slow if name in self._long else self._quick
-        told = await (self._index() if name is None else worker.ask("sweep", name))
+        names = [] if name is None else name.split("/")
+        what = "sweep" if len(names) == 1 else "compare"
+        told = await (self._index() if name is None else worker.ask(what, *names))
         if name is not None and "too_long" in told:
             self._long.add(name)
-            told = await self._slow.ask("sweep", name)
+            told = await self._slow.ask(what, *names)
         elif told.get("seconds", QUICK_SECONDS) < QUICK_SECONDS:
             self._long.discard(name)
         if "error" in told:

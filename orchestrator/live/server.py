@@ -30,7 +30,8 @@ MAX_HEADER_BYTES = 16 * 2**10
 MAX_BODY_BYTES = 2**10
 #: Seconds that a client may take to send a request's headers, including the first one's, and a body.
 REQUEST_SECONDS = 30.0
-_NAME = r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})"
+_NAMED = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME = rf"({_NAMED})"
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
@@ -130,6 +131,8 @@ class Server:
                 (r"/", Page, given),
                 (r"/-/events", Events, given),
                 (r"/-/health", Health, given),
+                (rf"/-/compare/({_NAMED}/{_NAMED})", Page, given),
+                (rf"/-/compare/({_NAMED}/{_NAMED})/events", Events, given),
                 (rf"/{_NAME}", Page, given),
                 (rf"/{_NAME}/events", Events, given),
             ],

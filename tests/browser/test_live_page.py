@@ -265,7 +265,9 @@ def test_the_index_is_for_everybody(
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
-def test_the_index_is_sorted_and_searched(page: Page, serve: Serve, command_line: CommandLine, screen: Screen) -> None:
+def test_the_index_is_sorted_and_searched_and_leads_to_a_comparison(
+    page: Page, serve: Serve, command_line: CommandLine, screen: Screen
+) -> None:
     put(command_line, "one", WORDS)
     put(command_line, "two", small(seeds="0-5", epochs="2", learning_rates="0.03,0.1"))
     run = command_line.run("note", "two", "tried at night")
@@ -285,12 +287,26 @@ def test_the_index_is_sorted_and_searched(page: Page, serve: Serve, command_line
     assert page.run(shown) == ["two"]
     page.run(
         "document.getElementById('search').value = '';"
-        "document.getElementById('search').dispatchEvent(new Event('input', {bubbles: true}));"
-        "document.querySelectorAll('#sweeps thead button')[0].click()"
+        "document.querySelectorAll('#sweeps thead button')[0].click();"
+        "for (const each of document.querySelectorAll('#sweeps tbody input')) each.click()"
     )
     assert page.run(shown) == ["one", "two"]
+    page.run("document.querySelector('#compare a').click()")
+    wait_for(lambda: page.run("return location.pathname") == "/-/compare/one/two", "the comparison")
+    wait_for(lambda: page.run("return document.querySelectorAll('.headline').length") == 2, "both verdicts")
+    text = page.run("return document.getElementById('report').innerText")
+    assert "tried at night" in text
+    assert page.run("return [...document.querySelectorAll('#common tbody th')].map(each => each.innerText)") == [
+        "learning rate 0.03"
+    ]
+    assert page.run("return document.querySelectorAll('#curves svg .mark').length") > 12
+    assert {"epochs", "learning rate"} <= set(
+        page.run("return [...document.querySelectorAll('#differs tbody th')].map(e => e.innerText)")
+    )
     assert violations(page) == []
     assert page.complaints() == []
+    # Of sweeps that are not there, there is none
+    assert server.get("/-/compare/one/three").status == 404
 
 
 def test_a_token_leaves_the_address(page: Page, serve: Serve, growing: Growing) -> None:

@@ -209,15 +209,27 @@
     }
   }
 
-  // The index: rows without the text that is looked for are hidden.
+  // The index: rows without the text that is looked for are hidden, and two ticked rows lead to their comparison.
+  const ticked = new Set();
   function choose() {
     const wanted = document.getElementById("search")?.value.toLowerCase() ?? "";
     for (const row of document.querySelectorAll("#sweeps tbody tr")) {
-      const text = [...row.cells].map((cell) => `${cell.textContent} ${cell.title}`).join(" ");
-      row.hidden = !text.toLowerCase().includes(wanted);
+      const box = row.querySelector("input"), text = [...row.cells].map((cell) => `${cell.textContent} ${cell.title}`);
+      row.hidden = !text.join(" ").toLowerCase().includes(wanted);
+      box.checked = ticked.has(box.value);
+      box.disabled = ticked.size === 2 && !box.checked;
     }
+    const [a, b] = ticked, place = document.getElementById("compare");
+    if (!place) return;
+    const link = document.createElement("a");
+    link.href = `/-/compare/${a}/${b}`;
+    link.textContent = `Compare ${a} and ${b}`;
+    place.replaceChildren(b ? link : "Tick two sweeps to compare them.");
   }
-  document.addEventListener("input", choose);
+  document.addEventListener("input", ({target}) => {
+    if (target.type === "checkbox") target.checked ? ticked.add(target.value) : ticked.delete(target.value);
+    choose();
+  });
   document.addEventListener("seedsweep:updated", choose);
 
   document.addEventListener("visibilitychange", () => document.hidden ? disconnect() : connect());

@@ -158,11 +158,11 @@ def asset(name: str, package: str = _PACKAGE) -> str:
 
 @functools.cache
 def environment(package: str) -> Environment:
-    """Return the Jinja environment of a package's templates, which escapes every value."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """Return the Jinja environment of a package's templates and the report's, which escapes every value."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(_PACKAGE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

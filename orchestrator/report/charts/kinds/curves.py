@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.analysis.statistics.intervals import Interval
@@ -117,6 +117,27 @@ def chart(sweep: Sweep, name: str) -> Chart:
         headings=("configuration", "epoch", "n", labels.axis_title(metric), "low", "high"),
         rows=[_cells(curve, point, metric) for curve in found for point in curve.points],
     )
+
+
+def of_both(a: Sweep, b: Sweep) -> Chart | None:
+    """Return the curves of the first configurations of two sweeps; None without any, or if their metrics differ."""
+    if absent(a) or absent(b) or a.names.metric != b.names.metric:
+        return None
+    found = [
+        replace(
+            each,
+            configuration=replace(each.configuration, label=labels.short(f"{sweep.name}: {each.configuration.label}")),
+        )
+        for sweep in (a, b)
+        for each in curves(sweep)[: LABELLED // 2]
+    ]
+    made = chart(a, "curves-of-both")
+    cells = [
+        (curve.configuration.label, *_cells(curve, point, a.names.metric)[1:])
+        for curve in found
+        for point in curve.points
+    ]
+    return replace(made, caption=_caption(found, a), specification=_specification(found, a), rows=cells)
 
 
 def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
