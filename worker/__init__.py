@@ -1,5 +1,6 @@
 """Runs a job on Celery. `celery -A worker worker` and `celery -A worker flower` find the app here."""
 
+import os
 from typing import Any
 
 
@@ -11,6 +12,8 @@ def __getattr__(name: str) -> Any:
     from worker.trainers.environment import use_threads
 
     use_threads(1)
+    # The job and its result in words. The name and the positional arguments are the same for every task.
+    os.environ.setdefault("FLOWER_TASKS_COLUMNS", "kwargs,state,result,runtime,worker,uuid,started")
 
     from nn.errors import SeedsweepError
     from worker.app import create_app

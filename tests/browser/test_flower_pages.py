@@ -91,6 +91,7 @@ def test_the_pages_tell_of_the_sweep(
     tasks = wait_for(lambda: [row for row in rows(browser, "tasks-table") if len(row) > 1], "the tasks' table")
     # Then each job is there, with what it is and what came of it in words
     assert {row["UUID"] for row in tasks} == trained.keys()
+    assert {"Name", "args"}.isdisjoint(tasks[0]), "the same for every task"
     for row in tasks:
         job = trained[row["UUID"]]
         assert row["State"] == "SUCCESS"

@@ -44,7 +44,6 @@ class FlowerProcess:
             "FLOWER_DB": str(self._database),
             "FLOWER_STATE_SAVE_INTERVAL": "500",
             "FLOWER_MAX_TASKS": "20000",
-            "FLOWER_TASKS_COLUMNS": "kwargs,state,result,runtime,worker,uuid,started",
         } | environment
         self.process: launcher.Popen | None = None
 

@@ -215,7 +215,6 @@ def _plot(axis: Axis) -> dict[str, Any]:
         canvas.chart(bars)
         .mark_tick(orient="horizontal", thickness=2.5, opacity=1)
         .encode(color=colour, size=size, description="said:N"),
-        canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N"),
     ]
     return _layered(canvas, axis, layers)
 
@@ -226,7 +225,8 @@ def _layered(canvas: Canvas, axis: Axis, layers: Sequence[Any]) -> dict[str, Any
     labelled = {"format": ".6~g", "labelOverlap": True, "labelSeparation": 4, **ticks}
     x = canvas.channel("X", "x", axis.heading, axis.across, grid=False, **labelled)
     y = canvas.channel("Y", "y", labels.axis_title(axis.metric), axis.up)
-    return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=WIDTH, height=HEIGHT)
+    far = canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N")
+    return canvas.layered([layer.encode(x=x, y=y) for layer in (*layers, far)], width=WIDTH, height=HEIGHT)
 
 
 def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], axis: Axis) -> Any:
@@ -283,7 +283,6 @@ def _bins(axis: Axis) -> dict[str, Any]:
     layers = [
         canvas.chart(bins).mark_rect(opacity=1).encode(x2="x2:Q", y2="y2:Q", color=shade, description="said:N"),
         _line(canvas, means, axis),
-        canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N"),
     ]
     return _layered(canvas, axis, layers)
 
