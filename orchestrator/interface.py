@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -56,6 +55,7 @@ from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
+from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
@@ -67,7 +67,6 @@ from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
-from worker.records.report import Report
 from worker.settings import MAX_TIME_LIMIT, Settings, load_settings
 from worker.trainers import registry
 from worker.trainers.network import read_weights
@@ -737,13 +736,10 @@ def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
     rows: queue.Queue[Row | BaseException | None] = queue.Queue()
     relay = _Relay(rows.put)
 
-    def display(*_: object) -> AbstractContextManager[Progress]:
-        return contextlib.nullcontext(cast("Progress", relay))
-
     def follow() -> None:
         try:
-            with plan.begin(None, display) as session:
-                watching.follow(session, display=display)
+            with plan.begin(None, lambda _: relay) as session:
+                watching.follow(session, display=lambda _: relay)
         except _Stopped:
             pass
         except BaseException as error:
@@ -846,7 +842,7 @@ class _Relay(Progress):
         self._put = put
         self.stopped = False
 
-    def running(self, reports: Mapping[str, Report | None]) -> None:  # noqa: ARG002 (a listener's)
+    def underway(self, found: Activity | None) -> None:  # noqa: ARG002 (a listener's)
         """End the session if the relay is stopped."""
         if self.stopped:
             raise _Stopped

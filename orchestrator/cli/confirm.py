@@ -12,7 +12,7 @@ from rich.console import Console
 from nn.errors import Beside, InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import progress_for
@@ -70,7 +70,7 @@ def command(
         wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]
         plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
         if dry_run:
-            return show_forecast(plan.rehearse(), as_json=as_json, reuse=not no_reuse)
+            return show_estimate(plan.rehearse(), as_json=as_json, reuse=not no_reuse)
         with plan.begin(interruption) as session, outcome(session, again):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
             result = confirmed(session, swept, metric)

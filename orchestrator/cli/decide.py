@@ -8,7 +8,7 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.analysis.race import Terms
-from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_forecast
+from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_estimate
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import progress_for
@@ -62,7 +62,7 @@ def command(
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         if dry_run:
-            return show_forecast(plan.rehearse(), as_json=as_json, race=at_most(plan, terms))
+            return show_estimate(plan.rehearse(), as_json=as_json, race=at_most(plan, terms))
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
             result = decide(session, terms, display=partial(progress_for, console))
     if as_json:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_forecast, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import progress_for
@@ -57,7 +57,7 @@ def command(
         if dry_run:
             rehearsal = plan.rehearse()
             rehearsal.any_code = reuse_anyway
-            return show_forecast(rehearsal, as_json=as_json, reuse=not no_reuse)
+            return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
         with plan.begin(interruption) as session, outcome(session, again):
             display = partial(progress_for, console)

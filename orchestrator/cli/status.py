@@ -48,8 +48,11 @@ def command(
         say(console, f"{'No sweep runs' if folder is None else f'{folder.name} does not run'}{state}")
     for each in found["sweeps"]:
         seconds = each.pop("seconds_left")
-        each["time_left"] = "-" if seconds is None else duration(seconds)
+        each["time_left"] = None if seconds is None else duration(seconds)
+        trouble = [f"{count} {name}" for name in ("failed", "diverged", "retried") if (count := each.pop(name))]
+        each["trouble"] = ", ".join(trouble) or None
     for rows in filter(None, found.values()):
         headings = [name.replace("_", " ") for name in rows[0]]
-        print_table(console, headings, [list(map(str, each.values())) for each in rows], is_text=True)
+        cells = [["-" if cell is None else str(cell) for cell in each.values()] for each in rows]
+        print_table(console, headings, cells, is_text=True)
     return 0

@@ -12,8 +12,8 @@ from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Ver
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.forecast import tell_if_long
-from orchestrator.commands.plan import Display, SweepPlan, silent
+from orchestrator.commands.estimate import tell_if_long
+from orchestrator.commands.plan import Display, SweepPlan, silent, snapshot
 from orchestrator.commands.sweep import finish, plan_resumption
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -113,7 +113,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     started = time.monotonic()
     session.keep_own(failed=True)
     kept = len(session.rows)
-    with display(session.jobs, session.rows, session.axes, terms.metric or session.manifest.metric) as progress:
+    with display(snapshot(session, terms.metric)) as progress:
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)
         if race.needs_jobs():
@@ -125,8 +125,9 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
         session.look("decide", terms.within, str(ended.sweep.scoring))
     finish(session)
-    judged = Sweep.of(session.folder, session.manifest, session.jobs, session.rows, terms.metric)
-    return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
+    return DecideResult(
+        ended, snapshot(session, terms.metric), jobs=len(session.rows) - kept, seconds=time.monotonic() - started
+    )
 
 
 def at_most(plan: SweepPlan, terms: Terms) -> int:
@@ -146,7 +147,7 @@ class _Race:
         self._session = session
         self._terms = terms
         self._progress = progress
-        self._metric = str(Sweep.of(session.folder, session.manifest, session.jobs, {}, terms.metric).scoring)
+        self._metric = str(snapshot(session, terms.metric).scoring)
         self._told: tuple[str, ...] = ()
 
     def standing(self, manifest: Manifest, rows: Mapping[str, Row]) -> Race:

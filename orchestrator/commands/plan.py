@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nn.errors import Beside, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
-from orchestrator.folder.rows import Row, seen
+from orchestrator.folder.rows import seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.listener import SILENT, Progress
@@ -23,16 +22,15 @@ from worker.redis.address import hide_password, redis_url
 from worker.settings import load_settings
 from worker.trainers import registry
 
-#: Opens a display of a sweep. Its arguments are the sweep's jobs and the rows that it has already, both by job key, the
-#: options that vary, and the metric that counts.
-Display = Callable[[Mapping[str, Job], Mapping[str, Row], Collection[str], str], AbstractContextManager[Progress]]
+#: Opens a display of a sweep with the rows that it has already.
+Display = Callable[[Sweep], Progress]
 #: Receives one sentence for the user, such as that Redis does not answer.
 Tell = Callable[[str], None]
 
 
-def silent(*_: object) -> AbstractContextManager[Progress]:
+def silent(_sweep: Sweep) -> Progress:
     """Open a display that shows nothing."""
-    return nullcontext(SILENT)
+    return SILENT
 
 
 def ignore(_text: str) -> None:
@@ -66,6 +64,11 @@ def place_for(
     if time_limit is not None:
         settings = settings.model_copy(update={"time_limit": time_limit})
     return Place(settings, workers=workers, tell=tell)
+
+
+def snapshot(session: Session, metric: str | None = None) -> Sweep:
+    """Return the sweep with the rows that a session has now; it is judged by a metric, or by its own."""
+    return Sweep.of(session.folder, session.manifest, session.jobs, session.rows, metric)
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from redis import RedisError
 
+from nn.errors import SeedsweepError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
-from orchestrator.cluster.results import Finished, Running
-from orchestrator.commands.watch import embedded
+from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
+from orchestrator.commands.watch import reached
+from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.rows import accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import Sweeps
+from orchestrator.folder.sweeps import Sweeps, held, locks
+from orchestrator.running.underway import Underway
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from worker.records.presence import Presence, problem_of
+from worker.records.presence import Presence, Roster, problem_of
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
@@ -29,8 +33,8 @@ Status = dict[str, list[dict[str, Any]]]
 def status(output: Path, place: Place, name: str | None = None) -> Status:
     """Return the sweeps that run, their jobs under way, and all workers.
 
-    The sweeps are those of an output folder that embedded clusters train, and those of a cluster. `seconds_left` is an
-    estimate by the epochs so far; None before the first one, and while no job is under way.
+    The sweeps are those of an output folder that processes of this host train, and those of a cluster. `seconds_left`
+    is an estimate; None if it is too early for one, and while no job is under way.
 
     Args:
         output: The folder.
@@ -42,63 +46,78 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
         SweepUnreadableError: the folder cannot be read.
     """
     found: Status = {"sweeps": [], "jobs": [], "workers": []}
-    for cluster, where, own in _clusters(output, place):
-        # An embedded cluster may end meanwhile.
-        with contextlib.suppress(*((RedisError, OSError) if own else ())):
-            present, lease, now = cluster.roster.all(), cluster.app.settings.lease_seconds, cluster.roster.now()
-            # A job whose worker is lost waits for another one.
-            alive = [each for each in present if each.age(now) < lease]
-            by = {task: each.name for each in alive for task in each.running}
-            workers = [{"place": where} | _worker(each, now, lease) for each in present]
-            before = len(found["sweeps"])
-            for manifest in cluster.registry.open():
-                folder = own or SweepFolder(output, manifest.name)
-                if name in (None, folder.name):
-                    sweep, jobs = _sweep(cluster, manifest, folder, by)
-                    found["sweeps"].append({"sweep": folder.name, "place": where} | sweep)
-                    found["jobs"] += jobs
-            if name is None or len(found["sweeps"]) > before:
-                found["workers"] += workers
+    cluster, told, taken = place.reached().cluster, set[str](), locks()
+    for each in Sweeps(output).names() if os.path.lexists(output) else ():
+        folder = SweepFolder(output, each)
+        activity = Activity.read(folder.path) if held(folder.path, taken) else None
+        # A folder may be removed, and an embedded cluster may end meanwhile.
+        with contextlib.suppress(SeedsweepError, RedisError, OSError):
+            if activity is not None and name in (None, each):
+                manifest = folder.manifest()
+                _add(found, folder, manifest, activity)
+                told.add(manifest.name)
+                if address(folder.path):
+                    # It ends with its sweep: nobody waits for it to come back.
+                    roster = reached(folder, place).impatient().roster
+                    found["workers"] += _workers(roster, roster.all(), "here")
+    if cluster is not None:
+        roster = cluster.roster
+        present = roster.all()
+        for manifest in cluster.registry.open():
+            folder = SweepFolder(output, manifest.name)
+            if manifest.name not in told and name in (None, folder.name):
+                _add(found, folder, manifest, _observed(cluster, manifest, folder, present, roster.lost(present)))
+        if name is None or any(each["place"] == cluster.address for each in found["sweeps"]):
+            found["workers"] += _workers(roster, present, cluster.address)
     return found
 
 
-def _clusters(output: Path, place: Place) -> Iterator[tuple[Cluster, str, SweepFolder | None]]:
-    """Yield the cluster of the settings, and the embedded ones, each with the folder of its sweep."""
-    named = place.reached().cluster
-    if named is not None:
-        yield named, named.address, None
-    for name in Sweeps(output).names() if os.path.lexists(output) else ():
-        folder = SweepFolder(output, name)
-        if (cluster := embedded(folder, place)) is not None:
-            yield cluster, "here", folder
-
-
-def _sweep(
-    cluster: Cluster, manifest: Manifest, folder: SweepFolder, by: Mapping[str, str]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return a sweep, and its jobs under way; `by` names the worker of each running task."""
+def _observed(
+    cluster: Cluster, manifest: Manifest, folder: SweepFolder, present: list[Presence], lost: Mapping[str, float]
+) -> Activity | None:
+    """Return what goes on in a sweep that no session on this host trains; its folder may be missing."""
     jobs = manifest.jobs_by_key()
-    rows, names = folder.rows_of(jobs), JobNames(jobs.values(), manifest.axes)
     # A session trains again what failed or was cancelled before.
-    trained = {key for key, row in rows.items() if row.accepted}
-    states = cluster.results.states([key for key in jobs if key not in trained])
-    ended = trained | {key for key, state in states.items() if not isinstance(state, Running)}
-    took = [each for row in rows.values() for each in row.epoch_seconds]
-    took += [each for state in states.values() if isinstance(state, Finished) for each in state.result.epoch_seconds]
-    seconds, epochs, left = sum(took), len(took), sum(job.epochs for key, job in jobs.items() if key not in ended)
-    running = []
-    for key, job in jobs.items():
-        if key in by and key not in ended:
-            state = states.get(key)
-            report = state.report if isinstance(state, Running) else None
-            epoch = 0 if report is None else report.epoch
-            seconds, epochs, left = seconds + (report.seconds if report else 0.0), epochs + epoch, left - epoch
-            told = {"job": names.job(job.seed, job.options), "epoch": epoch, "epochs": job.epochs, "worker": by[key]}
-            running.append({"sweep": folder.name} | told)
-    waiting = len(jobs) - len(ended) - len(running)
-    rest = left * seconds / epochs / len(running) if running and epochs else None
-    counts = {"jobs": len(jobs), "done": len(ended), "running": len(running), "waiting": waiting}
-    return counts | {"seconds_left": rest}, running
+    rows = {key: row for key, row in folder.rows_of(jobs).items() if row.accepted}
+    reports, alive = {}, {task for each in present if each.name not in lost for task in each.running}
+    for key, state in cluster.results.states([key for key in jobs if key not in rows]).items():
+        match state:
+            case Running(report) if key in alive:
+                reports[key] = report
+            case Finished(result):
+                rows[key] = accepted_row(jobs[key], result)
+            case Failed(why):
+                rows[key] = lost_row(jobs[key], "failed", why)
+            case Cancelled(why):
+                rows[key] = lost_row(jobs[key], "cancelled", why)
+    seen = Underway(jobs, rows, place=cluster.address)
+    seen.running(reports, present, lost)
+    return seen.activity
+
+
+def _add(found: Status, folder: SweepFolder, manifest: Manifest, activity: Activity | None) -> None:
+    if activity is not None:
+        shown = ("done", "running", "waiting", "failed", "diverged", "retried")
+        figures = {name: getattr(activity, name) for name in shown}
+        told = {
+            "sweep": folder.name,
+            "place": "here" if activity.here else activity.place,
+            "jobs": activity.planned,
+            **figures,
+        }
+        found["sweeps"].append(told | {"seconds_left": activity.left})
+        jobs = manifest.jobs_by_key()
+        names = JobNames(jobs.values(), manifest.axes)
+        for key in activity.jobs.keys() & jobs.keys():
+            job, report = jobs[key], activity.jobs[key]
+            epoch, worker = (0, None) if report is None else (report.epoch, report.worker)
+            told = {"sweep": folder.name, "job": names.job(job.seed, job.options), "epoch": epoch}
+            found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
+
+
+def _workers(roster: Roster, present: list[Presence], place: str) -> list[dict[str, Any]]:
+    now = roster.clock.now()
+    return [{"place": place} | _worker(each, now, roster.lease) for each in present]
 
 
 def _worker(worker: Presence, now: float, lease: float) -> dict[str, Any]:

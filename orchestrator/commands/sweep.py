@@ -9,8 +9,8 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.forecast import tell_if_long
-from orchestrator.commands.plan import Display, SweepPlan, jobs_of, registered, silent
+from orchestrator.commands.estimate import tell_if_long
+from orchestrator.commands.plan import Display, SweepPlan, jobs_of, registered, silent, snapshot
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growth import first_batch
@@ -161,7 +161,7 @@ def train(
         said.append(session.folder.damage)
     if reuse:
         session.reuse_siblings(said.append)
-    with display(session.jobs, session.rows, session.axes, session.manifest.metric) as progress:
+    with display(snapshot(session)) as progress:
         progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
@@ -195,7 +195,7 @@ def finish(session: Session) -> Sweep:
     Raises:
         OutputError: the folder cannot be written.
     """
-    ended = Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
+    ended = snapshot(session)
     board = ended.leaderboard
     with session.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))

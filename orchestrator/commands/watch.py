@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect
-from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent
+from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent, snapshot
 from orchestrator.commands.sweep import finish
-from orchestrator.errors import BrokerUnreachableError, SweepBusyError, SweepExistsError, SweepNotFoundError
-from orchestrator.folder.address import address
+from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import held, locks
+from orchestrator.folder.sweeps import content, held, locks
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted
-from worker.job import Job
-from worker.records.report import Report
-from worker.settings import Settings
 
 #: Seconds between two looks at a folder that another process writes.
 LOOK_SECONDS = 0.5
@@ -85,82 +82,52 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
             return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()
-    cluster = _connect(folder, place)
+    cluster = reached(folder, place)
     manifest = _find(cluster, folder)
     return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=cluster), resuming=True)
 
 
 def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
-    """Show the rows that another process writes, until the folder's lock is free; then enter it on the stack."""
-    jobs = dict(plan.jobs)
-    new_rows, written = plan.folder.follow(jobs), plan.folder.new_manifest
-    shown = new_rows()
-    cluster = plan.place.cluster or embedded(plan.folder, plan.place)
-    if cluster is not None:
-        # The other process trains again what failed or was cancelled before it began.
-        failed = {key for key, row in shown.items() if not row.accepted}
-        again = failed - cluster.results.ended(failed).keys()
-        shown = {key: row for key, row in shown.items() if key not in again}
-    with display(dict(jobs), shown, plan.manifest.axes, plan.manifest.metric) as progress:
-        progress.message(f"Another process writes to {plan.folder.path}: looking on")
+    """Show what another process writes, until the folder's lock is free; then enter it on the stack."""
+    folder, jobs, seen, due = plan.folder, dict(plan.jobs), content(plan.folder.path), 0.0
+    rows = folder.rows_of(jobs)
+    shown = {key: row for key, row in rows.items() if row.accepted}
+    with display(Sweep.of(folder, plan.manifest, jobs, shown)) as progress:
+        progress.message(f"Another process writes to {folder.path}: looking on")
         while True:
-            # Before their rows, which would be skipped otherwise.
-            if added := _added(jobs, written):
-                jobs.update(added)
-                progress.added(added)
-            for key, row in new_rows().items():
-                if key not in shown:
-                    shown[key] = row
-                    progress.finished(row)
-            cluster = cluster or embedded(plan.folder, plan.place)
-            progress.running(_reports(cluster, [key for key in jobs if key not in shown]))
+            began = time.monotonic()
+            if began >= due and seen != (seen := content(folder.path)):
+                known = jobs_of(folder.manifest())
+                progress.added({key: job for key, job in known.items() if key not in jobs})
+                jobs |= known
+                # The other process trains again what had failed or was cancelled when it began.
+                for key, row in folder.rows_of(jobs).items():
+                    if key not in shown and row != rows.get(key):
+                        shown[key] = row
+                        progress.finished(row)
+                # There may be thousands of rows: reading them takes a tenth of the time at most.
+                due = time.monotonic() + 9 * (time.monotonic() - began)
+            progress.underway(Activity.read(folder.path))
             with contextlib.suppress(SweepBusyError):
-                stack.enter_context(plan.folder.exclusive())
+                stack.enter_context(folder.exclusive())
                 return
             time.sleep(LOOK_SECONDS)
 
 
-def _added(known: Mapping[str, Job], written: Callable[[], Manifest | None]) -> dict[str, Job]:
-    """Return the jobs that the other process has added meanwhile."""
-    manifest = written()
-    if manifest is None or len(manifest.jobs) == len(known):
-        return {}
-    return {key: job for key, job in jobs_of(manifest).items() if key not in known}
+def reached(folder: SweepFolder, place: Place) -> Cluster:
+    """Return the cluster that trains a sweep: an embedded one, if the sweep's folder says where, or the place's.
 
-
-def embedded(folder: SweepFolder, place: Place) -> Cluster | None:
-    """Return the embedded cluster of another process, if the sweep's folder says where it is; without retries."""
-    own = _settings(folder, place)
-    with contextlib.suppress(BrokerUnreachableError):
-        # It ends with its sweep: nobody waits for it to come back.
-        return None if own is place.settings else connect(own, place.tell).impatient()
-    return None
-
-
-def _connect(folder: SweepFolder, place: Place) -> Cluster:
-    settings = _settings(folder, place)
-    if settings.broker_url is None and folder.exists():
+    Raises:
+        InvalidInputError: there is neither.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    settings = place.settings
+    if url := address(folder.path):
+        settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
+    elif settings.broker_url is None and folder.exists():
         allowed = "the address of a Redis server, also as CELERY_BROKER_URL"
         raise InvalidInputError("broker", Described("missing"), f"{allowed}; {folder.name} does not run on this host")
     return connect(settings, place.tell)
-
-
-def _settings(folder: SweepFolder, place: Place) -> Settings:
-    """Return the settings of the cluster that trains a sweep: of an embedded one, if the folder says where that is."""
-    url, settings = address(folder.path), place.settings
-    return settings.model_copy(update={"broker_url": url, "result_backend": None}) if url else settings
-
-
-def _reports(cluster: Cluster | None, missing: list[str]) -> dict[str, Report | None]:
-    # Imports Celery, which a watched cluster has imported already.
-    from redis import RedisError
-
-    from orchestrator.cluster.results import Running
-
-    with contextlib.suppress(RedisError, OSError):
-        states = {} if cluster is None else cluster.results.states(missing)
-        return {key: state.report for key, state in states.items() if isinstance(state, Running)}
-    return {}
 
 
 def follow(session: Session, *, display: Display = silent) -> Sweep:
@@ -181,7 +148,7 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
             session.place.tell(f"{told}; go on with: orchestrator sweep --resume --name {session.folder.name}")
         return Sweep.of(session.folder, session.manifest, session.jobs, rows)
     session.keep_own()
-    with display(session.jobs, session.rows, session.axes, session.manifest.metric) as progress:
+    with display(snapshot(session)) as progress:
         where = session.place.describe(len(session.jobs))
         progress.message(f"Watching {session.folder.name} {where}: {counted(len(session.jobs), 'job')}")
         if session.rows:
@@ -204,7 +171,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation:
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    cluster = _connect(folder, place)
+    cluster = reached(folder, place)
     return cancel_sweep(cluster, _find(cluster, folder))
 
 

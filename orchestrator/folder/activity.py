@@ -1,21 +1,26 @@
-"""What goes on in a sweep that runs: `progress.json`, which its session writes for whoever shows the sweep."""
+"""What goes on in a sweep that runs: `progress.json`, which its session writes for all that show the sweep."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.files import read_regular
-from orchestrator.folder.sweeps import PROGRESS
+from nn.files import is_private, read_regular
+from orchestrator.folder.sweeps import PROGRESS, held, locks
+from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
 
-#: Most running jobs with their reports (more hide the verdict on a phone), and most lost workers.
-MOST_JOBS, MOST_LOST = 6, 100
+#: Most running jobs with their reports, and most lost workers.
+MOST_JOBS, MOST_LOST = 32, 100
 _MAX_BYTES = 2**20
+#: The scheme of an embedded cluster's address.
+_SCHEME = "redis+socket://"
 
 _Count = Annotated[int, Field(ge=0, le=2**31)]
 
@@ -28,6 +33,15 @@ class Activity(BaseModel):
     #: When the session began, and when it wrote this.
     began: Time
     at: Time
+    #: The address of the cluster that trains it, without its password.
+    place: OneLine = ""
+    #: All jobs of the sweep; those that have ended, and of these, those that failed or diverged.
+    planned: _Count = 0
+    done: _Count = 0
+    failed: _Count = 0
+    diverged: _Count = 0
+    #: Attempts, at any job, that repeat an earlier one.
+    retried: _Count = 0
     #: How many jobs run, and how many wait for a worker; and the first running ones, by key, with their last reports.
     running: _Count = 0
     waiting: _Count = 0
@@ -45,3 +59,42 @@ class Activity(BaseModel):
         with contextlib.suppress(OSError, ValidationError):
             return cls.model_validate_json(read_regular(folder / PROGRESS, _MAX_BYTES))
         return None
+
+    @property
+    def here(self) -> bool:
+        """Whether an embedded cluster trains it."""
+        return self.place.startswith(_SCHEME)
+
+    def figures(self) -> Iterator[str]:
+        """Yield what terminals and pages say of it: `12 of 60 jobs`, `4 running`, `ETA 12 min`."""
+        yield f"{self.done} of {counted(self.planned, 'job')}"
+        yield f"{self.running} running"
+        yield f"{self.waiting} waiting"
+        for name in ("failed", "diverged", "retried"):
+            if count := getattr(self, name):
+                yield f"{count} {name}"
+        yield f"{duration(max(self.at - self.began, 0.0))} elapsed"
+        yield "ETA: too early to say" if self.left is None else f"ETA {duration(self.left)}"
+        if self.rate is not None:
+            yield f"{self.rate:.3g} jobs a minute"
+        yield counted(self.workers, "worker")
+        if self.lost:
+            yield f"Lost: {some([f'{name}, silent for {duration(seconds)}' for name, seconds in self.lost.items()])}"
+
+
+def address(folder: Path) -> str | None:
+    """Return the address of the embedded cluster on which a process of this user runs a sweep; None without one.
+
+    Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
+    """
+    if not is_private(folder) or held(folder, locks()) is False:
+        return None  # A stranger's folder may name another sweep of this user's; or its process was killed.
+    found = Activity.read(folder)
+    if found is None or not found.here:
+        return None
+    url = found.place.partition("?")[0]
+    path = Path(url.removeprefix(_SCHEME))
+    with contextlib.suppress(OSError, ValueError):
+        stats = path.lstat(), path.parent.lstat()
+        return url if all(each.st_uid == os.geteuid() and not each.st_mode & 0o077 for each in stats) else None
+    return None

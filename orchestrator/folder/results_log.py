@@ -46,9 +46,6 @@ class ResultsLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged = 0
-        #: The file that `new_rows` read last, by device and inode, and how far.
-        self._file = (0, 0)
-        self._offset = 0
 
     def rows(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
         """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
@@ -60,17 +57,6 @@ class ResultsLog:
         rows: dict[str, Row] = {}
         with _reading(self._path), _open(self._path, jobs, count) as file:
             self.damaged = _collect(_lines(file), jobs, rows)
-        return rows
-
-    def new_rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
-        """Return the rows of these jobs that were written since the last call, by key; each line is read once.
-
-        A torn last line is read once it is complete. A file that was truncated, or replaced, as at the end of a sweep,
-        is read again from its start.
-        """
-        rows: dict[str, Row] = {}
-        with _reading(self._path), self._open_new(jobs) as file:
-            _collect(self._whole_lines(file), jobs, rows)
         return rows
 
     def append(self, row: Row) -> None:
@@ -93,27 +79,6 @@ class ResultsLog:
         """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
         with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
             file.truncate(_end_of_lines(file))
-
-    def _whole_lines(self, file: BufferedReader) -> Iterator[bytes]:
-        for line in _lines(file):
-            if not line.endswith(b"\n") and len(line) < _PIECE_BYTES:
-                return
-            self._offset += len(line)
-            yield line
-
-    def _open_new(self, jobs: Mapping[str, Job]) -> BufferedReader:
-        try:
-            file = _open(self._path, jobs)
-        except FileNotFoundError:
-            # The next file may get the same inode.
-            self._file = (0, 0)
-            raise
-        found = os.fstat(file.fileno())
-        if (found.st_dev, found.st_ino) != self._file or found.st_size < self._offset:
-            self._file = (found.st_dev, found.st_ino)
-            self._offset = 0
-        file.seek(self._offset)
-        return file
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
@@ -70,8 +70,6 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
-        #: The inode and the time of the `sweep.json` that `new_manifest` read last.
-        self._version = (0, 0)
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
 
@@ -145,16 +143,6 @@ class SweepFolder:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
-
-    def new_manifest(self) -> Manifest | None:
-        """Read `sweep.json`, as `manifest` does; None if it was not written since the last call."""
-        # Every write replaces the file, so a new one has another inode or another time.
-        with contextlib.suppress(OSError):
-            found, before = self._description.stat(), self._version
-            self._version = found.st_ino, found.st_mtime_ns
-            if self._version == before:
-                return None
-        return self.manifest()
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -244,14 +232,6 @@ class SweepFolder:
             return None
         lines, verb = counted(self._damaged, "line"), "is" if self._damaged == 1 else "are"
         return f"{lines} of {self._results} {verb} damaged or of another sweep, and {verb} not read"
-
-    def follow(self, jobs: Mapping[str, Job]) -> Callable[[], dict[str, Row]]:
-        """Return a function that returns the rows of these jobs that were written since its last call, by key.
-
-        The first call returns all rows.
-        """
-        log = ResultsLog(self._results)
-        return lambda: _rows_of(jobs, log.new_rows(jobs))
 
     def append(self, row: Row) -> None:
         """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""

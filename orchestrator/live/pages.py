@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.sweeps import Sweeps, content
-from orchestrator.live import comparison, underway
+from orchestrator.live import bar, comparison
 from orchestrator.live.page import Page
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
@@ -57,7 +57,7 @@ class Pages:
             told = f"{stands.state.capitalize()}. This page does not change any more."
         place = {"events": f"/{name}/events", "above": self._sweeps.only is None}
         about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
-        progress = None if stands.over else underway.progress(sweep, stands)
+        progress = None if stands.over else bar.progress(sweep, stands)
         return _page(f"{name}: {stands.state}", main, {**about, "progress": progress}, over=stands.over)
 
     def compare(self, first: str, second: str) -> Page:
@@ -97,7 +97,7 @@ class Pages:
             partial: Whether some are to be read again.
         """
         shown = sorted((Summary(**each) for each in summaries), key=lambda each: each.state != "running")
-        told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "underway": underway}
+        told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "bar": bar}
         main = _filled("index.html", sweeps=shown, **told)
         running = sum(each.state == "running" for each in shown)
         text = f"{len(shown) + unread} sweeps, {running} running."

@@ -8,7 +8,6 @@ is not withdrawn, and ends by its flag. Jobs for which another sweep waits are l
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 from collections.abc import Collection
@@ -35,10 +34,10 @@ class Cancellation:
         absent: Jobs that are neither queued, nor running, nor ended on this cluster.
     """
 
-    withdrawn: set[str]
-    ending: set[str]
-    ended: set[str]
-    wanted: dict[str, str]
+    withdrawn: set[str] = field(default_factory=set)
+    ending: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    wanted: dict[str, str] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
 
 
@@ -60,25 +59,20 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     jobs = set(manifest.jobs)
     is_finished = cluster.registry.finished(manifest.name) and not _held(cluster, jobs)
     if is_finished or cluster.results.ended(jobs).keys() == jobs:
-        return Cancellation(withdrawn=set(), ending=set(), ended=jobs, wanted={})
+        return Cancellation(ended=jobs)
     queued = cluster.queue.queued() & jobs
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
         ended = set(cluster.results.ended(jobs))
-        return Cancellation(withdrawn=set(), ending=set(), ended=ended, wanted={}, absent=jobs - ended)
+        return Cancellation(ended=ended, absent=jobs - ended)
     by = f"{os.environ.get('USER', f'user {os.getuid()}')} on {socket.gethostname()} (process {os.getpid()})"
     cluster.registry.cancel(manifest, f"{reason(manifest.name)} by {by}")
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.
     states = cluster.results.ended(queued - done.withdrawn)
     by_session = queued & done.absent | {key for key, state in states.items() if isinstance(state, Cancelled)}
-    return dataclasses.replace(
-        done,
-        withdrawn=done.withdrawn | by_session,
-        ending=done.ending - by_session,
-        ended=done.ended - by_session,
-        absent=done.absent - by_session,
-    )
+    others = [found - by_session for found in (done.ending, done.ended, done.absent)]
+    return Cancellation(done.withdrawn | by_session, others[0], others[1], done.wanted, others[2])
 
 
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:

@@ -15,7 +15,6 @@ from orchestrator.folder.rows import Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.membership import Membership
 from orchestrator.running.waiting import Waiting
-from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.errors import WeightsMissingError
 from worker.job import Job, Result, misfit
@@ -39,19 +38,16 @@ class Collector:
     Args:
         sweep: The sweep on its cluster.
         accept: Keeps the row of a job that ended, and its weights if they were fetched; called once per job.
-        names: Names the sweep's jobs.
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
     """
 
-    def __init__(
-        self, sweep: Membership, accept: Callable[[Row, bytes | None], None], names: JobNames, keeper: Keeper
-    ) -> None:
+    def __init__(self, sweep: Membership, accept: Callable[[Row, bytes | None], None], keeper: Keeper) -> None:
         self._cluster = sweep.cluster
         self._sweep = sweep
         self._accept = accept
         self._progress = sweep.progress
-        self._names = names
-        self._submit = partial(sweep.cluster.queue.submit, varying=names.varying)
+        self._names = sweep.names
+        self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
         self._keeper = keeper
         self._artifacts = Artifacts(sweep.cluster, sweep.manifest.name)
         #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
@@ -208,22 +204,12 @@ def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
     It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
     """
     found: dict[str, Row] = {}
-    left = {
-        key: row
-        for key, row in rows.items()
-        if any(each.started is not None and each.ended is None for each in row.own_history)
-    }
+    left = [key for key, row in rows.items() if any(each.started and each.ended is None for each in row.own_history)]
     deadline = time.monotonic() + LONGEST_WAIT
-    while left:
-        late = {}
-        for key, attempts in cluster.attempts(list(left)):
-            if attempts:
-                found[key] = left[key].with_history(attempts)
-                if attempts[-1].end is None and left[key].status != "cancelled":
-                    late[key] = left[key]
-        if time.monotonic() > deadline:
-            break
-        left = late
+    while left and time.monotonic() < deadline:
+        known = {key: attempts for key, attempts in cluster.attempts(left) if attempts}
+        found |= {key: rows[key].with_history(attempts) for key, attempts in known.items()}
+        left = [key for key, each in known.items() if each[-1].end is None and rows[key].status != "cancelled"]
         if left:
             time.sleep(_PAUSE)
     return found

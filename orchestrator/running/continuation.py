@@ -98,19 +98,13 @@ class Continuation:
 
 def _sentence(longer: int, missing: list[Job]) -> str:
     """Return how many jobs go on, and how many do not and why."""
-    jobs = f"{counted(longer, 'job')} of more epochs"
+    told = f"{counted(longer, 'job')} of more epochs: {longer - len(missing)} from stored weights"
     if not missing:
-        return f"{jobs}: training goes on from stored weights"
+        return told
     why = "because their weights were not kept, or are damaged"
     if not _can_continue(missing[0]):
         why = f"because the trainer {missing[0].trainer} cannot go on from a result"
-    if len(missing) == longer:
-        return f"{jobs} {'is' if longer == 1 else 'are'} trained from the first epoch, {why}"
-    goes, is_trained = ("goes" if longer - len(missing) == 1 else "go"), ("is" if len(missing) == 1 else "are")
-    return (
-        f"{jobs}: {longer - len(missing)} {goes} on from stored weights, and {len(missing)} {is_trained} trained from "
-        f"the first epoch, {why}"
-    )
+    return f"{told}, {len(missing)} from the first epoch, {why}"
 
 
 def _without_epochs(job: Job) -> tuple[Any, ...]:

@@ -11,7 +11,6 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.activity import Recorder
 from orchestrator.running.cancel import cancel_jobs, reason
 from orchestrator.running.growth import Grow, grown
 from orchestrator.running.listener import Progress
@@ -42,7 +41,6 @@ class Membership:
         progress: Receives messages for the user, reports and rows.
         interruption: Defers signals while the folder is written.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
-        recorder: Records what goes on; None to record nothing.
     """
 
     cluster: Cluster
@@ -52,13 +50,17 @@ class Membership:
     progress: Progress
     interruption: Interruption
     fail_fast: int | None = None
-    recorder: Recorder | None = None
     _failures: int = field(default=0, init=False)
     _has_told_failure: bool = field(default=False, init=False)
     _next: float = field(default=0.0, init=False)
     _cancelled: str | None = field(default=None, init=False)
     #: Jobs that continue for another sweep; None until the cancellation is carried out.
     _wanted: dict[str, str] | None = field(default=None, init=False)
+
+    @property
+    def names(self) -> JobNames:
+        """Names its jobs, as far as they are known now."""
+        return JobNames(self.jobs.values(), self.manifest.axes)
 
     def reopen(self) -> None:
         """Register a sweep that begins or is resumed; take the longer of its two manifests."""
@@ -178,7 +180,7 @@ class Membership:
         if after.count("\n") < _STACK_LINES and self.cluster.embedded and beyond < _STACK_SECONDS:
             return False
         stack = after.splitlines()[:_STACK_LINES] if dumped else []
-        job = JobNames(self.jobs.values(), self.manifest.axes).job(self.jobs[key].seed, self.jobs[key].options)
+        job = self.names.job(self.jobs[key].seed, self.jobs[key].options)
         where = ": it is at" if stack else ""
         self.progress.message("\n".join([f"No sign of life of {job}, which {worker} trains{where}", *stack]))
         return True

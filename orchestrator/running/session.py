@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
-from orchestrator.folder.address import reached_at
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.activity import Recorder
 from orchestrator.running.growth import Grow
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.rounds import Going
 from orchestrator.text import counted, some
 from worker.job import Job, Result
@@ -74,11 +71,6 @@ class Session:
     def __post_init__(self) -> None:
         self.keep_weights(None)
         self.missing = {key: job for key, job in self.jobs.items() if key not in self.rows}
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The options that vary in the sweep."""
-        return self.manifest.axes
 
     @property
     def remaining(self) -> int:
@@ -285,7 +277,7 @@ class Session:
     def _collector(self, sweep: Membership) -> Collector:
         from orchestrator.running.collect import Collector
 
-        return Collector(sweep, self.accept, JobNames(self.jobs.values(), self.manifest.axes), self.keeper)
+        return Collector(sweep, self.accept, self.keeper)
 
     def _end(self, sweep: Membership) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
@@ -306,21 +298,12 @@ class Session:
         ) as cluster:  # fmt: skip
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership
+            from orchestrator.running.underway import Underway
 
-            address = str(cluster.app.settings.broker_url)
-            with contextlib.ExitStack() as stack:
-                if cluster.embedded:
-                    stack.enter_context(reached_at(self.folder, address))
-                recorder = stack.enter_context(contextlib.closing(Recorder(self.folder.path, self.jobs, self.rows)))
+            told = Underway(self.jobs, self.rows, progress, self.folder, cluster.address)
+            with told:
                 yield Membership(
-                    cluster,
-                    self.folder,
-                    self.manifest,
-                    self.jobs,
-                    progress,
-                    self.interruption,
-                    self.fail_fast,
-                    recorder,
+                    cluster, self.folder, self.manifest, self.jobs, told, self.interruption, self.fail_fast
                 )
 
 

@@ -99,8 +99,8 @@ class StallWatch:
             seconds without progress beyond those; again at the next look until it returns True. None to ignore them.
 
     Attributes:
-        ages: The seconds since the last heartbeat of each worker, by name, at the last look.
-        lease: Seconds after which a silent worker has lost its jobs.
+        workers: The workers at the last look.
+        lost: Those that are lost, by name (`Roster.lost`).
     """
 
     def __init__(
@@ -110,14 +110,15 @@ class StallWatch:
         needs: Collection[Needs] = (),
         silent: Callable[[str, str, float], bool] | None = None,
     ) -> None:
-        self.ages: Mapping[str, float] = {}
+        self.workers: list[Presence] = []
+        self.lost: Mapping[str, float] = {}
         self._silent = silent
         self._silent_told: set[str] = set()
         self._needs = frozenset(needs)
         self._cluster = cluster
         self._tell = tell
         self._roster = cluster.roster
-        self.lease: float = cluster.app.settings.lease_seconds
+        self._lease: float = cluster.app.settings.lease_seconds
         self._moved = self._next_look = time.monotonic()
         self._running: Mapping[str, object] = {}
         self._doubtful = False
@@ -146,7 +147,7 @@ class StallWatch:
         workers = self._roster.all()
         now = time.monotonic()
         self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
-        self.ages = {worker.name: worker.age(self._roster.clock.now()) for worker in workers}
+        self.workers, self.lost = workers, self._roster.lost(workers)
         self._tell_clocks(workers)
         if self._silent is not None:
             self._tell_silent(workers, self._silent)
@@ -169,8 +170,8 @@ class StallWatch:
         ahead = clocks_of(workers)
         host = socket.gethostname()
         ahead[host] = max(ahead.get(host, 0.0), self._roster.clock.ahead, key=abs)
-        sentence = disagreement(ahead, self.lease)
-        hosts = disagreeing(ahead, self.lease)
+        sentence = disagreement(ahead, self._lease)
+        hosts = disagreeing(ahead, self._lease)
         if hosts - self._clocks_told:
             self._clocks_told |= hosts
             self._tell(str(sentence))
@@ -187,7 +188,7 @@ class StallWatch:
         """Return why no worker trains the sweep's jobs, or None if one may."""
         now = self._roster.clock.now()
         # A worker that has been silent for a lease has lost its jobs to others.
-        workers = [worker for worker in workers if worker.age(now) < self.lease] or workers
+        workers = [worker for worker in workers if worker.name not in self.lost] or workers
         if not workers:
             sentence = f"No worker is online at {self._cluster.address} yet: waiting for one"
             if self._cluster.embedded:
@@ -225,5 +226,5 @@ class StallWatch:
         )
 
     def _problem(self, worker: Presence, now: float) -> Problem | None:
-        patience = min(MISSED_HEARTBEATS * worker.interval, self.lease)
+        patience = min(MISSED_HEARTBEATS * worker.interval, self._lease)
         return problem_of(worker, now, patience=patience, idle=patience)

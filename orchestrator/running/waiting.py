@@ -78,9 +78,7 @@ class Waiting:
         ended = {task: state for task, state in states.items() if not isinstance(state, Running)}
         if ended:
             yield self._close(ended)
-        self._listener.running(running)
-        if self._sweep is not None and self._sweep.recorder is not None:
-            self._sweep.recorder.look(running, self._stalls.ages, self._stalls.lease)
+        self._listener.running(running, self._stalls.workers, self._stalls.lost)
         given_up = None if self._sweep is None else self._sweep.given_up(self._open)
         if given_up is None:
             self._keep_moving(ended=bool(ended), running=running)

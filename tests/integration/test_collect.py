@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,6 @@ from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.sweeps import sweep_of
@@ -54,7 +53,7 @@ class Recorder:
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def running(self, reports: Mapping[str, Any]) -> None:
+    def running(self, *_: object) -> None:
         pass
 
     def finished(self, row: Row) -> None:
@@ -70,7 +69,7 @@ def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
     )
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
-    return Collector(sweep, recorder.accept, JobNames(jobs), Keeper(folder, "all"))
+    return Collector(sweep, recorder.accept, Keeper(folder, "all"))
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:

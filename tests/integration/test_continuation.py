@@ -54,7 +54,7 @@ def stored(cluster: Cluster) -> set[str]:
 def test_a_longer_job_goes_on_from_the_longest_shorter_one(shared_cluster: Cluster, folder: SweepFolder) -> None:
     rows = {job.key: finished(folder, job) for job in (*of(2), *of(3)[:1])}
     made = Continuation(folder, JOBS, rows, shared_cluster.store())
-    assert made.prepare(of(5)) == "3 jobs of more epochs: training goes on from stored weights"
+    assert made.prepare(of(5)) == "3 jobs of more epochs: 3 from stored weights"
     epochs = []
     for job in of(5):
         checkpoint = Checkpoints(shared_cluster.store()).load(job.key, job)
@@ -97,14 +97,15 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
     made = Continuation(folder, JOBS, rows, shared_cluster.store())
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
-        "2 jobs of more epochs: 1 goes on from stored weights, and 1 is trained from the first epoch, because their "
-        "weights were not kept, or are damaged"
+        "2 jobs of more epochs: 1 from stored weights, 1 from the first epoch, because their weights were not kept, or "
+        "are damaged"
     )
     assert stored(shared_cluster) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
     assert Continuation(folder, JOBS, rows, shared_cluster.store()).prepare(of(5)) == (
-        "2 jobs of more epochs are trained from the first epoch, because their weights were not kept, or are damaged"
+        "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept, or "
+        "are damaged"
     )
     # Without shorter jobs, there is nothing to say.
     assert Continuation(folder, JOBS, {}, shared_cluster.store()).prepare(of(5)) is None
@@ -118,7 +119,8 @@ def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster:
     shorter, longer = ([job for job in jobs.values() if job.epochs == epochs] for epochs in (1, 2))
     made = Continuation(folder, jobs, {job.key: row(job) for job in shorter}, shared_cluster.store())
     assert made.prepare(longer) == (
-        "2 jobs of more epochs are trained from the first epoch, because the trainer sklearn cannot go on from a result"
+        "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because the trainer sklearn cannot go "
+        "on from a result"
     )
     assert not stored(shared_cluster)
 

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cli.shared.progress import progress_for
+from orchestrator.folder.activity import Activity
 from tests.support.command_line import QUICK, CommandLine, small
-from tests.support.sweep_folders import row
+from tests.support.sweep_folders import row, unsaved
 from tests.support.sweeps import sweep_of
 from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, plain
 
@@ -26,7 +27,7 @@ class Screen(io.StringIO):
 
 @pytest.mark.parametrize(
     ("lines", "bars", "more"),
-    [(15, 12, "and 4 more"), (40, 16, None), (4, 1, "and 15 more"), (3, 0, "16 jobs running")],
+    [(17, 12, "and 4 more"), (40, 16, None), (6, 1, "and 15 more"), (5, 0, "16 jobs running")],
 )
 def test_a_screen_that_is_too_low_shows_what_fits(
     lines: int, bars: int, more: str | None, monkeypatch: pytest.MonkeyPatch
@@ -36,15 +37,17 @@ def test_a_screen_that_is_too_low_shows_what_fits(
     jobs = sweep_of(seeds=tuple(range(17)), learning_rates=(0.1,)).jobs_by_key(MNIST_DIGEST)
     ended, *running = jobs.values()
     screen = Screen()
-    with progress_for(Console(file=screen, width=60, height=lines), jobs, {ended.key: row(ended)}) as progress:
-        progress.running({job.key: None for job in running})
+    with progress_for(Console(file=screen, width=60, height=lines), unsaved(jobs, {ended.key: row(ended)})) as progress:
+        told = {"planned": 17, "done": 1, "running": 16, "waiting": 0, "retried": 2, "workers": 16, "left": 90.0}
+        progress.underway(Activity(began=0.0, at=9.0, jobs={job.key: None for job in running}, **told))
 
-    # Then the sweep, the leader and as many jobs as fit are shown, and the number of the others.
+    # Then what goes on, the leader and as many jobs as fit are shown, and the number of the others.
     output = plain(screen.getvalue())
     assert "..." not in output
     assert "…" not in output
     frame = output[output.rindex("sweep ") :]
-    assert "1/17 jobs" in frame
+    assert "1 of 17 jobs" in frame
+    assert "16 running, 0 waiting, 2 retried, 9 s elapsed, ETA 90 s," in frame
     assert "so far, mean 50.00 % (1 of 17 seeds)" in frame
     assert frame.count("epoch 0/10 ") == bars
     assert re.findall(r"and \d+ more|\d+ jobs running", frame) == ([] if more is None else [more])
@@ -58,9 +61,10 @@ def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: Co
 
     # Then there were bars for the sweep and for the running job, with epochs, accuracy, time and the leader,
     text = plain(output)
-    assert re.search(r"sweep .*\d/2 jobs .*ETA", text)
+    assert re.search(r"sweep .*\d of 2 jobs", text)
+    assert re.search(r"1 running, \d waiting, .* elapsed, ETA \d.*, 1 worker", text)
     assert re.search(r"seed 0, learning rate 0.01 .* epoch +[1-9]\d?/40 +\d\d\.\d\d %", text)
-    assert re.search(r"leading: learning rate 0\.0[13], mean \d\d\.\d\d % \(1 of 1 seed\)", text)
+    assert re.search(r"leading so far: learning rate 0\.0[13], mean \d\d\.\d\d % \(1 of 1 seed\)", text)
     # the cursor is visible again, and the leaderboard stays on the screen.
     assert output.rfind(SHOW_CURSOR) > output.rfind(HIDE_CURSOR) >= 0
     assert "accepted 2" in text

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.forecast import tell_if_long
-from orchestrator.folder.address import address, reached_at
+from orchestrator.commands.estimate import tell_if_long
+from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.running.session import Session
 from tests.support.cluster import SLOW_EPOCHS, Cluster
 from tests.support.command_line import SMALL, CommandLine, small
@@ -32,15 +34,23 @@ def asked(runs: InProcess | CommandLine, *words: str, **environment: str) -> dic
     return printed
 
 
-def started(command_line: CommandLine, *words: str) -> Any:
-    """Start an endless sweep `a` on an embedded cluster, and wait until it trains."""
-    process = command_line.start("sweep", *ENDLESS, "--workers", "1", "--name", "a", *words)
+def started(command_line: CommandLine, *words: str) -> subprocess.Popen[str]:
+    """Start an endless sweep `a` on an embedded cluster, or go on with it, and wait until it trains."""
+    process = command_line.start("sweep", *(words or ENDLESS), "--workers", "1", "--name", "a")
     wait_for(lambda: process.poll() is None and training(command_line), "a job under way")
     return process
 
 
-def training(command_line: CommandLine) -> list[dict[str, Any]]:
-    return [job for job in asked(command_line, "status")["jobs"] if job["epoch"]]
+def watched(command_line: CommandLine) -> subprocess.Popen[str]:
+    watching = command_line.start("watch", "a")
+    wait_for(lambda: watching.stdout is not None and "looking on" in watching.stdout.readline(), "the watch")
+    return watching
+
+
+def training(command_line: CommandLine) -> bool:
+    """Return whether a job has had its first epoch, and the worker has told since that it trains."""
+    found = asked(command_line, "status")
+    return any(each["epoch"] for each in found["jobs"]) and any(each["training"] for each in found["workers"])
 
 
 def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess) -> None:
@@ -92,25 +102,31 @@ def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     assert said[0].startswith("This is much: 201 jobs; time and disk cannot be estimated, because no such job")
 
 
-def test_an_embedded_sweep_is_seen_watched_and_cancelled_from_another_terminal(command_line: CommandLine) -> None:
-    # Given a sweep on a cluster of its own, whose folder says where, to its user alone
+def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(command_line: CommandLine) -> None:
+    # Given a sweep on a cluster of its own, whose folder says where
     process = started(command_line)
-    file = command_line.sweep("a") / "cluster.url"
-    assert file.stat().st_mode & 0o777 == 0o600
+    file = command_line.sweep("a") / PROGRESS
     # Then another terminal sees it,
     (sweep,), (job,), (worker,) = asked(command_line, "status").values()
     left = sweep.pop("seconds_left")
     assert left > 0
-    assert sweep == {"sweep": "a", "place": "here", "jobs": 2, "done": 0, "running": 1, "waiting": 1}
+    assert {name: value for name, value in sweep.items() if value} == {
+        "sweep": "a", "place": "here", "jobs": 2, "running": 1, "waiting": 1
+    }  # fmt: skip
     assert (job["job"], job["epochs"], job["worker"]) == ("seed 0, learning rate 0.01", 100000, worker["worker"])
     assert (worker["state"], worker["data"], worker["training"]) == ("training", "bundled", 1)
     lines = command_line.run("status", "a").stdout
     assert "seed 0, learning rate 0.01" in lines
     assert "time left" in lines
-    # follows it,
-    watching = command_line.start("watch", "a")
-    wait_for(lambda: watching.stdout is not None and "looking on" in watching.stdout.readline(), "the watch")
-    # and ends it: the first one says who did.
+    # and follows it: when it is interrupted, the one who watches does not train it.
+    watching = watched(command_line)
+    process.send_signal(signal.SIGINT)
+    command_line.end(process, status=130)
+    told = command_line.end(watching, status=1)
+    assert "2 of 2 jobs have not ended; go on with: orchestrator sweep --resume --name a" in told
+    # Resumed, it is ended from there, and says who did.
+    process = started(command_line, "--resume")
+    watching = watched(command_line)
     done = command_line.run("cancel", "a")
     assert done.stdout == "The sweep a is cancelled: 1 queued job has ended, 1 running job ends after its epoch\n"
     told = command_line.end(process, status=1)
@@ -118,23 +134,17 @@ def test_an_embedded_sweep_is_seen_watched_and_cancelled_from_another_terminal(c
     assert "cancelled 2" in told
     assert "cancelled 2" in command_line.end(watching, status=1)
     assert not file.exists()
-    assert "resumed" not in command_line.description("a") or command_line.description("a")["resumed"] == []
+    assert len(command_line.description("a")["resumed"]) == 1
     assert asked(command_line, "status")["sweeps"] == []
     assert command_line.run("status", "a").stdout == "a does not run; it is cancelled\n"
     # Resumed, it trains again what was cancelled.
-    process = command_line.start("sweep", "--resume", "--name", "a", "--workers", "1")
-    wait_for(lambda: training(command_line), "a job under way")
+    process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
     assert (sweep["done"], sweep["running"], sweep["waiting"], job["epochs"]) == (0, 1, 1, 100000)
-    command_line.run("cancel", "a")
-    command_line.end(process, status=1)
-
-
-def test_a_sweep_that_was_killed_is_not_said_to_run(command_line: CommandLine) -> None:
-    process = started(command_line)
+    # Killed, it is not said to run, whatever it has left behind.
     assert address(command_line.sweep("a")) is not None
     command_line.kill(process)
-    assert (command_line.sweep("a") / "cluster.url").exists()
+    assert file.exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
     assert "; a does not run on this host" in command_line.run("cancel", "a", status=2).stderr
@@ -145,23 +155,15 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
     folder, server = made(tmp_path), tmp_path / "server.sock"
     server.touch(mode=0o600)
     tmp_path.chmod(0o755)
-    with folder.exclusive(), reached_at(folder, f"redis+socket://{server}"):
+    told = Activity(began=0.0, at=0.0, place=f"redis+socket://{server}")
+    (folder.path / PROGRESS).write_text(told.model_dump_json())
+    with folder.exclusive():
         assert address(folder.path) is None
         tmp_path.chmod(0o700)
         assert address(folder.path) == f"redis+socket://{server}"
         # A folder into which others can write may name the cluster of another sweep.
         folder.path.chmod(0o777)
         assert address(folder.path) is None
-
-
-def test_a_watched_sweep_that_is_interrupted_is_not_trained_by_the_watcher(command_line: CommandLine) -> None:
-    process = started(command_line)
-    watching = command_line.start("watch", "a")
-    wait_for(lambda: watching.stdout is not None and "looking on" in watching.stdout.readline(), "the watch")
-    process.send_signal(signal.SIGINT)
-    command_line.end(process, status=130)
-    told = command_line.end(watching, status=1)
-    assert "2 of 2 jobs have not ended; go on with: orchestrator sweep --resume --name a" in told
 
 
 def test_the_status_of_a_cluster_tells_lost_workers_from_those_that_live(
@@ -177,12 +179,17 @@ def test_the_status_of_a_cluster_tells_lost_workers_from_those_that_live(
     wait_for(lambda: len(asked(command_line, "status", **cluster.environment)["jobs"]) == 2, "2 jobs")
     lost.kill()
 
-    def states() -> dict[str, str]:
-        workers = asked(command_line, "status", **cluster.environment)["workers"]
-        return {each["worker"]: each["state"] for each in workers}
+    # Then it is said to be lost, and nothing to run on it.
+    def told() -> dict[str, Any]:
+        found = asked(command_line, "status", **cluster.environment)
+        busy = {each["worker"] for each in found["jobs"]}
+        return {each["worker"]: (each["state"], each["training"], each["worker"] in busy) for each in found["workers"]}
 
-    wait_for(lambda: states() == {lost.name: "lost", alive.name: "training"}, "a lost worker", report=cluster.logs)
-    found = asked(command_line, "status", **cluster.environment)
-    assert {each["worker"] for each in found["jobs"]} == {alive.name}
-    assert [each["training"] for each in found["workers"] if each["worker"] == lost.name] == [0]
+    states = {lost.name: ("lost", 0, False), alive.name: ("training", 1, True)}
+    wait_for(lambda: told() == states, "a lost worker", report=cluster.logs)
+    # The same is seen from another folder, where no session tells it.
+    (sweep,), (job,), _ = asked(command_line, "status", "--output", "elsewhere", **cluster.environment).values()
+    assert (sweep["jobs"], sweep["done"], sweep["running"], sweep["waiting"]) == (4, 0, 1, 3)
+    assert sweep["seconds_left"] > 0
+    assert job["worker"] == alive.name
     assert " lost " in command_line.run("status", **cluster.environment).stdout

@@ -22,7 +22,7 @@ from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_leaderboard
-from orchestrator.cli.shared.progress import Count, LiveProgress, PlainProgress
+from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
 from orchestrator.cli.show import learning_curve, title
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
@@ -33,7 +33,7 @@ from tests.property.hostile import answer, damaged, json_values, patient
 from tests.support.boards import leaderboard
 from tests.support.cluster import make_job
 from tests.support.idx_files import TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx_folder
-from tests.support.sweep_folders import row
+from tests.support.sweep_folders import row, unsaved
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
 
@@ -245,8 +245,8 @@ def are_ranked_and_shown(folder: SweepFolder) -> None:
     print_leaderboard(console, board)
     console.print(str(Accounting.of(1, rows.values())))
     for kind in (PlainProgress, LiveProgress):
-        kind(console, Count(jobs, rows))
-        progress = kind(console, Count(jobs, {}))
+        kind(console, unsaved(jobs, rows))
+        progress = kind(console, unsaved(jobs))
         for each in rows.values():
             progress.finished(each)
     assert [each.job for each in choose(list(rows.values()), 1, 0)] == list(rows)

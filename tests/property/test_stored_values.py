@@ -15,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
 from nn.errors import DatasetError, SeedsweepError
-from orchestrator.cli.shared.progress import Count, LiveProgress
+from orchestrator.cli.shared.progress import LiveProgress
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Finished, Running
+from orchestrator.folder.activity import Activity
 from tests.property.hostile import json_values, nearly, patient, texts
 from tests.support.cluster import make_job
+from tests.support.sweep_folders import unsaved
 from worker.errors import JobRefusedError
 from worker.job import MAX_SCORE, Result
 from worker.records.presence import Presence
@@ -154,8 +156,8 @@ def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     report = read_report(json.loads(as_json(value)))
     assert report is None or report.epoch == value.get("epoch")
     console = Console(file=StringIO(), force_terminal=True, width=100, height=20)
-    progress = LiveProgress(console, Count({JOB.key: JOB}, {}))
-    progress.running({JOB.key: report})
+    progress = LiveProgress(console, unsaved({JOB.key: JOB}))
+    progress.underway(Activity(began=0.0, at=0.0, running=1, jobs={JOB.key: report}))
     console.print(progress)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from numpy.random import RandomState
@@ -58,6 +60,12 @@ def filled(
 def snapshot_of(output: Path, specification: SweepSpecification, ended: Callable[[Job], Row | None]) -> Sweep:
     """Return a sweep whose jobs ended so, read from its folder."""
     return Sweep.read(filled(output, specification, ended))
+
+
+def unsaved(jobs: Mapping[str, Job], rows: Mapping[str, Row] = MappingProxyType({}), *axes: str) -> Sweep:
+    """Return a sweep of jobs, by key, that has no folder; `axes` vary even if these jobs all have one value."""
+    folder, manifest = SweepFolder(Path("runs"), "a"), manifest_of(SPECIFICATION)
+    return replace(Sweep.of(folder, manifest, jobs, rows), axes=axes)
 
 
 def made(output: Path, name: str = "a") -> SweepFolder:

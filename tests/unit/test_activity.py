@@ -11,13 +11,13 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweeps import PROGRESS
-from orchestrator.running.activity import Forecast
+from orchestrator.running.underway import Underway
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.records.report import Report
 
-EPOCHS, POLL = 10, 0.5
+EPOCHS, POLL = 10, 1.0
 #: Seconds that a process takes for a job besides training it.
 AROUND = 0.4
 RATES = {0.1: 2.0, 0.2: 5.0, 0.3: 11.0}
@@ -29,28 +29,33 @@ def test_after_a_tenth_the_forecast_is_right_within_a_fifth(widths: tuple[int, i
     before, after = widths
     jobs = sweep_of(seeds=tuple(range(40)), learning_rates=tuple(RATES), epochs=EPOCHS).jobs_by_key(MNIST_DIGEST)
     rows: dict[str, Row] = {}
-    forecast = Forecast(jobs, rows)
-    queue, running, now, said = list(jobs.values())[::-1], list[tuple[float, str, Job]](), 0.0, list[float]()
+    now = 0.0
+    seen = Underway(jobs, rows, clock=lambda: now)
+    queue, running, said = list(jobs.values())[::-1], list[tuple[float, str, Job]](), list[float]()
     changed = None
     while len(rows) < len(jobs):
         while running and running[0][0] <= now:
             _, key, job = heapq.heappop(running)
             seconds = RATES[job.options.learning_rate]
             rows[key] = row(job, scores=(0.5,) * EPOCHS, epoch_seconds=[seconds / EPOCHS] * EPOCHS)
+            seen.finished(rows[key])
         is_early = len(rows) < len(jobs) / 10
         while queue and len(running) < (before if is_early else after):
             job = queue.pop()
             heapq.heappush(running, (now + AROUND + RATES[job.options.learning_rate], job.key, job))
-        forecast.look(now, {key: report(job, now - ends) for ends, key, job in running})
+        seen.running({key: report(job, now - ends) for ends, key, job in running}, [], {})
+        found = seen.activity
+        assert found is not None
+        assert (found.planned, found.done, found.running) == (len(jobs), len(rows), len(running))
         if not is_early:
             changed = now if changed is None else changed
             # A worker that has left is noticed when its jobs have ended.
             if not said and now > changed + max(RATES.values()):
-                said += [now, forecast.left() or 0.0]
+                said += [now, found.left or 0.0, found.rate or 0.0]
         now += POLL
-    at, left = said
+    at, left, rate = said
     assert left == pytest.approx(now - at, rel=0.2)
-    assert forecast.rate is not None
+    assert rate > 0.0
 
 
 def report(job: Job, after: float) -> Report | None:

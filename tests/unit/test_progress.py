@@ -12,10 +12,11 @@ from rich.console import Console
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.scores import ranked
 from orchestrator.cli.shared import progress
-from orchestrator.cli.shared.progress import Count, LiveProgress, PlainProgress
+from orchestrator.cli.shared.progress import LiveProgress, PlainProgress
+from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.names import JobNames
-from tests.support.sweep_folders import row
+from tests.support.sweep_folders import row, unsaved
 from tests.support.sweeps import sweep_of
 from worker.records.report import Report
 
@@ -34,19 +35,19 @@ def heartbeat(monkeypatch: pytest.MonkeyPatch, *rows: Row) -> str:
     """Return the line that plain progress prints when nothing has happened for a while after these rows."""
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", -1.0)
     file = io.StringIO()
-    plain = PlainProgress(Console(file=file), Count(JOBS, {}))
+    plain = PlainProgress(Console(file=file), unsaved(JOBS))
     for each in rows:
         plain.finished(each)
-    plain.running({})
+    plain.underway(None)
     return file.getvalue().splitlines()[-1]
 
 
 def test_a_diverged_job_does_not_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     diverged = ended(0, 1e300, 0.1, "diverged")
-    assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs done, 0 running"
+    assert heartbeat(monkeypatch, diverged) == "1 of 6 jobs"
     # Beside a seed that succeeded, it is counted, and said.
     assert heartbeat(monkeypatch, diverged, ended(1, 1e300, 0.5)) == (
-        "2 of 6 jobs done, 0 running, leading: learning rate 1e+300, mean 50.00 % (1 of 2 seeds, 1 diverged)"
+        "2 of 6 jobs, leading so far: learning rate 1e+300, mean 50.00 % (1 of 2 seeds, 1 diverged)"
     )
 
 
@@ -68,7 +69,7 @@ def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
     # Given the jobs of one configuration, the first that a sampler has drawn
     first = {key: job for key, job in JOBS.items() if job.options.learning_rate == 0.1}
     file = io.StringIO()
-    plain = PlainProgress(Console(file=file, width=200), Count(first, {}, ("learning_rate", "biases")))
+    plain = PlainProgress(Console(file=file, width=200), unsaved(first, {}, "learning_rate", "biases"))
     # When one of them ends, and one of a later batch
     plain.finished(ended(0, 0.1, 0.9))
     plain.added({key: job for key, job in JOBS.items() if job.options.learning_rate == 0.2})
@@ -81,14 +82,14 @@ def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
 
 def test_long_names_leave_room_for_the_figures_of_running_jobs() -> None:
     # Given a terminal of 60 columns, and jobs with long names
-    axes = ("learning_rate", "hidden_layer_sizes", "initialization", "biases")
+    axes = "learning_rate", "hidden_layer_sizes", "initialization", "biases"
     console = Console(file=io.StringIO(), width=60, height=24, force_terminal=True)
-    live = LiveProgress(console, Count(JOBS, {}, axes))
+    live = LiveProgress(console, unsaved(JOBS, {}, *axes))
     # When some are shown while they run
     report = Report(
         epoch=1, epochs=1, validation_score=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1
     )
-    live.running(dict.fromkeys(JOBS, report))
+    live.underway(Activity(began=0.0, at=1.0, running=len(JOBS), jobs=dict.fromkeys(JOBS, report)))
     with console.capture() as capture:
         console.print(live)
     # Then each line has its seed, its epoch and its accuracy.

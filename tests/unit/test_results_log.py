@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -78,52 +77,6 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     folder.keep_weights(name, blob)
     assert names_in(folder.path / "weights") == [f"{name}.safetensors"]
     assert folder.weights_fault(JOBS[0], name) is None
-
-
-def test_a_follower_reads_each_row_once(folder: SweepFolder) -> None:
-    # Given a folder that another process begins to fill
-    new_rows = folder.follow(BY_KEY)
-    assert new_rows() == {}
-    folder.append(row(JOBS[0]))
-
-    # Then each row is returned once, a torn one as soon as it is whole,
-    assert list(new_rows()) == [JOBS[0].key]
-    assert new_rows() == {}
-    line = row(JOBS[1]).line().encode()
-    results = folder.path / "results.jsonl"
-    for part, expected in ((line[:100], []), (line[100:], [JOBS[1].key]), (b"", [])):
-        with results.open("ab") as file:
-            file.write(part)
-        assert list(new_rows()) == expected
-    # and a file that was replaced or cut is read again from its start.
-    folder.finish(folder.rows(BY_KEY), [job.key for job in reversed(JOBS)], "csv", "json")
-    assert list(new_rows()) == [JOBS[1].key, JOBS[0].key]
-    assert (folder.path / "leaderboard.csv").read_text() == "csv"
-    os.truncate(results, results.read_bytes().index(b"\n") + 1)
-    assert list(new_rows()) == [JOBS[1].key]
-    results.unlink()
-    assert new_rows() == {}
-    folder.append(row(JOBS[0]))
-    assert list(new_rows()) == [JOBS[0].key]
-
-
-def test_a_follower_reads_only_what_was_appended(folder: SweepFolder) -> None:
-    # Given a log of 16 MiB that was read to its end
-    results = folder.path / "results.jsonl"
-    results.write_bytes(row(JOBS[0]).line().encode() + (b" " * (2**20 - 1) + b"\n") * 16)
-    new_rows = folder.follow(BY_KEY)
-    assert list(new_rows()) == [JOBS[0].key]
-
-    # When one row more is written, then little more than that is read.
-    folder.append(row(JOBS[1]))
-    before = bytes_read()
-    assert list(new_rows()) == [JOBS[1].key]
-    assert bytes_read() - before < 2**20
-
-
-def bytes_read() -> int:
-    """Return how many bytes this process has read so far."""
-    return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:

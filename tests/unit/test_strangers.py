@@ -63,7 +63,6 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     before = memory("VmRSS")
     readers = (
         lambda: folder.rows_of(BY_KEY),
-        folder.follow(BY_KEY),
         lambda: {found.job: found for found, _ in sibling_results(neighbour, BY_KEY, pytest.fail)},
     )
     for read in readers:
@@ -83,9 +82,8 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
 def test_a_file_without_an_end_is_refused(folder: SweepFolder, make: Callable[[Path], object], why: str) -> None:
     folder.append(row(JOBS[0]))
     make(folder.path / "results.jsonl")
-    for read in (lambda: folder.rows_of(BY_KEY), folder.follow(BY_KEY)):
-        with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
-            read()
+    with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
+        folder.rows_of(BY_KEY)
 
 
 def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:

@@ -101,12 +101,13 @@ class Roster:
 
     Attributes:
         store: The store.
+        lease: The lease, in seconds.
         clock: Redis's clock, measured whenever the roster is read.
     """
 
     def __init__(self, store: Store, lease_seconds: float) -> None:
         self.store = store
-        self._lease = lease_seconds
+        self.lease = lease_seconds
         self.clock = ServerClock()
 
     def now(self) -> float:
@@ -117,7 +118,7 @@ class Roster:
         """Record a worker's presence."""
         with self.store.client.pipeline(transaction=False) as pipeline:
             pipeline.hset(WORKERS, presence.name, presence.model_dump_json())
-            pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self._lease))
+            pipeline.expire(WORKERS, int(FORGOTTEN_AFTER * self.lease))
             pipeline.execute()
 
     def leave(self, name: str) -> None:
@@ -136,7 +137,7 @@ class Roster:
         found = []
         for name, value in stored.items():
             pulse, presence = read_record(_Pulse, value), read_record(Presence, value)
-            if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self._lease:
+            if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self.lease:
                 self.store.client.hdel(WORKERS, cast("str", name))
             elif presence is not None:
                 found.append(presence)
@@ -145,8 +146,13 @@ class Roster:
     def online(self) -> list[Presence]:
         """Return the workers that hold their leases, sorted by name."""
         workers = self.all()
+        lost = self.lost(workers)
+        return [presence for presence in workers if presence.name not in lost]
+
+    def lost(self, workers: Iterable[Presence]) -> dict[str, float]:
+        """Return those of these workers that have lost their leases, by name: seconds since the last heartbeat."""
         now = self.clock.now()
-        return [presence for presence in workers if presence.age(now) < self._lease]
+        return {each.name: age for each in workers if (age := each.age(now)) >= self.lease}
 
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
@@ -154,7 +160,7 @@ class Roster:
         value = read_fields(self.store.client, WORKERS, [name], limits.PRESENCE)[0]
         pulse = None if value is None else read_record(_Pulse, value)
         # A process of this name that started later is a different worker.
-        return pulse is not None and pulse.age(now) < self._lease and pulse.started <= since
+        return pulse is not None and pulse.age(now) < self.lease and pulse.started <= since
 
     def trainers_of(self, needs: Needs) -> list[str]:
         """Return the names of the live workers that have what a job needs."""

@@ -15,7 +15,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import complain, print_json, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
-from orchestrator.commands.forecast import forecast
+from orchestrator.commands.estimate import estimate
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
@@ -105,9 +105,9 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
     return 0 if result.accounting.complete and result.leaderboard.usable else 1
 
 
-def show_forecast(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
+def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
     """Print what a session from `SweepPlan.rehearse` would do, and return the exit status."""
-    found = forecast(session, complain, reuse=reuse, race=race)
+    found = estimate(session, complain, reuse=reuse, race=race)
     if as_json:
         print_json(asdict(found))
     else:

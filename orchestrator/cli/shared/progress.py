@@ -3,144 +3,119 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from orchestrator.analysis.leaderboard.scores import Entry, Scored, Scoring, worst_of
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import say
+from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
 from orchestrator.running.listener import Progress
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
-from worker.job import Configuration, Job
-from worker.records.report import Report
+from worker.job import Job
 from worker.text import one_line
 
 #: Seconds without output after which plain progress prints a line.
 HEARTBEAT_SECONDS = 30.0
-#: A terminal with fewer columns gets no bars, so that no number is truncated.
-NARROW = 60
-#: Columns of a running job's epoch and metric, and of the shortest bar.
-FIGURES = 24
-SHORTEST_BAR = 10
+#: Columns of a running job's epoch and metric, and of the widest and the shortest bar. A terminal on which these do not
+#: fit beside the names gets no bars, so that no number is truncated.
+FIGURES, BAR, SHORTEST_BAR = 24, 40, 10
+#: How many of the leading configurations are shown, and the shortest time between two rankings, in seconds.
+LEADERS, RANKING_SECONDS = 3, 1.0
+
+#: A name, long and short, what is done of how much, and two figures.
+_Line = tuple[str, str, int, int, str, str]
 
 
-class Count:
-    """Counts a sweep's jobs and epochs, and knows which configuration leads.
-
-    The leader is the first configuration by the leaderboard's own rule. A single best job would mislead: it is the one
-    with the luckiest seed.
+class _Display(Progress):
+    """What is known of a sweep: its jobs, its rows, what goes on, and which configurations lead.
 
     Args:
-        jobs: The sweep's jobs, by key.
-        rows: The rows of those that have ended, by key.
-        axes: The options that vary in the sweep, even if all of these jobs have the same value.
-        metric: What decides which configuration leads (`Scoring.parse`).
+        console: Where it is shown.
+        sweep: The sweep, with the rows that it has already.
     """
 
-    def __init__(
-        self, jobs: Mapping[str, Job], rows: Mapping[str, Row], axes: Collection[str] = (), metric: str = "last"
-    ) -> None:
-        self._axes, self._scoring = axes, Scoring.parse(metric)
-        self.jobs: Mapping[str, Job] = {}
-        #: Jobs that have ended, their epochs, and the epochs of all jobs.
-        self.done = self.epochs_done = self.epochs = 0
-        #: By configuration, in the sweep's order: the number of jobs, and the results so far.
-        self._planned: dict[Configuration, int] = {}
-        self._scored: dict[Configuration, Scored] = {}
-        self._entries: dict[Configuration, list[Entry]] = {}
-        #: A number of rows, and the leader after them.
-        self._leader = (-1, "")
-        self.expect(jobs)
-        for row in rows.values():
-            self.add(row)
+    def __init__(self, console: Console, sweep: Sweep) -> None:
+        super().__init__(partial(say, console))
+        self._console, self._sweep, self._rows = console, sweep, dict(sweep.rows)
+        self._activity: Activity | None = None
+        self._leading: list[str] = []
+        self._next = 0.0
 
-    def expect(self, jobs: Mapping[str, Job]) -> None:
+    def added(self, jobs: Mapping[str, Job]) -> None:
         """Expect further jobs."""
-        self.jobs = {**self.jobs, **jobs}
-        self.names = JobNames(self.jobs.values(), self._axes)
-        named = {each.name: each for job in jobs.values() for each in job.metrics}
-        #: What decides who leads; rows are described by the trainer's own metric.
-        self._metric = named.get(self._scoring.metric or "", self.names.metric)
-        if self._metric == self.names.metric:
-            self._scoring = replace(self._scoring, metric=None)
-        for job in jobs.values():
-            self.epochs += job.epochs
-            self._planned[job.configuration] = self._planned.get(job.configuration, 0) + 1
-            self._entries.setdefault(job.configuration, [])
-            self._scored.setdefault(job.configuration, Scored(job.options, (), self._metric.higher_is_better))
+        self._sweep = replace(self._sweep, jobs={**self._sweep.jobs, **jobs})
 
-    def add(self, row: Row) -> None:
-        """Count a job that has ended."""
-        job = self.jobs[row.job]
-        self.done, self.epochs_done = self.done + 1, self.epochs_done + job.epochs
-        self._entries[job.configuration].append(Entry.of(row.job, job, row, self._metric, self._scoring))
+    def finished(self, row: Row) -> None:
+        """Take in the row of a job that has ended."""
+        self._rows[row.job] = row
 
-    @property
-    def leader_text(self) -> str:
-        """The leading configuration as one line; empty while none of its jobs has succeeded."""
-        # Computed on demand: there may be thousands of configurations. The live table asks from its own thread.
-        done = self.done
-        if self._leader[0] != done:
-            self._leader = (done, self._leader_text())
-        return self._leader[1]
+    def underway(self, found: Activity | None) -> None:
+        """Take in what goes on."""
+        self._activity = found
 
-    def _leader_text(self) -> str:
-        for configuration, known in list(self._scored.items()):
-            # Without a new job, its statistics stay.
-            if len(self._entries[configuration]) > len(known.entries):
-                self._scored[configuration] = replace(known, entries=tuple(self._entries[configuration]))
-        scored = dict(self._scored)
-        worst = worst_of(list(scored.values()))
-        leader, found = min(scored.items(), key=lambda each: each[1].merit(worst))
-        if found.mean is None:
-            return ""
-        diverged = f", {found.diverged} diverged" if found.diverged else ""
-        seeds = f"{len(found.trained)} of {counted(self._planned[leader], 'seed')}"
-        name = self.names.configuration(leader.options)
-        lead = f"leading: {name}" if name else "so far"
-        return f"{lead}, mean {self._metric.shown(found.mean)} ({seeds}{diverged})"
+    def _figures(self) -> list[str]:
+        if self._activity is None:
+            return [f"{len(self._rows)} of {counted(len(self._sweep.jobs), 'job')}"]
+        return list(self._activity.figures())
+
+    def _leaders(self) -> list[str]:
+        """Return the leading configurations, by the leaderboard's own rule; none before a job has succeeded.
+
+        A single best job would mislead: it is the one with the luckiest seed.
+        """
+        began = time.monotonic()
+        if began >= self._next:
+            found = replace(self._sweep, rows=dict(self._rows))
+            self._leading = list(_standings(found))
+            ended = time.monotonic()
+            # There may be thousands of jobs: ranking takes a tenth of the time at most.
+            self._next = ended + max(RANKING_SECONDS, 9 * (ended - began))
+        return self._leading
 
 
-class PlainProgress(Progress, AbstractContextManager["PlainProgress"]):
+def _standings(sweep: Sweep) -> Iterator[str]:
+    for rank, each in enumerate(sweep.scored[:LEADERS]):
+        if each.mean is not None:
+            name, metric = sweep.names.configuration(each.options), sweep.names.metric
+            diverged = f", {each.diverged} diverged" if each.diverged else ""
+            seeds = f"{len(each.trained)} of {counted(len(each.entries), 'seed')}{diverged}"
+            lead = f"{'then' if rank else 'leading so far'}: {name}" if name else "so far"
+            yield f"{lead}, mean {metric.shown(each.mean)} ({seeds})"
+
+
+class PlainProgress(_Display):
     """Prints a line for each job that ends, and one after every 30 seconds without output."""
 
-    def __init__(self, console: Console, count: Count) -> None:
-        self._console, self._count = console, count
+    def __init__(self, console: Console, sweep: Sweep) -> None:
+        super().__init__(console, sweep)
         self._last_line = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there is no display to close."""
 
     def message(self, text: str) -> None:
         """Print a message."""
         self._last_line = time.monotonic()
-        say(self._console, text)
+        super().message(text)
 
-    def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Print how many jobs are done, if nothing was printed for `HEARTBEAT_SECONDS`."""
+    def underway(self, found: Activity | None) -> None:
+        """Print what goes on, if nothing was printed for `HEARTBEAT_SECONDS`."""
+        super().underway(found)
         if time.monotonic() - self._last_line > HEARTBEAT_SECONDS:
-            leader = self._count.leader_text
-            jobs = counted(len(self._count.jobs), "job")
-            self.message(f"{self._count.done} of {jobs} done, {len(reports)} running{f', {leader}' if leader else ''}")
-
-    def added(self, jobs: Mapping[str, Job]) -> None:
-        """Expect further jobs."""
-        self._count.expect(jobs)
+            self.message(", ".join([*self._figures(), *self._leaders()[:1]]))
 
     def finished(self, row: Row) -> None:
         """Print a line for a job that has ended."""
-        self._count.add(row)
-        total = str(len(self._count.jobs))
-        self.message(f"[{self._count.done:>{len(total)}}/{total}] {describe(row, self._count.names)}")
+        super().finished(row)
+        total = str(len(self._sweep.jobs))
+        self.message(f"[{len(self._rows):>{len(total)}}/{total}] {describe(row, self._sweep.names)}")
 
 
 def describe(row: Row, names: JobNames) -> str:
@@ -149,7 +124,7 @@ def describe(row: Row, names: JobNames) -> str:
     if not row.accepted:
         return one_line(f"{name}: {row.status} ({row.error})")
     epochs = counted(len(row.validation_score), "epoch")
-    text = f"{name}: {names.metric.shown(row.validation_score[-1])} after {epochs}"
+    text = f"{name}: {names.own_metric.shown(row.validation_score[-1])} after {epochs}"
     if row.reused_from is not None:
         return one_line(f"{text}, reused from {row.reused_from}")
     diverged = f", diverged ({row.error})" if row.status == "diverged" else ""
@@ -158,116 +133,79 @@ def describe(row: Row, names: JobNames) -> str:
     return one_line(f"{text}, {sum(row.epoch_seconds):.1f} s on {row.worker}{diverged}")
 
 
-class LiveProgress(Progress, AbstractContextManager["LiveProgress"]):
-    """A bar for the sweep with the remaining time, a bar for each running job, and the leading configuration.
+class LiveProgress(_Display):
+    """A bar for the sweep with what goes on, a bar for each running job, and the leading configurations.
 
     The cursor stays visible: after Ctrl-Z or SIGKILL nothing could show it again.
     """
 
-    def __init__(self, console: Console, count: Count) -> None:
-        self._count, self._width = count, console.width
-        longest = max((len(count.names.job(job.seed, job.options)) for job in count.jobs.values()), default=0)
-        self._is_narrow = console.width < max(NARROW, longest + FIGURES + SHORTEST_BAR)
-        bar = [] if self._is_narrow else [BarColumn()]
-        elapsed = [] if self._is_narrow else [TimeElapsedColumn()]
-        self._overall = Bars(
-            TextColumn("[bold]{task.description}"), *bar, TextColumn("{task.fields[done]}"),
-            *elapsed, TextColumn("ETA"), TimeRemainingColumn(), console=console,
-        )  # fmt: skip
-        self._bars = Bars(
-            TextColumn("{task.description}"), *bar, TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[score]}"), console=console,
-        )  # fmt: skip
-        self._sweep = self._overall.add_task(
-            "sweep", total=count.epochs, completed=count.epochs_done, done=self._done_text()
-        )
-        self._shown: dict[str, TaskID] = {}
+    def __init__(self, console: Console, sweep: Sweep) -> None:
+        super().__init__(console, sweep)
         self._live = Live(self, console=console, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Self:
         # rich hides the cursor; both controls are written at once.
-        with self._live.console:
+        with self._console:
             self._live.start()
-            self._live.console.show_cursor(True)
+            self._console.show_cursor(True)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Remove the table from the screen."""
         self._live.stop()
 
+    def underway(self, found: Activity | None) -> None:
+        """Show what goes on."""
+        super().underway(found)
+        # Not while the screen is drawn, in a thread of its own.
+        self._leaders()
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render what fits on the screen: the first running jobs, and how many more there are."""
-        height = options.size.height
-        leader = Text(self._count.leader_text)
-        leader_lines = len(leader.wrap(console, options.max_width)) if leader else 0
-        # The sweep's bar takes one line, and a running job takes precedence over the leader.
-        if leader_lines + 2 > height:
-            leader_lines = 0
-        tasks = self._bars.tasks
-        room = max(height - 1 - leader_lines, 0)
-        fitting = len(tasks) if len(tasks) <= room else max(room - 1, 0)
-        yield self._overall
-        if fitting:
-            yield self._bars.make_tasks_table(tasks[:fitting])
-        if fitting < len(tasks) and room:
-            yield Text(f"and {len(tasks) - fitting} more" if fitting else f"{counted(len(tasks), 'job')} running")
-        if leader_lines:
-            yield leader
+        """Render what fits on the screen: the first running jobs, how many more there are, figures, and leaders."""
+        width, height = options.max_width, options.size.height
+        first, *others = self._figures()
+        told = filter(None, (", ".join(others), *self._leading))
+        # A running job takes precedence.
+        below = [line for each in told for line in Text(each).wrap(console, width)][: max(height - 2, 0)]
+        running = self._activity.running if self._activity else 0
+        jobs = self._jobs()
+        room = max(height - 1 - len(below), 0)
+        fitting = min(running if running <= room else max(room - 1, 0), len(jobs))
+        sweep = ("sweep", "sweep", len(self._rows), len(self._sweep.jobs), first, "")
+        yield _table([sweep, *jobs[:fitting]], width - FIGURES)
+        if fitting < running and room:
+            yield Text(f"and {running - fitting} more" if fitting else f"{counted(running, 'job')} running")
+        yield from below
 
-    def _done_text(self) -> str:
-        return f"{self._count.done}/{len(self._count.jobs)} jobs"
-
-    def message(self, text: str) -> None:
-        """Print a message above the table."""
-        say(self._live.console, text)
-
-    def running(self, reports: Mapping[str, Report | None]) -> None:
-        """Move the bars to what the running jobs report."""
-        trained, metric = self._count.epochs_done, self._count.names.metric
-        for key, report in reports.items():
-            epoch = 0 if report is None else report.epoch
-            score = metric.shown(report.validation_score[-1]) if report and report.validation_score else ""
-            trained += epoch
-            if key not in self._shown:
-                job = self._count.jobs[key]
-                self._shown[key] = self._bars.add_task(self._name(job), total=job.epochs, score="")
-            self._bars.update(self._shown[key], completed=epoch, score=score)
-        for key in set(self._shown) - set(reports):
-            self._remove(key)
-        self._overall.update(self._sweep, completed=trained)
-
-    def _name(self, job: Job) -> str:
-        """Return a job's name, truncated so that the job's figures stay on the screen."""
-        name, room = self._count.names.job(job.seed, job.options, short=self._is_narrow), self._width - FIGURES
-        return name if len(name) <= room else f"{name[: max(room - 1, 0)]}…"
-
-    def added(self, jobs: Mapping[str, Job]) -> None:
-        """Make room in the sweep's bar for further jobs."""
-        self._count.expect(jobs)
-        self._overall.update(self._sweep, total=self._count.epochs, done=self._done_text())
-
-    def finished(self, row: Row) -> None:
-        """Remove the bar of a job that has ended."""
-        self._count.add(row)
-        self._remove(row.job)
-        self._overall.update(self._sweep, completed=self._count.epochs_done, done=self._done_text())
-
-    def _remove(self, key: str) -> None:
-        if key in self._shown:
-            self._bars.remove_task(self._shown.pop(key))
+    def _jobs(self) -> list[_Line]:
+        names, found = self._sweep.names, []
+        for key, report in (self._activity.jobs if self._activity else {}).items():
+            if (job := self._sweep.jobs.get(key)) is not None:
+                epoch, scores = (report.epoch, report.validation_score) if report else (0, [])
+                name, short = (names.job(job.seed, job.options, short=each) for each in (False, True))
+                score = names.own_metric.shown(scores[-1]) if scores else ""
+                found.append((name, short, epoch, job.epochs, f"epoch {epoch}/{job.epochs}", score))
+        return found
 
 
-def progress_for(
-    console: Console,
-    jobs: Mapping[str, Job],
-    rows: Mapping[str, Row],
-    axes: Collection[str] = (),
-    metric: str = "last",
-) -> LiveProgress | PlainProgress:
+def _table(lines: Sequence[_Line], room: int) -> Table:
+    """Return lines with their names in this many columns: a bar in each, or else short names without bars."""
+    bar = min(BAR, room - max(len(name) for name, *_ in lines) - 2)
+    table = Table.grid(padding=(0, 1))
+    for long, short, done, total, *figures in lines:
+        name = Text(long if len(long) <= room else short)
+        name.truncate(room, overflow="ellipsis")
+        table.add_row(name, ProgressBar(total, done, bar) if bar >= SHORTEST_BAR else "", *figures)
+    return table
+
+
+def progress_for(console: Console, sweep: Sweep) -> LiveProgress | PlainProgress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
-    The arguments after the output are those of `Count`.
+    Args:
+        console: The output.
+        sweep: The sweep, with the rows that it has already.
     """
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
     can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
-    return (LiveProgress if can_redraw else PlainProgress)(console, Count(jobs, rows, axes, metric))
+    return (LiveProgress if can_redraw else PlainProgress)(console, sweep)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
-
-from pydantic import BaseModel
 
 from nn.errors import SeedsweepError
 from orchestrator.commands.plan import Tell
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
+from orchestrator.running.forecast import Forecast, without_epochs
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration, listed, sized
 
@@ -25,12 +21,12 @@ from orchestrator.text import counted, duration, listed, sized
 MANY_JOBS, LONG_SECONDS = 200, 3600.0
 #: The most sweeps whose rows an estimate reads, and the most jobs of one of them.
 _SWEEPS, _JOBS = 10, 2000
-#: The most jobs that stand for all those to train.
+#: The most rows whose weights are measured.
 _SAMPLE = 200
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Estimate:
     """What a command would do.
 
     Attributes:
@@ -62,7 +58,7 @@ class Forecast:
         return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}' if self.train else ''}"
 
 
-def forecast(session: Session, tell: Tell, *, reuse: bool = True, race: int | None = None) -> Forecast:
+def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | None = None) -> Estimate:
     """Return what a session would train, without writing anything.
 
     Args:
@@ -84,7 +80,7 @@ def forecast(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
     counts = every, len(jobs) + further, kept, len(reused), number
     own = session.folder, _measured(rows.values())
-    return Forecast(
+    return Estimate(
         session.folder.name, *counts, *_estimate(session, number, *(own if own[1] else _beside(session))), bool(race)
     )
 
@@ -107,37 +103,30 @@ def _estimate(
 ) -> tuple[float | None, int | None]:
     """Return about how many seconds jobs like a session's missing ones take, and how many bytes they need.
 
-    They are like those of the rows, which are of a sweep's folder: an epoch takes as long as with the same options, or
-    else as all do on average. What is not known is None.
+    They are like those of the rows, which are of a sweep's folder. What is not known is None.
     """
-    jobs, policy = list((session.missing or session.jobs).values()), session.manifest.keep_weights
-    best = int(policy.partition(":")[2] or 0) * len({job.configuration for job in jobs})
+    jobs, policy = session.missing or session.jobs, session.manifest.keep_weights
+    best = int(policy.partition(":")[2] or 0) * len({job.configuration for job in jobs.values()})
     kept = 1.0 if policy == "all" else min(1.0, best / max(1, number))
     if not rows:
         return None, None
-    spent: dict[frozenset[Any], list[float]] = {}
-    for row in rows:
-        spent.setdefault(_options(row.options), []).append(statistics.fmean(row.epoch_seconds))
-    every = statistics.fmean(chain(*spent.values()))
-    begun = {(_options(row.options), row.seed): row.epochs for row in rows if folder is session.folder}
-    seconds, like = 0.0, jobs[:: 1 + len(jobs) // _SAMPLE]
-    for job in like:
-        options = _options(job.options)
-        before = begun.get((options, job.seed), 0)
-        left = job.epochs - (before if before < job.epochs else 0)
-        seconds += statistics.fmean(spent.get(options, [every])) * left / len(like)
+    begun: dict[str, tuple[float, int]] = {}
+    if folder is session.folder:
+        # More epochs continue from the stored weights of fewer.
+        spent = {(without_epochs(row.options), row.seed): (sum(row.epoch_seconds), row.epochs) for row in rows}
+        for key, job in jobs.items():
+            found = spent.get((without_epochs(job.options), job.seed))
+            if found is not None and found[1] < job.epochs:
+                begun[key] = found
     sizes = [0]
     for row in rows[:_SAMPLE]:
         # Its weights may not be kept.
         with contextlib.suppress(OSError):
             sizes.append(folder.weights_path(str(row.weights_sha256)).lstat().st_size)
     size = kept * max(sizes) + statistics.fmean(len(row.line()) for row in rows)
-    width = session.place.width(number)
-    return math.ceil(number / width) * seconds if width else None, round(number * size)
-
-
-def _options(options: BaseModel) -> frozenset[Any]:
-    return frozenset((name, value) for name, value in options if name != "epochs")
+    # The known jobs stand for those that a race or a sampler adds.
+    width = session.place.width(number) * len(jobs) / max(1, number)
+    return Forecast(rows).left(jobs, width, begun), round(number * size)
 
 
 def _measured(rows: Iterable[Row]) -> list[Row]:

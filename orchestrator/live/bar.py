@@ -9,35 +9,24 @@ from orchestrator.analysis.summary import Summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
 from orchestrator.report.charts.marks.canvas import Scale
-from orchestrator.text import counted, duration
+from orchestrator.text import counted
 from worker.records.report import Report
 
-#: The pixels of a curve.
+#: The pixels of a curve, and the most running jobs: more hide the verdict on a phone.
 WIDTH, HEIGHT = 60, 16
+MOST_JOBS = 6
 
 
 def progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
     found = Activity.read(sweep.folder.path) if stands.state == "running" else None
-    # A session trains again what failed or was cancelled before.
-    done = max(stands.planned - found.running - found.waiting, 0) if found else stands.done
-    figures = [f"{done} of {stands.planned} jobs", *(_figures(found) if found else ())]
-    shown = found.jobs.items() if found else ()
+    if found is None:
+        figures = [f"{stands.done} of {counted(stands.planned, 'job')}"]
+        return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": []}
     ended = {key for key, row in sweep.rows.items() if row.accepted}
-    jobs = [_job(sweep, key, each) for key, each in shown if key in sweep.jobs.keys() - ended]
-    return {"done": done, "planned": stands.planned, "figures": figures, "jobs": jobs}
-
-
-def _figures(found: Activity) -> Iterator[str]:
-    yield f"{found.running} running"
-    yield f"{found.waiting} waiting"
-    yield f"{duration(max(found.at - found.began, 0.0))} elapsed"
-    yield "ETA: too early to say" if found.left is None else f"ETA {duration(found.left)}"
-    if found.rate is not None:
-        yield f"{found.rate:.3g} jobs a minute"
-    yield counted(found.workers, "worker")
-    for name, seconds in found.lost.items():
-        yield f"Lost: {name}, silent for {duration(seconds)}"
+    shown = [(key, each) for key, each in found.jobs.items() if key in sweep.jobs.keys() - ended]
+    jobs = [_job(sweep, key, each) for key, each in shown[:MOST_JOBS]]
+    return {"done": found.done, "planned": found.planned, "figures": list(found.figures()), "jobs": jobs}
 
 
 def _job(sweep: Sweep, key: str, report: Report | None) -> dict[str, str]:

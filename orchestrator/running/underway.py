@@ -1,0 +1,147 @@
+"""Tells what goes on in a sweep while its session trains it: to a display, and in the sweep's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
+from typing import Self
+
+from pydantic import ValidationError
+
+from nn.files import write_atomically
+from orchestrator.errors import OutputError
+from orchestrator.folder.activity import MOST_JOBS, MOST_LOST, Activity
+from orchestrator.folder.rows import Accounting, Row
+from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import PROGRESS
+from orchestrator.running.forecast import Forecast
+from orchestrator.running.listener import SILENT, Progress
+from orchestrator.running.stalls import share_of_time
+from worker.job import Job
+from worker.records.presence import Presence
+from worker.records.report import Report
+
+#: The shortest and the longest time between two records, and the time for which a process between two jobs counts as
+#: busy, in seconds.
+INTERVAL, LONGEST_INTERVAL = 1.0, 10.0
+BUSY_SECONDS = 4.0
+
+
+class Underway(Progress):
+    """Makes of reports and rows what goes on in a sweep, and passes everything else on.
+
+    The time left follows at once when workers come or go: as many jobs run at a time as run now.
+
+    Args:
+        jobs: The jobs by key; the caller may add some.
+        rows: The rows of those that have ended, to which the caller adds.
+        progress: The display.
+        folder: The sweep's folder, which this process has locked; None to write nothing.
+        place: The address of the cluster, without its password.
+        clock: Tells the time in seconds.
+
+    Attributes:
+        activity: What went on last; None if that is not known.
+    """
+
+    activity: Activity | None = None
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        rows: Mapping[str, Row],
+        progress: Progress = SILENT,
+        folder: SweepFolder | None = None,
+        place: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(progress.message)
+        self._jobs, self._rows, self._progress, self._place, self._clock = jobs, rows, progress, place, clock
+        self._folder = folder
+        self._forecast = Forecast(row for row in rows.values() if _is_own(row))
+        self._began, self._next = time.time(), 0.0
+        #: The jobs that have ended since then, and their seconds of training.
+        self._ended, self._trained = 0, 0.0
+        #: The busy time of all processes together, in seconds, and the numbers of running jobs, each with its time.
+        self._busy = 0.0
+        self._widths: deque[tuple[float, int]] = deque()
+
+    def added(self, jobs: Mapping[str, Job]) -> None:
+        """Pass added jobs on."""
+        self._progress.added(jobs)
+
+    def finished(self, row: Row) -> None:
+        """Take in a row, and pass it on."""
+        if _is_own(row):
+            self._forecast.learn(row)
+            self._ended, self._trained = self._ended + 1, self._trained + sum(row.epoch_seconds)
+        self._progress.finished(row)
+
+    def running(
+        self, reports: Mapping[str, Report | None], workers: Collection[Presence], lost: Mapping[str, float]
+    ) -> None:
+        """Take in the state of the running tasks, and tell what goes on if that is due."""
+        # The jobs of a lost worker wait until another one takes them.
+        waiting = {task for each in workers if each.name in lost for task in each.running}
+        running = {
+            key: each
+            for key, each in reports.items()
+            if (key not in waiting if each is None else each.worker not in lost)
+        }
+        now = self._clock()
+        if self._widths:
+            self._busy += self._width * (now - self._widths[-1][0])
+        self._widths.append((now, len(running)))
+        while self._widths[0][0] < now - BUSY_SECONDS:
+            self._widths.popleft()
+        if now >= self._next:
+            # The sweep goes on without it, for example on a full disk, or if a worker has reported an absurd time.
+            with contextlib.suppress(OSError, ValidationError):
+                self.activity = found = self._activity(running, len(workers) - len(lost), lost)
+                if self._folder is not None:
+                    content = found.model_dump_json().encode()
+                    write_atomically(self._folder.path / PROGRESS, lambda file: file.write(content))
+            self._next = now + share_of_time(self._clock() - now, INTERVAL, LONGEST_INTERVAL)
+        self._progress.underway(self.activity)
+
+    @property
+    def _width(self) -> int:
+        return max(count for _, count in self._widths)
+
+    def _activity(self, running: Mapping[str, Report | None], workers: int, lost: Mapping[str, float]) -> Activity:
+        rest = {key: job for key, job in self._jobs.items() if key not in self._rows}
+        begun = {key: (each.seconds, each.epoch) for key, each in running.items() if each and key in rest}
+        trained = self._trained + sum(seconds for seconds, _ in begun.values())
+        left = self._forecast.left(rest, self._width, begun)
+        if left is not None and self._busy and trained:
+            # Processes do more than train: they load data, and store results.
+            left *= max(self._busy / trained, 1.0)
+        counts = Accounting.of(len(self._jobs), self._rows.values())
+        again = sum(each.attempt > 1 for each in running.values() if each)
+        return Activity(
+            began=self._began, at=time.time(), place=self._place, planned=len(self._jobs), done=len(self._rows),
+            failed=counts.failed, diverged=counts.diverged, retried=sum(counts.repeated.values()) + again,
+            running=len(running), waiting=max(len(rest) - len(running), 0), workers=workers,
+            jobs=dict(islice(running.items(), MOST_JOBS)), lost=dict(islice(lost.items(), MOST_LOST)),
+            rate=60 * self._ended * self._width / self._busy if self._ended and self._busy else None, left=left,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        # Others see at once where the sweep is trained.
+        self.running({}, (), {})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the record: nothing goes on any more."""
+        if self._folder is not None:
+            # A folder that was removed, or replaced by that of another sweep, is left alone.
+            with contextlib.suppress(OSError, OutputError):
+                self._folder.check_held()
+                (self._folder.path / PROGRESS).unlink()
+
+
+def _is_own(row: Row) -> bool:
+    return row.accepted and row.reused_from is None
