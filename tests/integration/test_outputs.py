@@ -95,3 +95,14 @@ def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> Non
         wide, narrow = (command_line.run(*arguments, COLUMNS=columns).stdout for columns in ("200", "20"))
         assert narrow == wide
         assert all(line == line.rstrip() for line in narrow.splitlines())
+
+
+def test_a_narrow_terminal_says_which_columns_it_leaves_out(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+    terminal = command_line.on_terminal("leaderboard", "a", columns=50)
+    shown = terminal.read_to_end()
+    told = re.search(r"Left out, because the terminal is narrow: (.*)\. --json has all columns\.", shown)
+    assert told is not None, shown
+    table, hidden = shown[: told.start()], told[1].split(", ")
+    assert hidden
+    assert not set(hidden) & set(table.split())

@@ -102,7 +102,7 @@ def print_table(
     padding: tuple[int, int, int, int] = (0, 1, 0, 1),
     is_text: bool = False,
 ) -> None:
-    """Print the table without truncating it; outside a terminal it takes its natural width.
+    """Print the table without truncating it, and what was left out; outside a terminal it takes its natural width.
 
     Args:
         console: Where to print.
@@ -123,6 +123,8 @@ def print_table(
         if not console.is_terminal or width <= console.width:
             break
     _print_at_width(console, table, min(width, console.width) if is_text and console.is_terminal else width)
+    if hidden := list(compress(headings, (not each for each in shown))):
+        say(console, f"Left out, because the terminal is narrow: {', '.join(hidden)}. --json has all columns.")
 
 
 def _print_at_width(console: Console, table: Table, width: int) -> None:
