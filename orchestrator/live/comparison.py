@@ -65,7 +65,7 @@ def _described(sweep: Sweep) -> Mapping[str, str]:
     names, sessions = sweep.names, provenance.sessions(sweep)
     values = {**{name: (value,) for name, value in names.common.items()}, **names.varying}
     return {
-        **{fact.term: fact.text for fact in provenance.facts(sweep)},
+        **{fact.term: fact.text for fact in provenance.facts(sweep) if fact.text != sweep.name},
         **{heading(names.model, name): some([names.shown(name, each) for each in values[name]]) for name in values},
         "seeds": seeds_as_text(tuple(dict.fromkeys(job.seed for job in sweep.jobs.values()))),
         **dict(zip(sessions.headings, sessions.rows[-1], strict=True)),
