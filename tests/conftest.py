@@ -26,8 +26,8 @@ hypothesis.settings.register_profile("thorough", derandomize=True, deadline=None
 hypothesis.settings.load_profile("thorough" if os.environ.get("CI") == "true" else "everyday")
 
 
-#: The time limit of a test that is among the longest.
-LONG_SECONDS = 900.0
+#: Fixtures of tests that start processes and wait for them.
+SLOWEST = {"redis_server", "command_line"}
 
 # Collecting makes a million objects that stay. Each test process would look through them for two seconds.
 gc.disable()
@@ -44,20 +44,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)  # after those that are not asked for have been left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a slow test that does not say why it is slow, and let the longest begin first."""
+    """Refuse a slow test that does not say why it is slow, and let those that take long begin first."""
     for item in items:
         for mark in item.iter_markers("slow"):
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
-    # Each of several test processes begins with an equal part of the list: no part may hold two of the longest.
+    # Each of several test processes begins with an equal part of the list, and takes from the ends of the others when
+    # it has none left. So each part has its share of the longest tests, of those that wait, and, last, of the others.
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if processes > 1:
-        longest = [item for item in items if _seconds(item) >= LONG_SECONDS]
-        others = [item for item in items if _seconds(item) < LONG_SECONDS]
-        part = len(items) // processes
-        for number, item in enumerate(longest):
-            others.insert(number % processes * part, item)
-        items[:] = others
+        items.sort(key=_haste)
+        shares = [[each for each in items if _haste(each) == haste] for haste in sorted({*map(_haste, items)})]
+        items[:] = [
+            item
+            for number in range(processes)
+            for share in shares
+            for item in share[number * len(share) // processes : (number + 1) * len(share) // processes]
+        ]
 
 
 def pytest_collection_finish() -> None:
@@ -66,10 +69,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _seconds(item: pytest.Item) -> float:
-    """Return a test's own time limit; 0 if it has none."""
+def _haste(item: pytest.Item) -> tuple[float, bool, bool]:
+    """Return what is less for tests that take longer: by their own time limit, by processes, by kind."""
     mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else 0.0
+    fixtures = set(getattr(item, "fixturenames", ()))
+    starts = "here" not in fixtures and SLOWEST & fixtures
+    return -float(mark.args[0]) if mark else 0.0, not starts, item.nodeid.startswith("tests/unit/")
 
 
 @pytest.fixture

@@ -187,8 +187,12 @@ class Renderer:
         await asyncio.gather(self._reader.stop(), self._quick.stop(), self._slow.stop())
 
 
-def main(seconds: str, output: str, only: str | None = None) -> None:
-    """Answer requests until the server has ended; each may take this much processor time, or any if it is 0."""
+def main() -> None:
+    """Answer requests until the server has ended.
+
+    The command's arguments are the processor time of each request in seconds, 0 for any, and what `Sweeps` is given.
+    """
+    seconds, output, *only = sys.argv[1:]
     # Ctrl-C in a terminal reaches every process; this one ends with its server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _give_up)
@@ -200,7 +204,7 @@ def main(seconds: str, output: str, only: str | None = None) -> None:
     # Settings of a worker may be invalid here: pages need only the cache.
     with contextlib.suppress(SeedsweepError):
         cache_dir = load_settings().cache_dir
-    pages = Pages(Sweeps(Path(output), only), cache_dir)
+    pages = Pages(Sweeps(Path(output), *only), cache_dir)
     # Nothing else may write into the pipe, which breaks if the server ends while a page is made.
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -235,4 +239,4 @@ def _answer(answers: BinaryIO, make: Callable[[], Any], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import signal
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 import seedsweep
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
 from tests.support.paths import ROOT
@@ -27,7 +28,8 @@ TINY = {"learning_rate": [0.01, 0.03], "epochs": 2, "limit": 500, "progress": Fa
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder, in which nothing is left of what ran but sweeps."""
+    """A working folder, in which nothing is left of what ran but sweeps. Clusters are forked, as those of commands."""
+    monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     with tempfile.TemporaryDirectory(prefix="py-") as temporary:
         monkeypatch.setattr(tempfile, "tempdir", temporary)
         monkeypatch.chdir(tmp_path)
@@ -35,9 +37,7 @@ def here(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> It
         before = signal.getsignal(signal.SIGINT)
         yield tmp_path
         assert signal.getsignal(signal.SIGINT) is before
-        assert list(Path(temporary).iterdir()) == []
-    running = [each for each in psutil.Process().children(recursive=True) if each.status() != psutil.STATUS_ZOMBIE]
-    assert [each for each in running if "celery" in " ".join(each.cmdline())] == []
+        assert CommandLine(tmp_path, Path(temporary), cache_dir).nothing_is_left()
 
 
 @pytest.fixture

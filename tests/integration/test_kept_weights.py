@@ -118,7 +118,7 @@ def test_who_follows_a_sweep_from_another_host_leaves_its_artifacts(
 
 def test_a_cluster_keeps_the_last_artifacts_up_to_a_bound(command_line: CommandLine, cluster: Cluster) -> None:
     cluster.start_worker()
-    words = (*SMALL, "--hidden", "8,8", "--broker", cluster.server.url)
+    words = (*SMALL, "--hidden", "8,4", "--broker", cluster.server.url)
     # Two artifacts of 26 kB fit
     command_line.run("sweep", *words, "--name", "a", SEEDSWEEP_ARTIFACT_BYTES="60000")
     assert left(cluster) == 2

