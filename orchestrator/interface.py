@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -55,11 +53,9 @@ from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
-from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
-from orchestrator.running.listener import Progress
 from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
@@ -510,7 +506,7 @@ class Sweep:
         console = _console(progress)
         if console is None:
             return verifying.verify(plan)
-        return verifying.verify(plan, checked=lambda check: say(console, describe(check, plan.names)))
+        return verifying.verify(plan, checked=lambda check: say(console, describe(check, plan.sweep.names)))
 
     def test(self, *words: str) -> testing.HeldOut:
         """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
@@ -716,8 +712,8 @@ def submit(
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:
     """Collect the results of a sweep on a cluster or in another process, and yield each row as its job ends.
 
-    After an early stop, the other jobs stay on the cluster, and the next `watch` collects them. Rows that came
-    meanwhile are in the folder, and not yielded again: `open(name).rows` has all.
+    It collects while it is iterated. After an early stop, the other jobs stay on the cluster, and the next `watch`
+    collects them. Rows that came meanwhile are in the folder, and not yielded again: `open(name).rows` has all.
 
     Args:
         name: The sweep.
@@ -728,34 +724,7 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
         SeedsweepError: the command's errors.
     """
     folder = open_sweep(_text("name", name), _path("output", output), elsewhere=True)
-    return _rows(watching.plan_watch(folder, _place(broker)))
-
-
-def _rows(plan: watching.WatchPlan) -> Iterator[Row]:
-    """Follow a planned sweep in a thread, and yield each row as its job ends."""
-    rows: queue.Queue[Row | BaseException | None] = queue.Queue()
-    relay = _Relay(rows.put)
-
-    def follow() -> None:
-        try:
-            with plan.begin(None, lambda _: relay) as session:
-                watching.follow(session, display=lambda _: relay)
-        except _Stopped:
-            pass
-        except BaseException as error:
-            rows.put(error)
-        rows.put(None)
-
-    thread = threading.Thread(target=follow, name="seedsweep-watch", daemon=True)
-    thread.start()
-    try:
-        while (found := rows.get()) is not None:
-            if isinstance(found, BaseException):
-                raise found
-            yield found
-    finally:
-        relay.stopped = True
-        thread.join()
+    return watching.plan_watch(folder, _place(broker)).rows()
 
 
 def open(name: str | os.PathLike[str] = LAST, *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001
@@ -828,28 +797,6 @@ def cluster(
             embedded.check()
             time.sleep(0.1)
         yield embedded.url
-
-
-class _Stopped(Exception):  # noqa: N818
-    """Ends the thread of a `watch` whose iterator was closed."""
-
-
-class _Relay(Progress):
-    """Passes rows on; once stopped, ends the session at its next report."""
-
-    def __init__(self, put: Callable[[Row], None]) -> None:
-        super().__init__()
-        self._put = put
-        self.stopped = False
-
-    def underway(self, found: Activity | None) -> None:  # noqa: ARG002 (a listener's)
-        """End the session if the relay is stopped."""
-        if self.stopped:
-            raise _Stopped
-
-    def finished(self, row: Row) -> None:
-        """Pass the row on."""
-        self._put(row)
 
 
 def _plan(

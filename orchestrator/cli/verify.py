@@ -75,7 +75,7 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
     numbers = itertools.count(1)
 
     def show_check(check: Check) -> None:
-        say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check, plan.names)}")
+        say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check, plan.sweep.names)}")
 
     say(console, describe_plan(plan))
     try:
@@ -86,8 +86,9 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
 
 def describe_plan(plan: VerificationPlan) -> str:
     """Return which jobs are trained again, and where."""
-    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.folder.name}"
-    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
+    candidates = len(plan.sweep.rows)
+    chosen = f"{len(plan.jobs)} of {counted(candidates, 'job')} of {plan.sweep.name}"
+    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < candidates else ""
     return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 
 
@@ -103,7 +104,7 @@ def describe(check: Check, names: JobNames) -> str:
     if not check.differences:
         epochs = check.trained_epochs or check.epochs
         when = "its epoch" if epochs == 1 else f"each of {epochs} epochs"
-        return f"{name}: the same weights, and the same {names.metric.name} after {when}"
+        return f"{name}: the same weights, and the same {names.own_metric.name} after {when}"
     first = check.differences[0]
     more = f", and {counted(len(check.differences) - 1, 'more difference')}" if len(check.differences) > 1 else ""
     what = f"{first.what} was {first.kept}, and is {first.again}"

@@ -182,7 +182,7 @@ def verify_claim(
             count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
             plan = plan_verification(sweep.folder, place, sweep=here, jobs=count, seed=seed)
             number = len(plan.jobs)
-            tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
+            tell(f"Training {number} of {counted(len(plan.sweep.rows), 'job')} {plan.place.describe(number)}")
             result = verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
             yield _training(plan, result.checks)
 
@@ -272,13 +272,13 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
 
 
 def _told(plan: VerificationPlan, check: Check) -> str:
-    name, first = plan.names.job(check.seed, check.options), next(iter((*check.differences, *check.noted)), None)
+    name, first = plan.sweep.names.job(check.seed, check.options), next(iter((*check.differences, *check.noted)), None)
     return f"{name}: {'the same' if first is None else f'{first.what} was {first.kept}, and is {first.again}'}"
 
 
 def _training(plan: VerificationPlan, checks: Sequence[Check]) -> _Finding:
     trained = [each for each in checks if each.worker is not None]
-    drawn = f"of {len(trained)} jobs that were trained again (of {plan.candidates}, by --seed {plan.seed})"
+    drawn = f"of {len(trained)} jobs that were trained again (of {len(plan.sweep.rows)}, by --seed {plan.seed})"
     different = [each for each in trained if each.differences]
     if different:
         return "failed", "training", f"{len(different)} {drawn} differ: {_told(plan, different[0])}"
@@ -287,7 +287,7 @@ def _training(plan: VerificationPlan, checks: Sequence[Check]) -> _Finding:
             raise ClaimError(f"The claim cannot be checked here: {_told(plan, each)}")
     noted = [(each.kept, each.again) for check in checks for each in check.noted]
     if not noted:
-        return "passed", "training", f"0 {drawn} differ: {power(len(checks), plan.candidates)}"
+        return "passed", "training", f"0 {drawn} differ: {power(len(checks), len(plan.sweep.rows))}"
     gaps = [abs(kept - again) for kept, again in noted if isinstance(kept, float) and isinstance(again, float)]
     why = "which refutes nothing: the trainer is not exact, and this is another environment"
     most = f"metrics differ by at most {max(gaps, default=0.0):.3g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
@@ -14,12 +14,10 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import Tell, ignore, refuse_earlier
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check, choose, train_again
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 from worker.settings import Settings
 from worker.trainers import registry
@@ -32,22 +30,14 @@ class VerificationPlan:
     """A verification that has been checked and has not begun.
 
     Attributes:
-        folder: The sweep's folder.
-        manifest: The sweep.
-        names: Names the sweep's jobs.
-        rows: The rows to compare with, by job key.
+        sweep: The sweep, with the rows of the candidates: the jobs that fit the words and have a result.
         jobs: The jobs to train again, in the sweep's order.
-        candidates: How many jobs fit the words and have a result.
         seed: The seed that chose the jobs among the candidates.
         place: Where the jobs are trained.
     """
 
-    folder: SweepFolder
-    manifest: Manifest
-    names: JobNames
-    rows: dict[str, Row]
+    sweep: Sweep
     jobs: list[Job]
-    candidates: int
     seed: int
     place: Place
 
@@ -101,22 +91,22 @@ def plan_verification(
         DatasetError: the data set on this machine is not the one that the sweep was trained on.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    manifest = folder.manifest() if sweep is None else sweep.manifest
-    known = manifest.jobs_by_key() if sweep is None else sweep.jobs
-    refuse_earlier(known)
-    picked = frozenset(pick(folder.name, known, words))
-    read = folder.rows(known) if sweep is None else sweep.rows
-    rows = {key: row for key, row in read.items() if row.accepted and key in picked}
+    if sweep is None:
+        manifest = folder.manifest()
+        jobs_by_key = manifest.jobs_by_key()
+        # With rows that contradict their jobs, which is a difference.
+        sweep = Sweep.of(folder, manifest, jobs_by_key, folder.rows(jobs_by_key))
+    refuse_earlier(sweep.jobs)
+    picked = frozenset(pick(folder.name, sweep.jobs, words))
+    rows = {key: row for key, row in sweep.rows.items() if row.accepted and key in picked}
     if not rows:
         raise SweepNotFoundError(f"The sweep {folder.name} in {folder.path.parent} has no result to verify")
     seed = random.SystemRandom().randint(0, MAX_SEED) if seed is None else seed
-    in_order = [rows[key] for key in known if key in rows]
+    in_order = [rows[key] for key in sweep.jobs if key in rows]
     chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
     if place.settings.broker_url is None:
-        _check_dataset(folder.name, manifest, place.settings)
-    place = place.reached()
-    names = JobNames(known.values(), manifest.axes)
-    return VerificationPlan(folder, manifest, names, rows, [known[row.job] for row in chosen], len(rows), seed, place)
+        _check_dataset(folder.name, sweep.manifest, place.settings)
+    return VerificationPlan(replace(sweep, rows=rows), [sweep.jobs[row.job] for row in chosen], seed, place.reached())
 
 
 def _check_dataset(name: str, manifest: Manifest, settings: Settings) -> None:
@@ -147,18 +137,19 @@ def verify(
         SeedsweepError: the verification cannot go on.
     """
     checks: dict[str, Check] = {}
-    here = registry.code(plan.manifest.specification.trainer)
-    made_by = {plan.rows[job.key].code for job in plan.jobs} - {here}
+    sweep, made = plan.sweep, plan.sweep.manifest.specification
+    here = registry.code(made.trainer)
+    made_by = {sweep.rows[job.key].code for job in plan.jobs} - {here}
     if made_by:
         others = " and ".join(sorted(each or "unknown code" for each in made_by))
         tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
-    made, interruption = plan.manifest.specification, interruption or Interruption()
+    interruption = interruption or Interruption()
     with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
-        bare = plan.manifest.keep_weights != "all"
-        trained = train_again(cluster, plan.folder, plan.jobs, plan.rows, tell, plan.names.varying, bare=bare)
+        bare = sweep.manifest.keep_weights != "all"
+        trained = train_again(cluster, sweep.folder, plan.jobs, sweep.rows, tell, sweep.names.varying, bare=bare)
         with contextlib.closing(trained) as found:
             for check in found:
                 checks[check.job] = check
                 checked(check)
     in_order = tuple(checks[job.key] for job in plan.jobs)
-    return VerificationResult(plan.folder.name, plan.seed, plan.candidates, in_order)
+    return VerificationResult(sweep.name, plan.seed, len(sweep.rows), in_order)

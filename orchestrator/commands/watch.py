@@ -18,6 +18,7 @@ from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent, snap
 from orchestrator.commands.sweep import finish
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import content, held, locks
 from orchestrator.interruption import Interruption
@@ -47,18 +48,34 @@ class WatchPlan(SweepPlan):
             OutputError: the folder cannot be written.
         """
         interruption = interruption or Interruption()
+        with contextlib.ExitStack() as stack:
+            for _ in self._enter(stack, interruption, display):
+                pass
+            yield self.session(interruption)
+
+    def rows(self) -> Iterator[Row]:
+        """Follow the sweep, and yield the row of each job as it ends. Raises: as `begin` and `follow`."""
+        interruption = Interruption()
+        with contextlib.ExitStack() as stack:
+            yield from self._enter(stack, interruption, silent)
+            session = self.session(interruption)
+            if session.place.cluster is not None:
+                session.keep_own()
+                yield from session.follow()
+                finish(session)
+
+    def _enter(self, stack: contextlib.ExitStack, interruption: Interruption, display: Display) -> Iterator[Row]:
+        """Yield the rows that another process writes, until the folder's lock is free; enter that on the stack."""
         if not self.folder.exists():
             # If two watchers begin at once, one makes the folder, and the other looks on.
             with interruption.shield(), contextlib.suppress(SweepExistsError):
                 self.folder.create(self.manifest)
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(self.folder.exclusive())
-            except SweepBusyError:
-                _look_on(self, display, stack)
-            if self.place.cluster is not None:
-                self.note_resumption()
-            yield self.session(interruption)
+        try:
+            stack.enter_context(self.folder.exclusive())
+        except SweepBusyError:
+            yield from _look_on(self, display, stack)
+        if self.place.cluster is not None:
+            self.note_resumption()
 
 
 def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
@@ -87,17 +104,20 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=cluster), resuming=True)
 
 
-def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> None:
-    """Show what another process writes, until the folder's lock is free; then enter it on the stack."""
-    folder, jobs, seen, due = plan.folder, dict(plan.jobs), content(plan.folder.path), 0.0
+def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> Iterator[Row]:
+    """Show and yield the rows that another process writes, until the folder's lock is free; enter it on the stack."""
+    folder, jobs, seen, due, is_over = plan.folder, dict(plan.jobs), content(plan.folder.path), 0.0, False
     rows = folder.rows_of(jobs)
     shown = {key: row for key, row in rows.items() if row.accepted}
     with display(Sweep.of(folder, plan.manifest, jobs, shown)) as progress:
         progress.message(f"Another process writes to {folder.path}: looking on")
-        while True:
+        while not is_over:
+            with contextlib.suppress(SweepBusyError):
+                stack.enter_context(folder.exclusive())
+                is_over = True
             began = time.monotonic()
-            if began >= due and seen != (seen := content(folder.path)):
-                known = jobs_of(folder.manifest())
+            if is_over or (began >= due and seen != content(folder.path)):
+                seen, known = content(folder.path), jobs_of(folder.manifest())
                 progress.added({key: job for key, job in known.items() if key not in jobs})
                 jobs |= known
                 # The other process trains again what had failed or was cancelled when it began.
@@ -105,13 +125,11 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
                     if key not in shown and row != rows.get(key):
                         shown[key] = row
                         progress.finished(row)
+                        yield row
                 # There may be thousands of rows: reading them takes a tenth of the time at most.
                 due = time.monotonic() + 9 * (time.monotonic() - began)
             progress.underway(Activity.read(folder.path))
-            with contextlib.suppress(SweepBusyError):
-                stack.enter_context(folder.exclusive())
-                return
-            time.sleep(LOOK_SECONDS)
+            time.sleep(0.0 if is_over else LOOK_SECONDS)
 
 
 def reached(folder: SweepFolder, place: Place) -> Cluster:
@@ -154,7 +172,8 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
         if session.rows:
             verb = "is" if len(session.rows) == 1 else "are"
             progress.message(f"{len(session.rows)} {verb} in {session.folder.path} already")
-        session.follow(progress)
+        for _ in session.follow(progress):
+            pass
     return finish(session)
 
 

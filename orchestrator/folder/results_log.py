@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -55,8 +55,20 @@ class ResultsLog:
             count: The number of jobs of the sweep, if these are some of them.
         """
         rows: dict[str, Row] = {}
-        with _reading(self._path), _open(self._path, jobs, count) as file:
-            self.damaged = _collect(_lines(file), jobs, rows)
+        self.damaged = 0
+        try:
+            with _open(self._path, jobs, count) as file:
+                for line in _lines(file):
+                    row = _read(line, jobs)
+                    if row is None:
+                        self.damaged += line.endswith(b"\n")
+                    # The last row of a job counts, but one without a result never replaces a result.
+                    elif row.accepted or row.job not in rows or not rows[row.job].accepted:
+                        rows[row.job] = row
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise SweepUnreadableError(self._path, error) from None
         return rows
 
     def append(self, row: Row) -> None:
@@ -81,16 +93,6 @@ class ResultsLog:
             file.truncate(_end_of_lines(file))
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise SweepUnreadableError(path, error) from None
-
-
 def _open(path: Path, jobs: Mapping[str, Job], count: int = 0) -> BufferedReader:
     """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
     file = open_regular(path)
@@ -113,24 +115,11 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _collect(lines: Iterable[bytes], jobs: Mapping[str, Job], rows: dict[str, Row]) -> int:
-    """Add the rows of these jobs to `rows`, and return how many complete lines have none.
-
-    The last row of a job counts, but one without a result never replaces a result. A row of a trainer that cannot be
-    imported is skipped like a torn one.
-    """
-    damaged = 0
-    for line in lines:
-        row = _read(line, jobs)
-        if row is None:
-            damaged += line.endswith(b"\n")
-        elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-            rows[row.job] = row
-    return damaged
-
-
 def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
-    """Read a row of one of these jobs. Nothing is parsed that is longer than a row of the job can be."""
+    """Read a row of one of these jobs. Nothing is parsed that is longer than a row of the job can be.
+
+    A row of a trainer that cannot be imported is skipped like a torn one.
+    """
     found = _JOB.search(line)
     job = jobs.get(found[1].decode()) if found else None
     if job is None or len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):

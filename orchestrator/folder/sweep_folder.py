@@ -221,7 +221,7 @@ class SweepFolder:
             count: The number of jobs of the sweep, if these are some of them.
         """
         rows = self._log.rows(jobs, count)
-        whole = _rows_of(jobs, rows)
+        whole = {key: found for key, row in rows.items() if key in jobs and (found := row.of(jobs[key]))}
         self._damaged = self._log.damaged + len(rows) - len(whole)
         return whole
 
@@ -405,10 +405,6 @@ def _suffix(blob: bytes) -> str:
 def most_bytes(job: Job) -> int:
     """Return how many bytes the weights of a job have at most."""
     return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
-
-
-def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
-    return {key: whole for key, row in rows.items() if key in jobs and (whole := row.of(jobs[key]))}
 
 
 def _make(path: Path, description: str) -> None:

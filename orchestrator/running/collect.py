@@ -104,21 +104,16 @@ class Collector:
         self._artifacts.release()
         return waiting
 
-    def collect(self, jobs: Mapping[str, Job], ended: Callable[[str], None] | None = None) -> None:
-        """Wait for these queued jobs, and accept each as it ends.
-
-        Args:
-            jobs: The jobs, by key.
-            ended: Called with the key of each job that has its row.
-        """
+    def collect(self, jobs: Mapping[str, Job]) -> Iterator[str]:
+        """Wait for these queued jobs, by key; accept each as it ends, and yield its key."""
         waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
         for states in waiting:
             self._ahead = self._cluster.attempts(list(states))
             for key, state in states.items():
-                if not self._take(jobs[key], state):
+                if self._take(jobs[key], state):
+                    yield key
+                else:
                     waiting.again(jobs[key])
-                elif ended is not None:
-                    ended(key)
         self._artifacts.release()
 
     def _attempts(self, key: str) -> list[Attempt]:

@@ -215,7 +215,8 @@ class Session:
             fits=self._fits,
         )
         self._tell_code(sweep.progress.message)
-        collector.collect(waiting, ended=continuation.ended)
+        for key in collector.collect(waiting):
+            continuation.ended(key)
 
     def _take(self, sweep: Membership, *, reuse: bool = False) -> None:
         """Take in the jobs of the sweep that the session does not know yet."""
@@ -249,10 +250,13 @@ class Session:
             sweep.reopen()
             self._submit(sweep, RESULT_BACKEND, reuse=reuse)
 
-    def follow(self, progress: Progress = SILENT) -> None:
+    def follow(self, progress: Progress = SILENT) -> Iterator[Row]:
         """Collect the missing jobs, which another session has submitted; submit only those that Redis lost.
 
         Arguments and errors: see `train`.
+
+        Yields:
+            The row of each job as it ends.
         """
         # The other session has weights removed from the cluster once it has them; one of another host may still need
         # them after it was interrupted.
@@ -263,7 +267,7 @@ class Session:
             going_on = True
             while going_on:
                 self._take(sweep)
-                self._collector(sweep).collect(dict(self.missing))
+                yield from map(self.rows.__getitem__, self._collector(sweep).collect(dict(self.missing)))
                 going_on = sweep.wait_for_others(self.rows)
                 if not going_on and (going_on := sweep.grow(self.rows)):
                     self._submit(sweep, None)

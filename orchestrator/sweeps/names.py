@@ -45,27 +45,22 @@ class JobNames:
         """Return an option's value as tables and sentences show it: no two values of the sweep look alike."""
         return shown(self.model.model_fields[name], value, self._digits.get(name))
 
-    def configuration(self, options: BaseModel | Mapping[str, Any], *, short: bool = False) -> str:
+    def configuration(self, options: BaseModel | Mapping[str, Any]) -> str:
         """Return the options that vary with their values: `learning rate 0.1`. Empty if none varies.
 
         Args:
             options: A job's options, or only those that vary.
-            short: Whether to shorten each heading to its last word, for a narrow terminal.
         """
-        return ", ".join(self._parts(options, short=short))
+        return ", ".join(self._parts(options))
 
     def phrase(self, options: BaseModel) -> str:
         """Return the same for a sentence: `learning rate 0.1 with hidden layers 32,16`."""
         first, *others = self._parts(options)
         return f"{first} with {listed(others, 'and')}" if others else first
 
-    def _parts(self, options: BaseModel | Mapping[str, Any], *, short: bool = False) -> list[str]:
-        headings = {name: heading(self.model, name) for name in self.varying}
+    def _parts(self, options: BaseModel | Mapping[str, Any]) -> list[str]:
         values = options if isinstance(options, Mapping) else dict(options)
-        return [
-            f"{words.split()[-1] if short else words} {self.shown(name, values[name])}"
-            for name, words in headings.items()
-        ]
+        return [f"{heading(self.model, name)} {self.shown(name, values[name])}" for name in self.varying]
 
     def value(self, options: BaseModel) -> str:
         """Return the values of the options that vary, without their names: `0.1`."""
@@ -79,6 +74,6 @@ class JobNames:
         """Return the options that vary as words that pick a configuration's jobs."""
         return [pair(self.model, name, getattr(options, name), self._digits[name]) for name in self.varying]
 
-    def job(self, seed: int, options: BaseModel, *, short: bool = False) -> str:
-        """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`. Arguments: as `configuration`."""
-        return ", ".join(filter(None, (f"seed {seed}", self.configuration(options, short=short))))
+    def job(self, seed: int, options: BaseModel) -> str:
+        """Return a job's seed and the options that vary: `seed 3, learning rate 0.1`."""
+        return ", ".join(filter(None, (f"seed {seed}", self.configuration(options))))

@@ -149,7 +149,7 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     collector = collector_for(view, recorder)
     waiting = collector.begin(jobs, reuse=True, reused_from="elsewhere")
     cluster.start_worker(concurrency=2)
-    collector.collect(waiting)
+    list(collector.collect(waiting))
     # Then it has each once: one from elsewhere, and one again, which it knows that it trained
     assert sorted(row.job for row in recorder.rows) == sorted(jobs)
     assert [row.job for row in recorder.rows if row.reused_from == "elsewhere"] == [finished.key]
@@ -171,7 +171,7 @@ def test_jobs_that_redis_forgot_are_submitted_again(
 
     # When a worker comes
     cluster.start_worker(ready=False)
-    collector.collect(waiting)
+    list(collector.collect(waiting))
 
     # Then it gets them all the same.
     assert sorted(row.job for row in recorder.rows) == sorted(jobs)
@@ -218,7 +218,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     collector = collector_for(view, recorder)
     cluster.start_worker()
     # When a sweep asks for them, then they are trained as if nothing stood there
-    collector.collect(collector.begin(jobs, reuse=True, reused_from=None))
+    list(collector.collect(collector.begin(jobs, reuse=True, reused_from=None)))
     assert [row.status for row in recorder.rows] == ["succeeded"] * len(jobs)
     wait_for(lambda: check(cluster.app, socket.gethostname()).healthy, "a healthy worker", report=cluster.logs)
 
@@ -254,7 +254,7 @@ def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluste
         cluster.app.backend.store_result(key, forged, "SUCCESS")
     cluster.app.backend.store_result(failed, RuntimeError("no \ud800 text"), "FAILURE")
     # When they are collected
-    collector.collect(waiting)
+    list(collector.collect(waiting))
     # Then each has a row that can be written, and says what is wrong
     rows = {row.job: row for row in recorder.rows}
     assert {json.loads(row.line())["status"] for row in rows.values()} == {"failed"}
@@ -284,7 +284,7 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
     cluster.server.client().delete("seedsweep")
     # When they are submitted again
     cluster.start_worker()
-    collector.collect(waiting)
+    list(collector.collect(waiting))
     # Then the cancelled one is not trained, and what the other one did to workers still counts
     rows = {row.job: (row.status, row.attempts) for row in recorder.rows}
     assert (rows[kept.key], rows[tried.key]) == (("succeeded", 1), ("succeeded", 2))
@@ -317,7 +317,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
         monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
     collector = collector_for(view, recorder)
     # When it begins
-    collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None))
+    list(collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None)))
     # Then the job is not trained a second time
     assert [row.attempts for row in recorder.rows] == [1]
     assert cluster.workers[0].text().count(f"[{job.key}] succeeded") == 1

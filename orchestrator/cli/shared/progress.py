@@ -31,9 +31,8 @@ HEARTBEAT_SECONDS = 30.0
 FIGURES, BAR, SHORTEST_BAR = 24, 40, 10
 #: How many of the leading configurations are shown, and the shortest time between two rankings, in seconds.
 LEADERS, RANKING_SECONDS = 3, 1.0
-
-#: A name, long and short, what is done of how much, and two figures.
-_Line = tuple[str, str, int, int, str, str]
+#: A name, another one if that is too long, what is done of how much, and figures.
+_Line = tuple[str, str, int, int, *tuple[str, ...]]
 
 
 class _Display(Progress):
@@ -168,28 +167,26 @@ class LiveProgress(_Display):
         # A running job takes precedence.
         below = [line for each in told for line in Text(each).wrap(console, width)][: max(height - 2, 0)]
         running = self._activity.running if self._activity else 0
-        jobs = self._jobs()
+        lines = [("sweep", "", len(self._rows), len(self._sweep.jobs), first), *self._jobs()]
         room = max(height - 1 - len(below), 0)
-        fitting = min(running if running <= room else max(room - 1, 0), len(jobs))
-        sweep = ("sweep", "sweep", len(self._rows), len(self._sweep.jobs), first, "")
-        yield _table([sweep, *jobs[:fitting]], width - FIGURES)
+        fitting = min(running if running <= room else max(room - 1, 0), len(lines) - 1)
+        yield _table(lines[: fitting + 1], width - FIGURES)
         if fitting < running and room:
             yield Text(f"and {running - fitting} more" if fitting else f"{counted(running, 'job')} running")
         yield from below
 
-    def _jobs(self) -> list[_Line]:
-        names, found = self._sweep.names, []
+    def _jobs(self) -> Iterator[_Line]:
+        names = self._sweep.names
         for key, report in (self._activity.jobs if self._activity else {}).items():
             if (job := self._sweep.jobs.get(key)) is not None:
-                epoch, scores = (report.epoch, report.validation_score) if report else (0, [])
-                name, short = (names.job(job.seed, job.options, short=each) for each in (False, True))
-                score = names.own_metric.shown(scores[-1]) if scores else ""
-                found.append((name, short, epoch, job.epochs, f"epoch {epoch}/{job.epochs}", score))
-        return found
+                epoch, scores = (report.epoch, report.validation_score[-1:]) if report else (0, [])
+                figures = (f"epoch {epoch}/{job.epochs}", *map(names.own_metric.shown, scores))
+                name, short = names.job(job.seed, job.options), f"seed {job.seed}, {names.value(job.options)}"
+                yield name, short, epoch, job.epochs, *figures
 
 
 def _table(lines: Sequence[_Line], room: int) -> Table:
-    """Return lines with their names in this many columns: a bar in each, or else short names without bars."""
+    """Return lines with their names in this many columns, and a bar in each if there is room for bars."""
     bar = min(BAR, room - max(len(name) for name, *_ in lines) - 2)
     table = Table.grid(padding=(0, 1))
     for long, short, done, total, *figures in lines:
