@@ -28,6 +28,7 @@ from worker.records.presence import Presence, Roster, problem_of
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
+_FIGURES = ("done", "running", "waiting", "failed", "diverged", "retried")
 
 
 def status(output: Path, place: Place, name: str | None = None) -> Status:
@@ -97,22 +98,16 @@ def _observed(
 
 def _add(found: Status, folder: SweepFolder, manifest: Manifest, activity: Activity | None) -> None:
     if activity is not None:
-        shown = ("done", "running", "waiting", "failed", "diverged", "retried")
-        figures = {name: getattr(activity, name) for name in shown}
-        told = {
-            "sweep": folder.name,
-            "place": "here" if activity.here else activity.place,
-            "jobs": activity.planned,
-            **figures,
-        }
-        found["sweeps"].append(told | {"seconds_left": activity.left})
+        figures = {name: getattr(activity, name) for name in _FIGURES} | {"seconds_left": activity.left}
+        place = "here" if activity.here else activity.place
+        found["sweeps"].append({"sweep": folder.name, "place": place, "jobs": activity.planned} | figures)
         jobs = manifest.jobs_by_key()
         names = JobNames(jobs.values(), manifest.axes)
-        for key in activity.jobs.keys() & jobs.keys():
-            job, report = jobs[key], activity.jobs[key]
-            epoch, worker = (0, None) if report is None else (report.epoch, report.worker)
-            told = {"sweep": folder.name, "job": names.job(job.seed, job.options), "epoch": epoch}
-            found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
+        for key, report in activity.jobs.items():
+            if (job := jobs.get(key)) is not None:
+                epoch, worker = (report.epoch, report.worker) if report else (0, None)
+                told = {"sweep": folder.name, "job": names.job(job.seed, job.options), "epoch": epoch}
+                found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
 
 
 def _workers(roster: Roster, present: list[Presence], place: str) -> list[dict[str, Any]]:

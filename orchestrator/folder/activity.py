@@ -17,8 +17,8 @@ from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
 
 #: Most running jobs with their reports, and most lost workers.
-MOST_JOBS, MOST_LOST = 32, 100
-_MAX_BYTES = 2**20
+MOST_JOBS, MOST_LOST = 128, 100
+_MAX_BYTES = 2**22
 #: The scheme of an embedded cluster's address.
 _SCHEME = "redis+socket://"
 

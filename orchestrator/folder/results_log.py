@@ -32,65 +32,65 @@ _NUMBER_BYTES = 30
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
 
-class ResultsLog:
-    """The rows of a sweep, in the order in which they were written. A missing file has no rows yet.
+def read_rows(path: Path, jobs: Mapping[str, Job], count: int = 0) -> tuple[dict[str, Row], int]:
+    """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
-    The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need. Reading raises
-    `SweepUnreadableError` if the file exists and cannot be read, or is longer than that; writing raises `OSError` if
-    it cannot be written, or is not a regular file.
+    The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need.
 
-    Attributes:
-        damaged: The lines that the last call of `rows` skipped, although they are complete: foreign or damaged ones.
+    Args:
+        path: The file; a missing one has no rows yet.
+        jobs: The jobs by key.
+        count: The number of jobs of the sweep, if these are some of them.
+
+    Returns:
+        The rows, and the number of lines that were skipped although they are complete: foreign or damaged ones.
+
+    Raises:
+        SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
+    rows: dict[str, Row] = {}
+    damaged = 0
+    try:
+        with _open(path, jobs, count) as file:
+            for line in _lines(file):
+                row = _read(line, jobs)
+                if row is None:
+                    damaged += line.endswith(b"\n")
+                # The last row of a job counts, but one without a result never replaces a result.
+                elif row.accepted or row.job not in rows or not rows[row.job].accepted:
+                    rows[row.job] = row
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise SweepUnreadableError(path, error) from None
+    return rows, damaged
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.damaged = 0
 
-    def rows(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
-        """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
+def append_row(path: Path, row: Row) -> None:
+    """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut.
 
-        Args:
-            jobs: The jobs by key.
-            count: The number of jobs of the sweep, if these are some of them.
-        """
-        rows: dict[str, Row] = {}
-        self.damaged = 0
+    Raises:
+        OSError: the file cannot be written, or is not a regular file.
+    """
+    line = row.line().encode()
+    with open_own(path, os.O_APPEND | os.O_CREAT) as file:
+        size = file.seek(0, os.SEEK_END)
         try:
-            with _open(self._path, jobs, count) as file:
-                for line in _lines(file):
-                    row = _read(line, jobs)
-                    if row is None:
-                        self.damaged += line.endswith(b"\n")
-                    # The last row of a job counts, but one without a result never replaces a result.
-                    elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                        rows[row.job] = row
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise SweepUnreadableError(self._path, error) from None
-        return rows
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
+    if size == 0:
+        # The file may be new: its name must survive, too.
+        sync_folder(path.parent)
 
-    def append(self, row: Row) -> None:
-        """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut."""
-        line = row.line().encode()
-        with open_own(self._path, os.O_APPEND | os.O_CREAT) as file:
-            size = file.seek(0, os.SEEK_END)
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
-        if size == 0:
-            # The file may be new: its name must survive, too.
-            sync_folder(self._path.parent)
 
-    def cut_torn_line(self) -> None:
-        """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
-        with contextlib.suppress(FileNotFoundError), open_own(self._path) as file:
-            file.truncate(_end_of_lines(file))
+def cut_torn_line(path: Path) -> None:
+    """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
+    with contextlib.suppress(FileNotFoundError), open_own(path) as file:
+        file.truncate(_end_of_lines(file))
 
 
 def _open(path: Path, jobs: Mapping[str, Job], count: int = 0) -> BufferedReader:

@@ -35,7 +35,7 @@ from orchestrator.errors import (
 )
 from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
-from orchestrator.folder.results_log import ResultsLog
+from orchestrator.folder.results_log import append_row, cut_torn_line, read_rows
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
@@ -66,7 +66,6 @@ class SweepFolder:
         self.logs = self.path / "logs"
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
-        self._log = ResultsLog(self._results)
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
@@ -170,7 +169,7 @@ class SweepFolder:
                 # A user may have removed the weights to save space.
                 self._weights.mkdir(exist_ok=True)
                 sync_folder(self.path)
-                self._log.cut_torn_line()
+                cut_torn_line(self._results)
             yield
         finally:
             self._held = None
@@ -211,7 +210,7 @@ class SweepFolder:
 
     def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
-        return self._log.rows(jobs)
+        return read_rows(self._results, jobs)[0]
 
     def rows_of(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
         """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
@@ -220,9 +219,9 @@ class SweepFolder:
             jobs: The jobs by key.
             count: The number of jobs of the sweep, if these are some of them.
         """
-        rows = self._log.rows(jobs, count)
+        rows, damaged = read_rows(self._results, jobs, count)
         whole = {key: found for key, row in rows.items() if key in jobs and (found := row.of(jobs[key]))}
-        self._damaged = self._log.damaged + len(rows) - len(whole)
+        self._damaged = damaged + len(rows) - len(whole)
         return whole
 
     @property
@@ -236,7 +235,7 @@ class SweepFolder:
     def append(self, row: Row) -> None:
         """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
         with self._writing():
-            self._log.append(row)
+            append_row(self._results, row)
 
     def weights_path(self, sha256: str) -> Path:
         """Return the path of the weights with this hash; if there are none, the path for safetensors.

@@ -170,11 +170,10 @@ class StallWatch:
         ahead = clocks_of(workers)
         host = socket.gethostname()
         ahead[host] = max(ahead.get(host, 0.0), self._roster.clock.ahead, key=abs)
-        sentence = disagreement(ahead, self._lease)
         hosts = disagreeing(ahead, self._lease)
         if hosts - self._clocks_told:
             self._clocks_told |= hosts
-            self._tell(str(sentence))
+            self._tell(str(disagreement(ahead, self._lease)))
 
     def _tell_silent(self, workers: list[Presence], tell: Callable[[str, str, float], bool]) -> None:
         late = self._roster.clock.now() - self._cluster.app.settings.silent_seconds

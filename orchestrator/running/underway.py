@@ -85,12 +85,8 @@ class Underway(Progress):
     ) -> None:
         """Take in the state of the running tasks, and tell what goes on if that is due."""
         # The jobs of a lost worker wait until another one takes them.
-        waiting = {task for each in workers if each.name in lost for task in each.running}
-        running = {
-            key: each
-            for key, each in reports.items()
-            if (key not in waiting if each is None else each.worker not in lost)
-        }
+        dead = {task for each in workers if each.name in lost for task in each.running}
+        running = {key: each for key, each in reports.items() if (each.worker not in lost if each else key not in dead)}
         now = self._clock()
         if self._widths:
             self._busy += self._width * (now - self._widths[-1][0])

@@ -56,7 +56,11 @@ class Waiting:
 
     def __iter__(self) -> Iterator[Mapping[str, Ended]]:
         while self._open:
-            yield from self._poll()
+            for ended in self._poll():
+                # They are no longer waited for, unless the caller submits them `again`.
+                for task in ended:
+                    del self._open[task]
+                yield ended
             if self._open:
                 time.sleep(self._pause)
 
@@ -77,19 +81,13 @@ class Waiting:
         running = {task: state.report for task, state in states.items() if isinstance(state, Running)}
         ended = {task: state for task, state in states.items() if not isinstance(state, Running)}
         if ended:
-            yield self._close(ended)
+            yield ended
         self._listener.running(running, self._stalls.workers, self._stalls.lost)
         given_up = None if self._sweep is None else self._sweep.given_up(self._open)
         if given_up is None:
             self._keep_moving(ended=bool(ended), running=running)
         elif given_up:
-            yield self._close({key: Cancelled(words) for key, words in given_up.items()})
-
-    def _close(self, ended: Mapping[str, Ended]) -> Mapping[str, Ended]:
-        """Return tasks that are no longer waited for, unless the caller submits them `again`."""
-        for task in ended:
-            del self._open[task]
-        return ended
+            yield {key: Cancelled(words) for key, words in given_up.items()}
 
     def _keep_moving(self, *, ended: bool, running: Mapping[str, object]) -> None:
         again, self._again = self._again, []

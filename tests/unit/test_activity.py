@@ -68,7 +68,7 @@ def report(job: Job, after: float) -> Report | None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"began": 0, "at": -1}', '{"began": 0, "at": NaN}', "\0" * 2**21])
+@pytest.mark.parametrize("text", ["{}", "[]", '{"began": 0, "at": -1}', '{"began": 0, "at": NaN}', "\0" * 2**23])
 def test_a_damaged_record_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / PROGRESS).write_text(text)
     assert Activity.read(tmp_path) is None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Self
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -167,10 +168,10 @@ class LiveProgress(_Display):
         # A running job takes precedence.
         below = [line for each in told for line in Text(each).wrap(console, width)][: max(height - 2, 0)]
         running = self._activity.running if self._activity else 0
-        lines = [("sweep", "", len(self._rows), len(self._sweep.jobs), first), *self._jobs()]
         room = max(height - 1 - len(below), 0)
-        fitting = min(running if running <= room else max(room - 1, 0), len(lines) - 1)
-        yield _table(lines[: fitting + 1], width - FIGURES)
+        jobs = list(islice(self._jobs(), running if running <= room else max(room - 1, 0)))
+        fitting = len(jobs)
+        yield _table([("sweep", "", len(self._rows), len(self._sweep.jobs), first), *jobs], width - FIGURES)
         if fitting < running and room:
             yield Text(f"and {running - fitting} more" if fitting else f"{counted(running, 'job')} running")
         yield from below
