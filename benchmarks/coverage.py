@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from validation_noise import validation_noise
 
 from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard.judgement import Judgement
@@ -32,7 +33,7 @@ from orchestrator.analysis.statistics.best import p_best
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.statistics.comparison import compare, forecast
 from orchestrator.analysis.statistics.honest import honest_mean
-from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
+from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval
 from orchestrator.analysis.statistics.intervals import (
     Interval,
     clopper_pearson,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from results_tables import listed, percent
 
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.race import Race, Terms
-from orchestrator.analysis.statistics.images import validation_noise
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -17,6 +17,9 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.job import Configuration
 from worker.records.answers import unpack
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+from validation_noise import validation_noise
 
 
 def checked(path: Path) -> SweepFolder:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import scipy.stats
 
 from tests.support.paths import ROOT
 
@@ -122,3 +125,24 @@ def test_the_figures_of_trainers_are_those_within_a_round() -> None:
 
     assert figures["ratio"] == 1.5
     assert figures["job_of_nothing_ms"] == 2.0
+
+
+@pytest.mark.usefixtures("_from_the_benchmarks")
+def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand() -> None:
+    from validation_noise import validation_noise
+
+    # Two seeds, four images: the accuracies are 1 and 1/2, of variance 1/8. Two images differ between the seeds,
+    # each with variance 1/2: their mean over four images is 1/4, of which a fourth is the accuracy's.
+    found = validation_noise(np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool))
+    assert found is not None
+    assert (found.share, found.sd_seeds, found.sd_images) == pytest.approx((0.5, math.sqrt(1 / 8), 0.25))
+    # The share's interval is that of the variance: scaled by quantiles of the chi-squared distribution.
+    low, high = (scipy.stats.chi2.ppf(tail, 1) for tail in (0.025, 0.975))
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
+    # Accuracies that differ by less than the images' noise are all noise.
+    found = validation_noise(np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool))
+    assert found is not None
+    assert found.share == 1
+    # Without seeds or noise there is no share.
+    assert [validation_noise(np.ones((n, 5), dtype=bool)) for n in (1, 3)] == [None, None]
+    assert validation_noise() is None

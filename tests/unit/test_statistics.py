@@ -23,7 +23,7 @@ from orchestrator.analysis.statistics.comparison import (
     within,
 )
 from orchestrator.analysis.statistics.honest import honest_mean
-from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval, validation_noise
+from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval
 from orchestrator.analysis.statistics.intervals import (
     Interval,
     clopper_pearson,
@@ -473,22 +473,6 @@ class TestImages:
         for interval in map(known, (common, other)):
             assert (interval.low + interval.high) / 2 == pytest.approx(mean)
             assert interval.half_width < unpaired
-
-    def test_noise_by_hand(self) -> None:
-        # Two seeds, four images: the accuracies are 1 and 1/2, of variance 1/8. Two images differ between the seeds,
-        # each with variance 1/2: their mean over four images is 1/4, of which a fourth is the accuracy's.
-        found = known(validation_noise(np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool)))
-        assert (found.share, found.sd_seeds, found.sd_images) == pytest.approx((0.5, math.sqrt(1 / 8), 0.25))
-        # The share's interval is that of the variance: scaled by quantiles of the chi-squared distribution.
-        low, high = (scipy.stats.chi2.ppf(tail, 1) for tail in (0.025, 0.975))
-        assert ends(found.interval) == pytest.approx((0.5 * low, min(1, 0.5 * high)))
-        # Accuracies that differ by less than the images' noise are all noise.
-        assert known(validation_noise(np.array([[1, 1, 0, 0], [0, 0, 1, 0]], dtype=bool))).share == 1
-
-    def test_without_seeds_or_noise_there_is_no_share(self) -> None:
-        assert validation_noise(np.ones((1, 5), dtype=bool)) is None
-        assert validation_noise(np.ones((3, 5), dtype=bool)) is None
-        assert validation_noise() is None
 
 
 def test_missing_scores_are_nan_in_the_order_of_seeds() -> None:
