@@ -39,8 +39,8 @@ class Settings(BaseModel):
     result_backend: str | None = Field(default=None, description="a URL")
     #: What a worker trains; it leaves the jobs of other trainers to other workers.
     trainer: str = Field(default="network", description="the name of an installed trainer")
-    #: A worker's data set; for `orchestrator`, the default of `--data`. For `network`: `bundled`, `openml`, or a folder
-    #: with the four IDX files. Without it, the trainer's own default.
+    #: A worker's data set; for `orchestrator`, the default of `--data`. For `network`: `bundled`, or a folder with the
+    #: four IDX files. Without it, the trainer's own default.
     data: str | None = Field(default=None, description="the source of a data set, as the trainer takes it")
     #: The folder in which prepared MNIST is cached.
     cache_dir: Path = Field(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +29,7 @@ BUNDLED = Path(__file__).parent.parent / "data"
 PREPARED_SHA256 = "a135179f3349d7f61dcba37e57d9672bf02f49daaebd080715c6c49f5418bcff"
 PREPARED_BYTES = 65_272_634
 
-#: The sources that must be MNIST.
+#: The names of the bundled copy. The notebook fetches `mnist_784` from OpenML, which has the same content.
 _MNIST = ("bundled", "openml")
 _PARTS = ("spans", "indices", "values", "labels")
 
@@ -104,27 +102,26 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
     makes 59,500 training and 10,500 validation samples of the 70,000.
 
     Args:
-        source: `bundled`; `openml`, which must have the same content; or a folder with the four IDX files, plain or
-            `.gz`.
+        source: `bundled`; `openml`, which means the same; or a folder with the four IDX files, plain or `.gz`.
         cache_dir: The folder in which MNIST is cached. Others may write there: a file with another hash is replaced.
             None, or a folder that is not writable, disables the cache.
 
     Raises:
-        DatasetError: the data set is missing or damaged, or `bundled` or `openml` is not MNIST.
+        DatasetError: the data set is missing or damaged, or the bundled one is not MNIST.
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        if _known_digest(source, cache_dir) and (prepared := _load_prepared(source, cache_dir)):
+        if _known_digest(source) and (prepared := _load_prepared(source, cache_dir)):
             return prepared
-        images, labels = _read(source, cache_dir)
-        digest = _check_digest(source, images, labels, cache_dir)
+        images, labels = _read(source)
+        digest = _check_digest(source, images, labels)
         arrays = _prepare(images, labels)
         if source in _MNIST:
             _cache(arrays, cache_dir)
         return _from_arrays(source, digest, arrays, images.shape[1])
 
 
-def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
+def dataset_digest(source: str | Path) -> str:
     """Return the digest of the data set that `load_mnist` would return, without reading the data if it is known.
 
     Raises:
@@ -132,24 +129,15 @@ def dataset_digest(source: str | Path, *, cache_dir: Path | None = None) -> str:
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        return _known_digest(source, cache_dir) or _check_digest(source, *_read(source, cache_dir), cache_dir)
+        return _known_digest(source) or _check_digest(source, *_read(source))
 
 
-def _known_digest(source: str, cache_dir: Path | None) -> str | None:
-    # `os.access` raises no error, whatever the folder is.
-    is_known = source == "bundled" or (source == "openml" and cache_dir and os.access(_openml_mark(cache_dir), os.F_OK))
-    return MNIST_DIGEST if is_known else None
+def _known_digest(source: str) -> str | None:
+    return MNIST_DIGEST if source in _MNIST else None
 
 
-def _openml_mark(cache_dir: Path) -> Path:
-    """Return the file that marks OpenML's copy as checked to be MNIST, because parsing it takes most of a minute."""
-    return cache_dir / "openml" / f"is-{MNIST_DIGEST[:16]}"
-
-
-def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    if source == "openml":
-        return _fetch_openml(cache_dir and cache_dir / "openml")
-    folder = BUNDLED if source == "bundled" else Path(source)
+def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    folder = BUNDLED if source in _MNIST else Path(source)
     allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
     try:
         # An empty path would be the current folder.
@@ -160,50 +148,10 @@ def _read(source: str, cache_dir: Path | None) -> tuple[NDArray[np.uint8], NDArr
     return idx.read_folder(folder)
 
 
-def _fetch_openml(data_home: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the images, shape (n, 784), and the labels, shape (n,), of OpenML's `mnist_784`, as the notebook does.
-
-    scikit-learn caches the download in `data_home`; None downloads each time.
-    """
-    from sklearn.datasets import fetch_openml
-
-    try:
-        with warnings.catch_warnings():
-            # scikit-learn warns before each retry; the error below says the same.
-            warnings.simplefilter("ignore")
-            bunch = fetch_openml(
-                "mnist_784",
-                version=1,
-                as_frame=False,
-                parser="liac-arff",  # the only one that does not need pandas
-                data_home=data_home,
-                cache=data_home is not None,
-                n_retries=1,
-            )
-        images, labels = np.asarray(bunch.data), np.asarray(bunch.target).astype(np.float64)
-    # A broken connection, a proxy's error page or a truncated cache can raise anything in a parser.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise DatasetError(f"mnist_784 cannot be fetched from OpenML: {reason}") from error
-    return _to_bytes("pixel", images), _to_bytes("label", labels)
-
-
-def _to_bytes(name: str, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    with np.errstate(invalid="ignore"):
-        exact = values.astype(np.uint8)
-    if not np.array_equal(exact, values):
-        raise DatasetError(f"mnist_784 from OpenML has a {name} that is not a whole number from 0 to 255")
-    return exact
-
-
-def _check_digest(source: str, images: NDArray[np.uint8], labels: NDArray[np.uint8], cache_dir: Path | None) -> str:
+def _check_digest(source: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
     digest = content_digest(images, labels)
     if source in _MNIST and digest != MNIST_DIGEST:
-        name = f"the bundled data in {BUNDLED}" if source == "bundled" else "mnist_784 from OpenML"
-        raise DatasetError(f"{name} is not MNIST: its digest is {digest}; expected {MNIST_DIGEST}")
-    if source == "openml" and cache_dir:
-        with contextlib.suppress(OSError):
-            _openml_mark(cache_dir).touch()
+        raise DatasetError(f"the data in {BUNDLED} is not MNIST: its digest is {digest}; expected {MNIST_DIGEST}")
     return digest
 
 

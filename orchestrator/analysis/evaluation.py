@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn import reference
-from nn.datasets.mnist import MNIST_DIGEST, Dataset, load_mnist
-from nn.errors import DatasetError, WeightsError
+from nn.datasets.mnist import Dataset
+from nn.errors import WeightsError
 from nn.options.network import NetworkOptions
 from nn.samples import Samples, pack_bytes
 from nn.training import make_engine
 from nn.weights import Weights
-from orchestrator.analysis.lookup import TrainedJob
+from orchestrator.analysis.lookup import TrainedJob, load_data
 from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
 from worker.trainers.network import as_split
@@ -90,28 +90,11 @@ def probabilities(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[Any]:
 
 
 def data_of(manifest: Manifest, job: Job, cache_dir: Path | None) -> Dataset:
-    """Return the data set that a job of the trainer `network` was trained on, split as it was. Nothing is fetched.
+    """Return the data set that a job of the trainer `network` was trained on, split as it was. See `load_data`.
 
-    Args:
-        manifest: The job's sweep.
-        job: The job.
-        cache_dir: Where prepared data sets are kept; None to keep none.
-
-    Raises:
-        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
+    Without a folder for prepared data sets, none is kept.
     """
-    # The bundled copy has the same content: nothing has to be fetched, and a folder may have moved.
-    source = "bundled" if manifest.dataset == MNIST_DIGEST else manifest.specification.data
-    if source == "openml":
-        # OpenML's copy is accepted only if it is MNIST, and this data set is not.
-        raise DatasetError(
-            f"The sweep was trained on {manifest.dataset[:12]}, and OpenML's MNIST is {MNIST_DIGEST[:12]}"
-        )
-    dataset = load_mnist(source, cache_dir=cache_dir)
-    if dataset.digest != manifest.dataset:
-        raise DatasetError(
-            f"The data set {source} is now {dataset.digest[:12]}; the sweep was trained on {manifest.dataset[:12]}"
-        )
+    dataset = cast("Dataset", load_data(manifest, job, cast("Path", cache_dir)))
     return as_split(cast("NetworkOptions", job.options), job.seed, dataset)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from nn.datasets import MNIST_DIGEST
 from nn.errors import DatasetError, Described, InvalidInputError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.weights import Weights
@@ -190,12 +191,14 @@ def _remedy(folder: SweepFolder, job: Job) -> str:
 
 
 def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
-    """Return the data set that a sweep's job was trained on.
+    """Return the data set that a sweep's job was trained on; of MNIST, the bundled copy.
 
     Raises:
         DatasetError: the data set cannot be read, or is not the one that the sweep was trained on.
     """
     source, digest = manifest.specification.data, job.dataset
+    if digest == MNIST_DIGEST and "bundled" in job.trained_by.datasets:
+        source = "bundled"  # A folder may have moved.
     data = load(job.trained_by, source, cache_dir)
     if data.digest != digest:
         raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")

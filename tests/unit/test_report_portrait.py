@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nn.errors import DatasetError
-from orchestrator.analysis.evaluation import data_of
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -25,7 +23,7 @@ from orchestrator.report.contents.parts import Picture
 from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
 from tests.support.exported import odd_sweep, odd_trainer
-from tests.support.sweep_folders import filled, snapshot_of
+from tests.support.sweep_folders import snapshot_of
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.trainers import registry
@@ -140,15 +138,6 @@ def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) ->
     (weights / f"{best}.safetensors").rmdir()
     (weights / f"{best}.safetensors").symlink_to(snapshot.folder.path / "sweep.json")
     assert "cannot be shown" in network.content(snapshot, None).sentence
-
-
-def test_no_data_set_is_fetched_because_a_folder_says_so(tmp_path: Path) -> None:
-    # Given a stranger's folder, which names a data set of OpenML that is not MNIST
-    sweep = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, data="openml")
-    folder = filled(tmp_path, sweep, lambda job: trained(job, score(job)), dataset="0" * 64)
-    with pytest.raises(DatasetError, match="was trained on 000000000000, and OpenML's MNIST is 06ad231b5cb2"):
-        data_of(folder.manifest(), next(iter(sweep.jobs("0" * 64))), tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
 
 
 def decoded(picture: Picture) -> Image.Image:

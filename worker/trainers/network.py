@@ -69,7 +69,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         """Return the data set's digest, without reading the data if it is known."""
         from nn.datasets.mnist import dataset_digest
 
-        return dataset_digest(source, cache_dir=cache_dir)
+        return dataset_digest(source)
 
     def prepare(self, data: Dataset) -> None:
         """Compile, or load from numba's cache, the machine code that a job with the default options runs."""
