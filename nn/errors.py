@@ -1,9 +1,18 @@
 """The base class of Seedsweep's errors, and the errors of the `nn` layer."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 def clipped(text: str, most: int = 80) -> str:
     """Return a text of at most `most` characters; three dots stand for the end of a longer one."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def meant(typed: str, known: Iterable[str], cutoff: float = 0.6, most: int = 3) -> str:
+    """Return ` (did you mean a or b?)` for the known words that a mistyped one resembles; empty if there are none."""
+    near = get_close_matches(typed[:60], list(known), most, cutoff)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
 class SeedsweepError(Exception):

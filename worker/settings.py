@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Described, InvalidInputError, meant
 from nn.files import is_private, read_regular
 
 #: The longest time limit: ten years, in seconds.
@@ -167,9 +167,7 @@ def _read(file: Path, fields: list[str]) -> dict[str, object]:
             where = "the environment, or your own file, as a project may be a stranger's"
             raise InvalidInputError(f"{name} in {file}", Described("misplaced"), where)
         if name not in fields:
-            near = get_close_matches(name[:40], fields)
-            question = f" (did you mean {' or '.join(near)}?)" if near else ""
-            raise InvalidInputError(f"a setting in {file}", name, ", ".join(fields) + question)
+            raise InvalidInputError(f"a setting in {file}", name, ", ".join(fields) + meant(name, fields))
     return content
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, meant
 from orchestrator.cli.shared.streams import OutputLost, guard
 from worker.text import one_line
 
@@ -175,9 +175,7 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
         return f"No such option: {unknown}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     if message.startswith("No such command"):
         word = message.split("'")[1]
-        near = dict.fromkeys(get_close_matches(word, COMMANDS))
-        meant = f"did you mean {' or '.join(near)}?" if near else "orchestrator --help lists them"
-        return f"No such command: {word}; {meant}"
+        return f"No such command: {word}{meant(word, COMMANDS) or ' (orchestrator --help lists them)'}"
     parameter = getattr(error, "param", None)
     if message.startswith("Missing") and parameter is not None:
         from orchestrator.cli.shared.parameters import spelled

@@ -8,14 +8,13 @@ import os
 import stat
 import time
 from collections.abc import Hashable, Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nn.errors import meant
 from nn.files import read_regular
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.sweeps.naming import is_name
-from orchestrator.text import listed
 from worker.text import one_line
 
 if TYPE_CHECKING:
@@ -77,9 +76,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
             return folder
         if folder.exists():
             raise SweepNotFoundError(folder.absence())
-    near = get_close_matches(Path(argument).name, names)
-    meant = f"; did you mean {listed(near, 'or')}?" if near else ""
-    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{meant}")
+    question = meant(Path(argument).name, names)
+    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{question}")
 
 
 def _is_sweep(folder: Path) -> bool:

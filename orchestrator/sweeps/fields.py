@@ -14,12 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError, meant
 from nn.options.describe import Reader, allowed, help_text, metavar, option, quoted, word
 from nn.options.describe import written as written_option
 from nn.options.network import MAX_SEED
@@ -242,9 +241,7 @@ class Vocabulary:
         """
         if name in self.spelled:
             return self.spelled[name]
-        near = get_close_matches(name[:40], self.spelled, cutoff=0.7)
-        question = f" (did you mean {' or '.join(near)}?)" if near else ""
-        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + question)
+        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + meant(name, self.spelled, 0.7))
 
     def value_of(self, specification: SweepSpecification, word: str) -> Any:
         """Return the value that a word has in a specification, in the form that `parse` returns."""

@@ -10,11 +10,10 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Described, InvalidInputError, meant
 from nn.files import read_regular
 from nn.options.describe import allowed, option, quoted, written
 from orchestrator.sweeps.axes import EXAMPLES, Listed
@@ -134,12 +133,14 @@ def _refuse_long_keys(text: str) -> None:
 
 
 def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
+    sections = [f"[{each}]" for each in SECTIONS]
     for name, value in content.items():
         if name not in SECTIONS:
             # A section may have a name that is nearly right.
-            if isinstance(value, Mapping) and (near := get_close_matches(name[:40], SECTIONS)):
-                allowed = f"{' and '.join(f'[{each}]' for each in SECTIONS)} (did you mean [{near[0]}]?)"
-                raise InvalidInputError(f"a section of {path}", Described(f"[{name[:40]}]"), allowed)
+            if isinstance(value, Mapping) and (question := meant(f"[{name}]", sections)):
+                raise InvalidInputError(
+                    f"a section of {path}", Described(f"[{name[:40]}]"), " and ".join(sections) + question
+                )
             yield _Entry(name, value, None)
             continue
         if not isinstance(value, Mapping):

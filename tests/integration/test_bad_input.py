@@ -118,7 +118,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--name empty --resume": "There is no sweep in runs/empty: the folder has no sweep.json",
         "--output . --name file": "There is no sweep in file: it is a file; choose another --name, or move",
         "--output . --name file --resume": "There is no sweep in file: it is a file",
-        "--name none --resume": "There is no sweep 'none': neither a sweep folder nor a name in runs; did you",
+        "--name none --resume": "There is no sweep 'none': neither a sweep folder nor a name in runs (did you",
         "--resume --output new": "There is no sweep in new yet: orchestrator sweep begins one",
         "--output ''": "--output is ''",
         "--output file/deeper": "The output folder file/deeper/x cannot be written: ",

@@ -78,10 +78,10 @@ def test_a_sweep_is_named_by_name_path_or_last_or_not_at_all(swept: InProcess, t
 @pytest.mark.parametrize(
     ("words", "end"),
     [
-        ("leaderboard frist", "neither a sweep folder nor a name in runs; did you mean first?"),
-        ("extend runs/secnd --seeds 2", "nor a name in runs; did you mean second?"),
-        ("lederboard first", "No such command: lederboard; did you mean leaderboard?"),
-        ("fly", "No such command: fly; orchestrator --help lists them"),
+        ("leaderboard frist", "neither a sweep folder nor a name in runs (did you mean first?)"),
+        ("extend runs/secnd --seeds 2", "nor a name in runs (did you mean second?)"),
+        ("lederboard first", "No such command: lederboard (did you mean leaderboard?)"),
+        ("fly", "No such command: fly (orchestrator --help lists them)"),
     ],
 )
 def test_near_names_are_offered(swept: InProcess, words: str, end: str) -> None:

@@ -10,14 +10,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from nn.errors import DatasetError, InvalidInputError, SeedsweepError
+from nn.errors import DatasetError, InvalidInputError, SeedsweepError, meant
 from worker.errors import TrainerUnusableError
 from worker.text import reason
 from worker.trainers.protocol import Data, Metric, Trainer
@@ -102,9 +101,7 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     """
     found = _chosen(name)
     if not found:
-        near = get_close_matches(name[:40], names(), cutoff=0.6)
-        question = f" (did you mean {near[0]}?)" if near else ""
-        allowed = f"the name of an installed trainer: {', '.join(names())}{question}"
+        allowed = f"the name of an installed trainer: {', '.join(names())}{meant(name, names(), most=1)}"
         raise InvalidInputError(field, name, allowed)
     if len({each.value for each in found}) > 1:
         raise TrainerUnusableError(

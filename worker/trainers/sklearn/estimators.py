@@ -6,10 +6,9 @@ import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal
 
-from nn.errors import InvalidInputError
+from nn.errors import InvalidInputError, meant
 
 Kind = Literal["classifier", "regressor"]
 
@@ -97,10 +96,7 @@ def estimator(name: str) -> Estimator:
     """
     found = estimators().get(name)
     if found is None:
-        lower = {each.lower(): each for each in estimators()}
-        near = get_close_matches(name[:60].lower(), lower, n=1, cutoff=0.6)
-        question = f" (did you mean {lower[near[0]]}?)" if near else ""
-        raise InvalidInputError("estimator", name, f"{ALLOWED}{question}")
+        raise InvalidInputError("estimator", name, f"{ALLOWED}{meant(name, estimators(), most=1)}")
     return found
 
 
