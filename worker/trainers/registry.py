@@ -187,13 +187,9 @@ def problem_of(made: object, name: str) -> str | None:
 
 
 def _problem_of_options(made: AnyTrainer) -> str | None:
-    options = getattr(made, "Options", None)
-    if not (isinstance(options, type) and issubclass(options, BaseModel)):
-        return "its Options are not a pydantic model"
-    if not options.model_config.get("frozen") or options.model_config.get("extra") != "forbid":
-        return 'its Options lack model_config = ConfigDict(frozen=True, extra="forbid")'
-    if reserved := RESERVED & options.model_fields.keys():
-        return f"its option {min(reserved)} has a name that a sweep's specification has already"
+    problem = problem_of_model(getattr(made, "Options", None))
+    if problem is not None:
+        return problem
     if not isinstance(getattr(made, "metric", None), Metric):
         return "its metric is not a worker.trainers.Metric"
     if made.shares not in (None, "nothing", "data", "all"):
@@ -201,6 +197,16 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
     if not isinstance(getattr(made, "data", None), str):
         return "it names no data set to use by default"
     return None
+
+
+def problem_of_model(options: object) -> str | None:
+    """Return why an object is not a model of options, or None if it is one."""
+    if not (isinstance(options, type) and issubclass(options, BaseModel)):
+        return "its Options are not a pydantic model"
+    if not options.model_config.get("frozen") or options.model_config.get("extra") != "forbid":
+        return 'its Options lack model_config = ConfigDict(frozen=True, extra="forbid")'
+    reserved = RESERVED & options.model_fields.keys()
+    return f"its option {min(reserved)} has a name that a sweep's specification has already" if reserved else None
 
 
 #: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, `load` above and

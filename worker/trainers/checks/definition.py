@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from nn.errors import DatasetError, InvalidInputError
 from nn.options.describe import Reader, written
 from worker.trainers.checks.case import Broken, Case, named, shown
-from worker.trainers.registry import DIGEST, problem_of
+from worker.trainers.registry import DIGEST, problem_of, problem_of_model
 
 #: Hostile values of an option.
 _ANYTHING: tuple[Any, ...] = (
@@ -27,7 +27,7 @@ _BEYOND = {"minimum": -1, "maximum": 1, "exclusiveMinimum": 0, "exclusiveMaximum
 
 
 def well_formed(case: Case) -> None:
-    """Name, version, Options, metric and data are as the protocol says, and the class needs no arguments."""
+    """Name, version, all Options, metric and data are as the protocol says, and the class needs no arguments."""
     trainer = case.trainer
     problem = problem_of(trainer, str(getattr(trainer, "name", "")))
     if problem is not None:
@@ -39,6 +39,8 @@ def well_formed(case: Case) -> None:
             f"{type(trainer).__name__}() raised {shown(error)}; a trainer is made without arguments"
         ) from error
     for options in case.options:
+        if (problem := problem_of_model(type(options))) is not None:
+            raise Broken(f"with {named(options)}, {problem}")
         counts = {"epochs": trainer.epochs(options), "max_bytes": trainer.max_bytes(options, case.data.digest)}
         for name, count in counts.items():
             if type(count) is not int or count < 1:
@@ -83,31 +85,11 @@ def options_survive_json(case: Case, options: BaseModel) -> None:
         raise Broken(f"what named returns for {named(options)} does not make the same options again")
 
 
-def options_are_frozen(options: BaseModel) -> None:
-    """An option cannot be changed once the options are made."""
-    for name in type(options).model_fields:
-        try:
-            setattr(options, name, getattr(options, name))
-        except (ValidationError, AttributeError, TypeError):
-            continue
-        raise Broken(f"the option {name} can be changed; set model_config = ConfigDict(frozen=True)")
-
-
-def unknown_options_are_refused(case: Case, options: BaseModel) -> None:
-    """An option that does not exist is refused."""
-    if _accepts(case, options, "no_such_option", 1):
-        raise Broken('an option that does not exist is accepted; set model_config = ConfigDict(extra="forbid")')
-
-
 def bad_options_are_refused(case: Case, options: BaseModel) -> None:
-    """A value out of bounds, of another type, infinite or NaN is refused."""
+    """A value out of bounds, of another type, infinite or NaN is refused; any other one is refused or accepted."""
     for name, value, why in _bad_values(type(options)):
         if _accepts(case, options, name, value):
             raise Broken(f"the option {name} accepts {value!r}: {why}")
-
-
-def any_options_are_read_or_refused(case: Case, options: BaseModel) -> None:
-    """Whatever arrives as an option's value is accepted or refused; nothing else happens."""
     for name in type(options).model_fields:
         for value in _ANYTHING:
             _accepts(case, options, name, value)
