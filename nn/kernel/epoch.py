@@ -241,6 +241,20 @@ def sum_of_squares_error(p, label, width):
 
 
 @_inline
+def forward(a1, a2, p, W1, W2, W3, b1, b2, b3, sizes, widths, partial, indices, values, begin, end):
+    """Set a1, a2 and p to the activations of the layers for a sample's entries."""
+    sparse_product(a1, W1, widths[0], indices, values, begin, end)
+    add_bias(a1, b1, widths[0])
+    sigmoid(a1, sizes[0], widths[0])
+    product(a2, W2, a1, sizes[1], widths[0], partial)
+    add_bias(a2, b2, widths[1])
+    sigmoid(a2, sizes[1], widths[1])
+    product(p, W3, a2, sizes[2], widths[1], partial)
+    add_bias(p, b3, widths[2])
+    softmax(p, sizes[2], widths[2])
+
+
+@_inline
 def prefetch_sample(indices, values, begin, end):
     """Prefetch a sample's entries: a cache line holds 16 values of four bytes, or at least 16 indices."""
     for entry in range(begin, end, LANES):
@@ -255,7 +269,8 @@ def padded(size: int) -> int:
 
 def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Callable[..., None]:
     """Return one epoch of SGD with one update per sample; `loss` is a loss of `nn.options.network`."""
-    w1, w2, w3 = padded(n1), padded(n2), padded(n3)
+    sizes, widths = (n1, n2, n3), (padded(n1), padded(n2), padded(n3))
+    w1, w2, w3 = widths
     squares = loss == "sum_of_squares"
 
     def train_epoch(W1, W2, W3, b1, b2, b3, spans, indices, values, labels, order, learning_rate):
@@ -276,16 +291,7 @@ def make_backprop_epoch(n1: int, n2: int, n3: int, scalar: Any, loss: str) -> Ca
             prefetch(spans, 2 * distant)
             prefetch(labels, distant)
 
-            sparse_product(a1, W1, w1, indices, values, begin, end)
-            add_bias(a1, b1, w1)
-            sigmoid(a1, n1, w1)
-            product(a2, W2, a1, n2, w1, partial)
-            add_bias(a2, b2, w2)
-            sigmoid(a2, n2, w2)
-            product(p, W3, a2, n3, w2, partial)
-            add_bias(p, b3, w3)
-            softmax(p, n3, w3)
-
+            forward(a1, a2, p, W1, W2, W3, b1, b2, b3, sizes, widths, partial, indices, values, begin, end)
             if squares:
                 sum_of_squares_error(p, labels[sample], w3)
             else:
@@ -354,23 +360,16 @@ def make_notebook_epoch(n1: int, n2: int, n3: int, scalar: Any) -> Callable[...,
 
 def make_probabilities(n1: int, n2: int, n3: int, scalar: Any) -> Callable[..., None]:
     """Return the forward pass for every sample: fills `probabilities`, shape (n_samples, n3)."""
-    w1, w2, w3 = padded(n1), padded(n2), padded(n3)
+    sizes, widths = (n1, n2, n3), (padded(n1), padded(n2), padded(n3))
 
     def predict(W1, W2, W3, b1, b2, b3, spans, indices, values, probabilities):
         W1, W2, W3, indices, values = pointer(W1), pointer(W2), pointer(W3), pointer(indices), pointer(values)
         b1, b2, b3 = pointer(b1), pointer(b2), pointer(b3)
-        a1, a2, p = scratch(w1, scalar), scratch(w2, scalar), scratch(w3, scalar)
+        a1, a2, p = scratch(widths[0], scalar), scratch(widths[1], scalar), scratch(widths[2], scalar)
         partial = scratch(_N_PARTIAL, scalar)
         for sample in range(probabilities.shape[0]):
-            sparse_product(a1, W1, w1, indices, values, spans[2 * sample], spans[2 * sample + 1])
-            add_bias(a1, b1, w1)
-            sigmoid(a1, n1, w1)
-            product(a2, W2, a1, n2, w1, partial)
-            add_bias(a2, b2, w2)
-            sigmoid(a2, n2, w2)
-            product(p, W3, a2, n3, w2, partial)
-            add_bias(p, b3, w3)
-            softmax(p, n3, w3)
+            begin, end = spans[2 * sample], spans[2 * sample + 1]
+            forward(a1, a2, p, W1, W2, W3, b1, b2, b3, sizes, widths, partial, indices, values, begin, end)
             for k in range(n3):
                 probabilities[sample, k] = p[k]
 

@@ -1,4 +1,4 @@
-"""`orchestrator doctor`: checks what sweeps depend on."""
+"""`orchestrator doctor` and `config`: check what sweeps depend on, and print the settings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import asdict
 
 from rich.console import Console
 
-from orchestrator.cli.shared.output import print_json, say
+from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, BrokerOrOwn, Output
-from orchestrator.commands.doctor import examine
+from worker.redis.address import hide_password
+from worker.settings import read_settings
 
 
 def command(broker: BrokerOrOwn = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
@@ -21,6 +22,9 @@ def command(broker: BrokerOrOwn = None, output: Output = DEFAULT_OUTPUT, as_json
 
     Example: orchestrator doctor --json
     """
+    # Imported here because it takes a while, and `config` does without.
+    from orchestrator.commands.doctor import examine
+
     findings = []
     console = Console(highlight=False)
     for each in examine(output, broker):
@@ -33,3 +37,27 @@ def command(broker: BrokerOrOwn = None, output: Output = DEFAULT_OUTPUT, as_json
     if as_json:
         print_json({"healthy": healthy, "findings": [asdict(each) for each in findings]})
     return 0 if healthy else 1
+
+
+def config(as_json: AsJson = False) -> int:
+    """Print each setting, its value, and where that comes from; passwords are hidden.
+
+    A flag overrides the environment, which overrides seedsweep.toml in the working folder or the nearest one above it,
+    which overrides ~/.config/seedsweep/seedsweep.toml, which overrides the default.
+
+    Example: orchestrator config --json
+    """
+    settings, origins = read_settings()
+    found = {
+        name: {"value": hide_password(value) if isinstance(value, str) else value, "origin": origins.get(name)}
+        for name, value in settings.model_dump(mode="json").items()
+    }
+    if as_json:
+        print_json({"settings": found})
+        return 0
+    rows = [
+        (name, "none" if each["value"] is None else str(each["value"]), each["origin"] or "default")
+        for name, each in found.items()
+    ]
+    print_table(Console(highlight=False), ("setting", "value", "from"), rows, is_text=True)
+    return 0

@@ -1,12 +1,17 @@
-"""`orchestrator logs`: shows what trainers printed, logged and raised."""
+"""`orchestrator logs` and `weights`: show what jobs left behind: what their trainers printed, and their weights."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from orchestrator.analysis.selection import pick
+from orchestrator.analysis.lookup import best_job
+from orchestrator.analysis.selection import pick, pick_one
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
-from orchestrator.cli.shared.parameters import AnySweep, picking
+from orchestrator.cli.shared.parameters import AnySweep, BestJob, picking
+from orchestrator.commands.weights import restore
+from worker.settings import load_settings
 from worker.text import printable
 
 #: The last lines of each log that are shown if several jobs have one.
@@ -35,3 +40,18 @@ def command(
     if not known:
         complain("No such job has a log: only what a trainer prints, logs or raises makes one")
     return 0 if known else 1
+
+
+def weights(folder: AnySweep, words: BestJob = None) -> int:
+    """Print the path of a job's weights; if they were not kept, train it again.
+
+    The job is trained in this process. Nothing is written unless its weights have the SHA-256 that its row names.
+
+    Example: orchestrator weights night-run seed=3 learning_rate=0.01
+    """
+    read = Sweep.read(folder)
+    job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
+    with interruptible():
+        restore(read, job, load_settings().cache_dir, complain)
+    print(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
+    return 0

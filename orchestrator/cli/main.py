@@ -24,8 +24,8 @@ from worker.text import one_line
 BAD_INPUT = 2
 #: Characters in an error message; a path alone may have 4096.
 LONGEST_MESSAGE = 1000
-#: The commands in panels, in the order of use. Each is `command` in the module of its name; `KIND` there is its class,
-#: if that is not `Command`.
+#: The commands in panels, in the order of use. Each is `command` in the module of its name, or the function of its name
+#: in the module that `SHARED` names; `KIND` there is its class, if that is not `Command`.
 PANELS = {
     "Train": ("sweep", "extend", "confirm", "decide"),
     "Answer": ("leaderboard", "compare", "test", "verify", "verify-claim"),
@@ -33,6 +33,13 @@ PANELS = {
     "Share": ("report", "serve", "export", "claim"),
     "Cluster": ("status", "watch", "cancel"),
     "Set up": ("config", "doctor", "init", "trainers"),
+}
+SHARED = {
+    **dict.fromkeys(("note", "mv", "rm"), "folders"),
+    "config": "doctor",
+    "predict": "show",
+    "verify-claim": "claim",
+    "weights": "logs",
 }
 COMMANDS = tuple(name for panel in PANELS.values() for name in panel)
 #: What the exit status of a command says.
@@ -60,11 +67,12 @@ class Commands(TyperGroup):
         """Return a command; None if the name is unknown."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"orchestrator.cli.{cmd_name.replace('-', '_')}")
+        name, function = _place(cmd_name)
+        module = importlib.import_module(f"orchestrator.cli.{name}")
         from orchestrator.cli.shared.parameters import Command
 
         app = typer.Typer(**_PLAIN, context_settings=_CONTEXT)
-        app.command(cmd_name, cls=getattr(module, "KIND", Command))(module.command)
+        app.command(cmd_name, cls=getattr(module, "KIND", Command))(getattr(module, function))
         return typer.main.get_command(app)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
@@ -81,10 +89,16 @@ class Commands(TyperGroup):
                 formatter.write_dl(list(panel.items()))
 
 
+def _place(command: str) -> tuple[str, str]:
+    """Return the module of a command, and its function there."""
+    return (SHARED[command], command.replace("-", "_")) if command in SHARED else (command, "command")
+
+
 def summary(command: str) -> str:
     """Return what a command does, the first line of its help, without importing its module."""
-    source = Path(__file__).with_name(f"{command.replace('-', '_')}.py").read_text()
-    return source.partition("\ndef command(")[2].partition('"""')[2].partition("\n")[0]
+    name, function = _place(command)
+    source = Path(__file__).with_name(f"{name}.py").read_text("utf-8")
+    return source.partition(f"\ndef {function}(")[2].partition('"""')[2].partition("\n")[0]
 
 
 app = typer.Typer(cls=Commands, **_PLAIN, context_settings=_CONTEXT)

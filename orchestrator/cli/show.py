@@ -1,21 +1,24 @@
-"""`orchestrator show`: shows what a job learned, and its mistakes."""
+"""`orchestrator show` and `predict`: show what a job learned, and its mistakes; ask it about a picture."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
-from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate
-from orchestrator.analysis.lookup import best_job, drawings, draws, trained_job
+from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate, probabilities
+from orchestrator.analysis.lookup import TrainedJob, best_job, drawings, draws, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.jobs import identity, percent, title
 from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, path
+from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
 from worker.settings import load_settings
@@ -147,3 +150,70 @@ def _print_mistakes(console: Console, mistakes: list[Mistake]) -> None:
         for mistake in mistakes[:MISTAKES]
     ]
     print_table(console, headings, rows, spare=("validation index", "probability"))
+
+
+def predict(
+    image: Annotated[
+        Path,
+        typer.Option(
+            parser=path("the path of a picture"),
+            metavar="FILE",
+            help="A picture of one digit, 28x28 pixels or larger, dark on light or light on dark.",
+        ),
+    ],
+    folder: AnySweep,
+    words: BestJob = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say which digit a picture shows.
+
+    Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
+    """
+    # Imported here because it takes a while.
+    from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
+
+    try:
+        picture = read_picture(image)
+    except PictureError as error:
+        raise PictureError(f"--image: {error}") from None
+    network = trained_job(Sweep.read(folder), words or ())
+    # The probabilities of a network that diverged are not finite.
+    found = [float(p) if math.isfinite(p) else None for p in probabilities(network.weights, picture)]
+    ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))
+    if as_json:
+        answer = {"image": str(image), "prediction": ranked[0], "probabilities": found}
+        print_json(identity(network) | answer)
+        return 0
+    shown = [f"{digit} ({percent(found[digit])})" for digit in ranked[:3]]
+    console = Console()
+    say(console, as_text(picture, BLOCKS if knows_blocks(console) else ASCII_BLOCKS))
+    say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
+    say(console, f"Asked: {title(network)}")
+    return 0
+
+
+def identity(network: TrainedJob) -> dict[str, Any]:
+    """Return the fields that identify a job, for JSON."""
+    row = network.row
+    return {
+        "sweep": network.sweep.name,
+        "job": row.job,
+        "seed": row.seed,
+        "options": row.options.model_dump(),
+        "status": row.status,
+        "weights_sha256": row.weights_sha256,
+    }
+
+
+def title(network: TrainedJob) -> str:
+    """Return one line that identifies a job and gives its validation accuracy."""
+    row = network.row
+    accuracy = percent(row.validation_score[-1])
+    diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
+    words = network.job.words(network.sweep.manifest.axes)
+    return f"job {row.job[:12]} of {network.sweep.name}: {words}; validation accuracy {accuracy}{diverged}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent, with two decimals: 97.31 %; a dash for None."""
+    return "-" if share is None else f"{100 * share:.2f} %"

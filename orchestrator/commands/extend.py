@@ -124,11 +124,8 @@ def plan_extension(
             allowed = f"nothing, because a sweep keeps its {name}; further seeds or values of {', '.join(own.grid)}"
             raise InvalidInputError(name, words.written(name, each), allowed)
     plan = plan_resumption(folder, place)
-    make_round = functools.partial(_round, seeds=tuple(values.get("seeds", ())), grid=grid)
-    planning = planned(plan, make_round)
-    further = make_round(plan.manifest, {})
-    if further is not None:
-        check_values(further.extend(plan.manifest.grown), plan.manifest.dataset, place.settings)
+    planning = planned(plan, functools.partial(_round, seeds=tuple(values.get("seeds", ())), grid=grid))
+    check_values(planning.manifest.grown, plan.manifest.dataset, place.settings)
     others = len(plan.manifest.jobs) - len(plan.manifest.grown.jobs_by_key(plan.manifest.dataset))
     if EPOCHS in grid and others > 0:
         jobs = counted(others, "job")

@@ -16,7 +16,6 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
 
@@ -48,9 +47,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
-#: An unfinished folder is named `.NAME.<random>.new`, and contains only `_CONTENT`.
-_UNFINISHED = ".new"
-_CONTENT = ("weights", "sweep.json", ".sweep.json.*.tmp")
+#: How the name of an unfinished folder ends.
+_UNFINISHED = ".seedsweep.new"
 
 
 class SweepFolder:
@@ -419,7 +417,7 @@ def _make(path: Path, description: str) -> None:
             with contextlib.suppress(FileExistsError):
                 each.mkdir()
                 undo.callback(_remove_empty, each)
-        remove_stale(path.parent, pattern=f".*{_UNFINISHED}", remove=_remove_unfinished)
+        remove_stale(path.parent, pattern=f".*{_UNFINISHED}", remove=shutil.rmtree)
         # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
         made = path.with_name(Path(name).name)
@@ -437,13 +435,3 @@ def _make(path: Path, description: str) -> None:
 def _remove_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _remove_unfinished(left: Path) -> None:
-    """Remove an unfinished sweep folder. A folder with any other content is the user's, and stays."""
-    inside = sorted(left.iterdir(), key=lambda each: each.name != "weights")
-    if all(any(fnmatchcase(each.name, pattern) for pattern in _CONTENT) for each in inside):
-        for each in inside:
-            # `weights` comes first: if it is not empty, `rmdir` raises before anything was removed.
-            each.rmdir() if each.name == "weights" else each.unlink()
-        left.rmdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -110,13 +111,7 @@ class LedgerBackend(RedisBackend):
 
     def decode_result(self, payload: Any) -> dict[str, Any]:
         """Return the stored state; `PENDING` if it is invalid or compressed."""
-        meta = _parse(payload)
-        try:
-            return dict(self.meta_from_decoded(meta))
-        except Exception as error:
-            # Its words alone: a handler that keeps records would keep the state.
-            logger.warning("A stored task state is invalid: %s", repr(error))
-        return dict(_PENDING)
+        return _parse(payload, self.meta_from_decoded)
 
     def exception_to_python(self, exc: Any) -> Exception | None:
         """Return a stored error.
@@ -164,7 +159,7 @@ class LedgerBackend(RedisBackend):
         return client.register_script(_REPLACE)
 
 
-def _parse(payload: Any) -> dict[str, Any]:
+def _parse(payload: Any, finish: Callable[[Any], Any] = lambda meta: meta) -> dict[str, Any]:
     """Return a stored state as parsed JSON; `PENDING` if it is invalid. Only this function decides what is valid."""
     try:
         raw = payload.encode() if isinstance(payload, str) else payload
@@ -172,7 +167,7 @@ def _parse(payload: Any) -> dict[str, Any]:
             raise ValueError("it has too many lists and objects")
         meta = json.loads(raw)  # type: ignore[no-untyped-call]
         if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
-            return meta
+            return dict(finish(meta))
     except Exception as error:
         # Its words alone: a handler that keeps records would keep the state.
         logger.warning("A stored task state is invalid: %s", repr(error))

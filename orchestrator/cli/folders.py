@@ -1,0 +1,73 @@
+"""`orchestrator note`, `mv` and `rm`: describe, rename or remove a sweep."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nn.errors import Described, InvalidInputError
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, NamedSweep, Output, sweeps
+from orchestrator.commands import manage as managing
+from orchestrator.folder.sweeps import open_sweep, size
+from orchestrator.text import listed, sized
+from worker.settings import load_settings
+from worker.text import printable
+
+
+def note(
+    folder: NamedSweep,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note: one line; '' removes it.")],
+) -> int:
+    """Say what a sweep is about: in lists, on the live page, and in its report.
+
+    Example: orchestrator note night-run "Does a larger first layer help?"
+    """
+    managing.annotate(folder, text)
+    return 0
+
+
+def mv(
+    folder: NamedSweep,
+    name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+) -> int:
+    """Give a sweep another name.
+
+    Its report is written again, if it has one. sweep.json keeps the name under which the sweep began.
+
+    Example: orchestrator mv last night-run
+    """
+    folder = managing.rename(folder, name)
+    if (folder.path / "report.html").exists():
+        # Imported here because it takes a while.
+        from orchestrator.cli.report import rewritten
+
+        rewritten(folder, load_settings())
+    print(printable(f"The sweep is now {folder.path}"))
+    return 0
+
+
+def rm(
+    names: Annotated[
+        list[str], typer.Argument(metavar="SWEEP", autocompletion=sweeps, help="The sweeps, as for other commands.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> int:
+    """Remove sweeps with their folders: results, weights and reports.
+
+    Asks before. A sweep that runs is not removed; other sweeps keep the results that they reused.
+
+    Example: orchestrator rm night-run --yes
+    """
+    folders = list({each.path.resolve(): each for each in (open_sweep(name, output) for name in names)}.values())
+    if not yes and not sys.stdin.isatty():
+        raise InvalidInputError("yes", Described("missing"), "--yes, because there is no terminal to ask")
+    if not yes:
+        told = [f"{each.path} ({sized(size(each.path))})" for each in folders]
+        typer.confirm(printable(f"Remove {listed(told, 'and')}?"), abort=True, err=True)
+    for folder in folders:
+        managing.remove(folder)
+        print(printable(f"Removed {folder.path}"))
+    return 0
