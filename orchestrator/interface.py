@@ -590,6 +590,16 @@ class Sweep:
         """
         watching.cancel(self._folder, _place(broker))
 
+    def undo(self, *, broker: str | None = None) -> Sweep:
+        """Withdraw what `extend`, `confirm` or `decide` last added, as `orchestrator undo` does.
+
+        Raises:
+            SeedsweepError: the command's errors.
+        """
+        with self._refreshed():
+            extending.undo(self._folder, _place(broker))
+        return self
+
     def rename(self, name: str) -> Sweep:
         """Give it another name, and return it.
 
@@ -699,14 +709,11 @@ def submit(
         SeedsweepError: the command's other errors.
     """
     place = _place(broker)
-    if place.settings.broker_url is None:
-        raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
+    sweeping.require_cluster(place)
     plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False).judged_by(_metric(metric))
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:
-        session.keep_weights(kept)
-        session.submit(reuse=reused)
-    return Sweep(Snapshot.read(plan.folder))
+        return Sweep(sweeping.submit(session, reuse=reused, keep_weights=kept))
 
 
 def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | None = None) -> Iterator[Row]:

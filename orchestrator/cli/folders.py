@@ -1,4 +1,4 @@
-"""`orchestrator note`, `mv` and `rm`: describe, rename or remove a sweep."""
+"""`orchestrator note`, `mv`, `undo` and `rm`: describe, rename, shorten or remove a sweep."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, NamedSweep, Output, sweeps
+from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import open_sweep, size
-from orchestrator.text import listed, sized
+from orchestrator.text import counted, listed, sized
 from worker.settings import load_settings
 from worker.text import printable
 
@@ -45,6 +46,27 @@ def mv(
 
         rewritten(folder, load_settings())
     print(printable(f"The sweep is now {folder.path}"))
+    return 0
+
+
+def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> int:
+    """Withdraw what extend, confirm or decide last added to a sweep.
+
+    The rows and weights stay in the folder: later sweeps reuse them, and so does this one if it gets the same jobs
+    again. What was seen stays recorded, so that the intervals remain valid.
+
+    Example: orchestrator undo night-run
+    """
+    # Imported here because it takes a while.
+    from orchestrator.commands import extend
+    from orchestrator.commands.plan import place_for
+
+    withdrawn, jobs = extend.undo(folder, place_for(broker, tell=complain))
+    if as_json:
+        print_json({"name": folder.name, "withdrawn": withdrawn.kind, "jobs": jobs})
+    else:
+        told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}"
+        print(printable(f"{told}; {folder.path / 'withdrawn.jsonl'} keeps the rows for reuse"))
     return 0
 
 

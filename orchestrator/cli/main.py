@@ -27,17 +27,18 @@ LONGEST_MESSAGE = 1000
 #: The commands in panels, in the order of use. Each is `command` in the module of its name, or the function of its name
 #: in the module that `SHARED` names; `KIND` there is its class, if that is not `Command`.
 PANELS = {
-    "Train": ("sweep", "extend", "confirm", "decide"),
+    "Train": ("sweep", "extend", "confirm", "decide", "undo"),
     "Answer": ("leaderboard", "compare", "test", "verify", "verify-claim"),
     "Look": ("list", "show", "plot", "logs", "weights", "predict", "note", "mv", "rm"),
     "Share": ("report", "serve", "export", "claim"),
-    "Cluster": ("status", "watch", "cancel"),
+    "Cluster": ("submit", "status", "watch", "cancel"),
     "Set up": ("config", "doctor", "init", "trainers"),
 }
 SHARED = {
-    **dict.fromkeys(("note", "mv", "rm"), "folders"),
+    **dict.fromkeys(("note", "mv", "undo", "rm"), "folders"),
     "config": "doctor",
     "predict": "show",
+    "submit": "sweep",
     "verify-claim": "claim",
     "weights": "logs",
 }

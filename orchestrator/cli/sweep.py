@@ -1,7 +1,8 @@
-"""`orchestrator sweep`: trains a new sweep, or goes on with one."""
+"""`orchestrator sweep` and `submit`: train a new sweep or go on with one, or queue one on a cluster."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from rich.console import Console
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import complain, say
+from orchestrator.cli.shared.output import complain, print_json, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AsJson,
+    Broker,
     BrokerOrOwn,
     DryRun,
     Metric,
@@ -30,7 +32,8 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import SweepPlan, place_for
-from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
+from orchestrator.commands.sweep import plan_resumption, plan_sweep, require_cluster, train, with_data
+from orchestrator.commands.sweep import submit as queued
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.report import packages
@@ -39,42 +42,61 @@ from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
+from orchestrator.text import counted
 from worker.settings import MAX_TIME_LIMIT
+from worker.text import printable
 
 KIND = SpecificationCommand
+
+Spec = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A TOML file with the options above (orchestrator init writes one), or a sweep's sweep.json. "
+        "Flags override it.",
+    ),
+]
+Varied = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=VALUES",
+        help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
+    ),
+]
+Zipped = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zip",
+        metavar="NAME=VALUES NAME=VALUES ...",
+        help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
+    ),
+]
+NewName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]"),
+]
+SkipInvalid = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
+]
+KeepWeights = Annotated[
+    str | None,
+    typer.Option(
+        parser=check_keep_weights,
+        metavar="<all|best:K|none>",
+        help="The weights that the sweep's folder keeps, from now on; best:3 are those of the best 3 jobs of each "
+        "configuration.  [default: as before; all in a new sweep of up to 1,000 jobs, best:3 in a larger one]",
+    ),
+]
 
 
 def command(
     context: typer.Context,
-    spec: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A TOML file with the options above (orchestrator init writes one), or a sweep's sweep.json. "
-            "Flags override it.",
-        ),
-    ] = None,
+    spec: Spec = None,
     fixed: Fixed = None,
-    varied: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--grid",
-            metavar="NAME=VALUES",
-            help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
-        ),
-    ] = None,
-    zipped: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--zip",
-            metavar="NAME=VALUES NAME=VALUES ...",
-            help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]"),
-    ] = None,
+    varied: Varied = None,
+    zipped: Zipped = None,
+    name: NewName = None,
     output: Output = DEFAULT_OUTPUT,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
@@ -95,18 +117,8 @@ def command(
         int | None,
         integer(1, MAX_TIME_LIMIT, "Seconds after which a job of an embedded cluster fails.  [default: no limit]"),
     ] = None,
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
-    ] = False,
-    keep_weights: Annotated[
-        str | None,
-        typer.Option(
-            parser=check_keep_weights,
-            metavar="<all|best:K|none>",
-            help="The weights that the sweep's folder keeps, from now on; best:3 are those of the best 3 jobs of each "
-            "configuration.  [default: as before; all in a new sweep of up to 1,000 jobs, best:3 in a larger one]",
-        ),
-    ] = None,
+    skip_invalid: SkipInvalid = False,
+    keep_weights: KeepWeights = None,
     metric: Metric = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
@@ -155,6 +167,42 @@ def command(
         if report and (path := rewritten(plan.folder, place.settings)):
             say(console, f"Report: {path}")
         return status
+
+
+def submit(
+    context: typer.Context,
+    spec: Spec = None,
+    fixed: Fixed = None,
+    varied: Varied = None,
+    zipped: Zipped = None,
+    name: NewName = None,
+    output: Output = DEFAULT_OUTPUT,
+    broker: Broker = None,
+    no_reuse: NoReuse = False,
+    skip_invalid: SkipInvalid = False,
+    keep_weights: KeepWeights = None,
+    metric: Metric = None,
+    as_json: AsJson = False,
+) -> int:
+    """Queue the jobs of a new sweep on a cluster, and return at once; watch collects their results.
+
+    The options are those of orchestrator sweep.
+
+    Example: orchestrator submit --seeds 0-9 --name night-run --broker redis://gpu-host:6379/0
+    """
+    typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
+    with interruptible() as interruption:
+        place = place_for(broker, tell=complain)
+        require_cluster(place)
+        plan = make_plan(typed, spec, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
+        with plan.begin(interruption) as session:
+            swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)
+    watch = shlex.join(["orchestrator", "watch", swept.name, *place_flags(swept.folder, broker)])
+    if as_json:
+        print_json({"name": swept.name, "folder": str(swept.folder.path), "jobs": len(swept.jobs), "watch": watch})
+    else:
+        print(printable(f"{counted(len(swept.jobs), 'job')} of {swept.name} submitted; follow them by: {watch}"))
+    return 0
 
 
 def make_plan(

@@ -2,7 +2,7 @@
 
 A sweep is a hash `seedsweep:sweep:<name>` with the fields
 
-- `manifest`: the content of `sweep.json` in the sweep folder; it only ever becomes longer;
+- `manifest`: the content of `sweep.json` in the sweep folder; only `undo` makes it shorter;
 - `cancelled`: the reason of its cancellation; absent otherwise;
 - `finished`: when a session last had a row for every job; absent until then;
 - `seen`: when a session last worked on the sweep.
@@ -142,6 +142,11 @@ class Registry:
             *_, known = pipeline.execute()
         if not known:
             self.register(manifest)
+
+    def shorten(self, manifest: Manifest) -> None:
+        """Replace the manifest of a registered sweep by one without its last round."""
+        if self._client.hexists(_sweep(manifest.name), "manifest"):
+            self._client.hset(_sweep(manifest.name), "manifest", manifest.model_dump_json())
 
     def cancel(self, manifest: Manifest, reason: str) -> None:
         """Mark a sweep as cancelled."""

@@ -17,10 +17,12 @@ from nn.options.describe import word, written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import SweepPlan, jobs_of, registered
-from orchestrator.commands.sweep import check_values, plan_resumption
+from orchestrator.commands.sweep import check_values, finish, plan_resumption
+from orchestrator.errors import OutputError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
+from orchestrator.running.cancel import cancel_jobs
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
@@ -52,6 +54,8 @@ class GrowthPlan(SweepPlan):
     def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
         """Extend the sweep, and hold its lock while the block runs. Arguments: see `SweepPlan.begin`.
 
+        If the block raises before a further job has ended, the sweep is as it was before; on a cluster, its jobs go on.
+
         Raises:
             SweepBusyError: another process works on the sweep.
             SweepExistsError: another session has extended the sweep in another way.
@@ -61,11 +65,18 @@ class GrowthPlan(SweepPlan):
         interruption = interruption or Interruption()
         with self.folder.exclusive():
             with interruption.shield():
+                before = self.folder.manifest()
                 is_new = self._grow()
             session = self.session(interruption)
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
-            yield session
+            try:
+                yield session
+            except BaseException:
+                if is_void(session):
+                    with contextlib.suppress(OutputError), interruption.shield():
+                        self.folder.write_manifest(before)
+                raise
 
     def _grow(self) -> bool:
         """Add the round to the sweep, on its cluster and in its folder; return whether it is new to the sweep."""
@@ -79,6 +90,48 @@ class GrowthPlan(SweepPlan):
                 manifest = self.place.cluster.registry.register(manifest)
         self.folder.write_manifest(manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]}))
         return further is not None
+
+
+def is_void(session: Session) -> bool:
+    """Return whether a session has added a round of which no job has ended; on a cluster, its jobs go on: none is."""
+    if session.resuming or not session.manifest.rounds or session.place.cluster is not None:
+        return False
+    return session.rows.keys() <= set(session.manifest.before_last_round().jobs)
+
+
+def undo(folder: SweepFolder, place: Place) -> tuple[Round, int]:
+    """Withdraw the last round of a sweep: return it, with the number of its jobs.
+
+    Their rows and weights stay in the folder for later sweeps, and for this one if it gets the same jobs again. What
+    was seen of the results stays recorded: it counts in what may be said of them.
+
+    Args:
+        folder: The sweep's folder.
+        place: May name the cluster that the sweep ran on, where open jobs of the round are cancelled.
+
+    Raises:
+        InvalidInputError: the sweep has no round.
+        SweepBusyError: it runs.
+        OutputError: the folder cannot be written.
+        SweepNotFoundError: the folder is not a sweep's.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    place = place.reached()
+    with folder.exclusive():
+        manifest = registered(place, folder.manifest())
+        if not manifest.rounds:
+            allowed = "a sweep to which extend, confirm or decide has added jobs"
+            raise InvalidInputError("folder", Described("one that has only its first jobs"), allowed)
+        before, jobs = manifest.before_last_round(), manifest.jobs_by_key()
+        rows, kept = folder.rows_of(jobs), set(before.jobs)
+        if place.cluster is not None:
+            cancel_jobs(place.cluster, manifest.name, set(jobs) - kept)
+            place.cluster.registry.shorten(before)
+        folder.withdraw(row for key, row in rows.items() if key not in kept)
+        folder.write_manifest(before)
+        left = {key: row for key, row in rows.items() if key in kept}
+        finish(Session(folder, before, {key: jobs[key] for key in before.jobs}, place, rows=left))
+    return manifest.rounds[-1], len(jobs) - len(kept)
 
 
 def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:

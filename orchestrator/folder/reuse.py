@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from nn.files import is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweep_folder import WITHDRAWN, SweepFolder
 from orchestrator.sweeps.naming import is_name
 from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 
 #: What is read of another sweep: its folder, and these in it.
-_PARTS = ("", "sweep.json", "results.jsonl", "weights")
+_PARTS = ("", "sweep.json", "results.jsonl", WITHDRAWN, "weights")
 
 
 def sibling_results(
@@ -53,7 +53,8 @@ def sibling_results(
             continue
         try:
             listed = other.manifest().jobs
-            shared = {key: missing[key] for key in listed if key in missing}
+            has_others = (other.path / WITHDRAWN).exists()
+            shared = {key: missing[key] for key in (missing if has_others else listed) if key in missing}
             # A sweep without such jobs need not be read.
             rows = other.rows_of(shared, len(listed)) if shared else {}
         except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):

@@ -15,7 +15,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 
@@ -43,6 +43,8 @@ from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.redis import limits
 
+#: The rows of jobs that `undo` has taken from the sweep.
+WITHDRAWN = "withdrawn.jsonl"
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
@@ -64,6 +66,7 @@ class SweepFolder:
         self.logs = self.path / "logs"
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
+        self._withdrawn = self.path / WITHDRAWN
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
@@ -218,9 +221,19 @@ class SweepFolder:
             count: The number of jobs of the sweep, if these are some of them.
         """
         rows, damaged = read_rows(self._results, jobs, count)
-        whole = {key: found for key, row in rows.items() if key in jobs and (found := row.of(jobs[key]))}
+        whole = _rows_of(jobs, rows)
         self._damaged = damaged + len(rows) - len(whole)
+        if others := {key: job for key, job in jobs.items() if key not in whole}:
+            # Without them, the jobs are trained again.
+            with contextlib.suppress(SweepUnreadableError):
+                whole |= _rows_of(others, read_rows(self._withdrawn, others, count)[0])
         return whole
+
+    def withdraw(self, rows: Iterable[Row]) -> None:
+        """Keep rows of jobs that are no longer the sweep's, so that later sweeps can reuse them."""
+        with self._writing():
+            for row in rows:
+                append_row(self._withdrawn, row)
 
     @property
     def damage(self) -> str | None:
@@ -402,6 +415,10 @@ def _suffix(blob: bytes) -> str:
 def most_bytes(job: Job) -> int:
     """Return how many bytes the weights of a job have at most."""
     return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
+
+
+def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
+    return {key: whole for key, row in rows.items() if key in jobs and (whole := row.of(jobs[key]))}
 
 
 def _make(path: Path, description: str) -> None:

@@ -193,3 +193,46 @@ def test_the_status_of_a_cluster_tells_lost_workers_from_those_that_live(
     assert sweep["seconds_left"] > 0
     assert job["worker"] == alive.name
     assert " lost " in command_line.run("status", **cluster.environment).stdout
+
+
+def test_a_round_without_a_job_that_ended_leaves_nothing(command_line: CommandLine) -> None:
+    command_line.finished("a", *SMALL)
+    before = command_line.description("a")
+    process = command_line.start("extend", "a", "--epochs", "100000", "--workers", "1")
+    wait_for(lambda: training(command_line), "a job under way")
+    assert len(command_line.description("a")["rounds"]) == 1
+    process.send_signal(signal.SIGINT)
+    told = command_line.end(process, status=130)
+    assert told.endswith("Interrupted. No further job has ended: the sweep a stays as it was\n")
+    assert command_line.description("a") == before
+
+
+def test_what_was_added_last_is_undone_and_its_rows_are_reused(here: InProcess, cluster: Cluster) -> None:
+    here.command_line.finished("a", *SMALL)
+    assert here.refused("undo", "a").startswith("SWEEP is one that has only its first jobs; allowed: ")
+    before = here.command_line.rows("a")
+    here.run("extend", "a", "--seeds", "2", "--workers", "1")
+    told = here.run("undo", "a").out
+    assert told == "Withdrawn from a: 2 jobs of extend; runs/a/withdrawn.jsonl keeps the rows for reuse\n"
+    assert here.command_line.rows("a") == before
+    # What was seen stays recorded.
+    assert len(here.command_line.description("a")["looks"]) == 1
+    assert "jobs 4, accepted 4" in here.run("sweep", "--resume", "--name", "a").out
+    # Another sweep has the rows, and so does this one, without training anything.
+    again = here.run("sweep", *small(seeds="0-2"), "--name", "b").out
+    assert "6 are reused from other sweeps: 6 from runs/a" in again
+    assert "accepted 6, attempts 6" in here.run("extend", "a", "--seeds", "2").out
+    # On a cluster, too
+    here.run("undo", "a", "--broker", cluster.server.url)
+    assert len(here.command_line.rows("a")) == 4
+
+
+def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, cluster: Cluster) -> None:
+    # Given no worker, the command returns at once, and says how to go on.
+    told = asked(command_line, "submit", *SMALL, "--name", "a", "--broker", cluster.server.url)
+    assert (told["name"], told["jobs"]) == ("a", 4)
+    cluster.wait_until_queued(4)
+    cluster.start_worker()
+    assert told["watch"] == f"orchestrator watch a --broker {cluster.server.url}"
+    assert "accepted 4, attempts 4" in command_line.run(*told["watch"].split()[1:]).stdout
+    assert "--broker is missing" in command_line.run("submit", *SMALL, status=2).stderr

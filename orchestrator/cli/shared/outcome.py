@@ -16,6 +16,7 @@ from orchestrator.cli.shared.output import complain, print_json, print_result, p
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
+from orchestrator.commands.extend import is_void
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
@@ -72,6 +73,8 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
         session.folder.manifest()
     except SeedsweepError:
         return f"Nothing is kept in {session.folder.path}, which was removed or damaged meanwhile{queued}"
+    if is_void(session):
+        return f"No further job has ended: the sweep {session.folder.name} stays as it was"
     kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
     # The command comes last, to be copied.
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
