@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ from worker.text import reason
 from worker.trainers.protocol import Data, Metric, Trainer
 
 GROUP = "seedsweep.trainers"
-#: The entry points of our own trainers begin so.
-_OWN = "worker.trainers."
+#: Our own trainers, which nobody else's package replaces. To look for entry points takes longer than to make one.
+_OWN = {
+    "network": "worker.trainers.network:NetworkTrainer",
+    "sklearn": "worker.trainers.sklearn.trainer:SklearnTrainer",
+}
 #: The trainer of the notebook's network, and of every job that names none.
 DEFAULT = "network"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
@@ -37,34 +40,35 @@ def _entries() -> Mapping[str, tuple[EntryPoint, ...]]:
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for each in entry_points(group=GROUP):
         found[each.name] = (*found.get(each.name, ()), each)
-    return dict(sorted(found.items(), key=lambda item: (item[0] != DEFAULT, item[0])))
+    return found
 
 
 def names() -> tuple[str, ...]:
     """Return the names of the installed trainers: `network`, then the others in alphabetical order."""
-    return tuple(_entries())
+    return tuple(sorted({*_OWN, *_entries()}, key=lambda name: (name != DEFAULT, name)))
 
 
 def package(name: str) -> str | None:
     """Return the name and the version of the distribution that installs a trainer; None if it is not known."""
+    if is_own(name):
+        return f"seedsweep {version('seedsweep')}"
     found = next((each.dist for each in _chosen(name) if each.dist is not None), None)
     return None if found is None else f"{found.name} {found.version}"
 
 
 def _chosen(name: str) -> tuple[EntryPoint, ...]:
-    """Return the entry points of a trainer; nobody else's package replaces one of ours."""
-    found = _entries().get(name, ())
-    return tuple(each for each in found if each.value.startswith(_OWN)) or found
+    """Return the entry points of a trainer."""
+    return (EntryPoint(name, _OWN[name], GROUP),) if name in _OWN else _entries().get(name, ())
 
 
 def is_own(name: str) -> bool:
     """Return whether a trainer is one of ours."""
-    return any(each.value.startswith(_OWN) for each in _chosen(name))
+    return name in _OWN
 
 
 def ignored(name: str) -> tuple[str, ...]:
     """Return the entry points that other packages install under the name of one of our trainers."""
-    return tuple(each.value for each in _entries().get(name, ()) if each not in _chosen(name))
+    return tuple(each.value for each in _entries().get(name, ()) if each.value != _OWN.get(name, each.value))
 
 
 @functools.cache
