@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.console import Console
 from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, file, integer, path
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, file, integer, path
 from orchestrator.commands import claim as claiming
 from orchestrator.text import sized
 
@@ -36,14 +37,17 @@ def command(
     say(console, f"Claimed: {written.sweep.leaderboard.verdict}")
     signed = "" if sign is None else f", signed in {written.path}{claiming.SIGNATURE}"
     say(console, f"Claim: {written.path} ({sized(written.bytes)}{signed})")
-    say(console, f"To check it: orchestrator verify-claim {written.path}")
+    beside = [] if to is None else ["--folder", str(folder.path)]
+    say(console, f"To check it: {shlex.join(['orchestrator', 'verify-claim', str(written.path), *beside])}")
     return 0
 
 
 def verify_claim(
     claim: Annotated[
         Path,
-        typer.Argument(parser=path("the path of a claim"), metavar="CLAIM", help="The claim's file, or its folder."),
+        typer.Argument(
+            parser=path("the path of a claim"), metavar="CLAIM", help="The claim's file, its folder, or a sweep's name."
+        ),
     ],
     folder: Annotated[
         Path | None,
@@ -77,6 +81,8 @@ def verify_claim(
     Example: orchestrator verify-claim claim.json --folder night-run.zip --jobs 59
     """
     console = Console(stderr=as_json, highlight=False)
+    if not claim.exists() and (named := DEFAULT_OUTPUT / claim).is_dir():
+        claim = named
     with interruptible() as interruption:
         result = claiming.verify_claim(
             claim,

@@ -60,7 +60,7 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     here.run("claim", "a")
     SCHEMA.validate(read(folder))
     # With the folder, with a ZIP file of it, and without it, the claim holds, and nothing is changed.
-    done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "2", "--seed", "1")
+    done = here.command_line.run("verify-claim", "a", "--jobs", "2", "--seed", "1")
     power = "\ntraining passed: 0 of 2 jobs that were trained again (of 4, by --seed 1) differ: with 95 % "
     assert power in done.stdout
     assert done.stdout.splitlines()[-1].startswith("The claim holds: Use learning rate 0.03: ")
@@ -73,7 +73,8 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     os.truncate(weights, 2**42)
     assert "and missing in the sweep" in here.run("verify-claim", "runs/a/claim.json", status=1).out
     # A claim of the folder as it is now does not name them.
-    here.run("claim", "a", "--to", "now.json")
+    told = here.run("claim", "a", "--to", "now.json").out
+    assert told.endswith("\nTo check it: orchestrator verify-claim now.json --folder runs/a\n")
     assert weights.name not in (here.folder / "now.json").read_text()
     weights.write_bytes(whole)
     shutil.make_archive(str(here.folder / "a"), "zip", here.runs, "a")
@@ -351,7 +352,7 @@ def test_a_hostile_claim_is_refused_in_one_sentence(claimed: InProcess, what: st
 
 
 ARGUMENTS = {
-    "none.json --rebuild": "The claim none.json cannot be read: No such file or directory",
+    "none.json": "The claim none.json cannot be read: No such file or directory",
     "/dev/zero --rebuild": "The claim /dev/zero cannot be read: Not a regular file",
     "claim.json": "--folder is missing; allowed: the sweep's folder, or a ZIP file of it; --rebuild needs neither",
     "claim.json --folder runs/a --rebuild": "--folder cannot be combined with --rebuild",
