@@ -8,6 +8,7 @@ is not withdrawn, and ends by its flag. Jobs for which another sweep waits are l
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from collections.abc import Collection
@@ -65,7 +66,11 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
         ended = set(cluster.results.ended(jobs))
         return Cancellation(ended=ended, absent=jobs - ended)
-    by = f"{os.environ.get('USER', f'user {os.getuid()}')} on {socket.gethostname()} (process {os.getpid()})"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"user {os.getuid()}"
+    by = f"{user} on {socket.gethostname()} (process {os.getpid()})"
     cluster.registry.cancel(manifest, f"{reason(manifest.name)} by {by}")
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.

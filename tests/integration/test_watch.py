@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.folder.rows import lost_row
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
@@ -141,6 +144,7 @@ def test_a_sweep_in_a_renamed_folder_is_one_and_the_same_on_the_cluster(
         assert client.hget(key("sweep", "a"), "finished") is not None
     client.hdel(key("sweep", "a"), "finished")
     client.delete(f"celery-task-meta-{command_line.rows('b')[0]['job']}")
-    command_line.run("cancel", "b", "--broker", address)
-    assert client.hget(key("sweep", "a"), "cancelled").startswith(b"the sweep a was cancelled by ")
+    command_line.run("cancel", "b", "--broker", address, USER="", LOGNAME="")
+    by = f"the sweep a was cancelled by {pwd.getpwuid(os.getuid()).pw_name} on "
+    assert client.hget(key("sweep", "a"), "cancelled").decode().startswith(by)
     assert client.keys("seedsweep:sweep:*") == [key("sweep", "a").encode()]

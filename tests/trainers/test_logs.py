@@ -72,6 +72,9 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     both = command_line.run("logs", "runs/a", **buggy).stdout
     assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
     assert "UserWarning: warned\n" in both.partition("seed=1")[0]
+    # The log of a job that was silent until now is empty, and has no heading.
+    next(path for path in command_line.sweep("a").glob("logs/*") if path.stem != failed["job"]).write_text("")
+    assert command_line.run("logs", "runs/a", **buggy).stdout == log
     assert "\x1b" not in done.stdout + log + both
     # Show draws the learning curve of any trainer, and says in full why there is none.
     shown_job = command_line.run("show", "a", "0", **buggy).stdout
