@@ -117,9 +117,8 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
                 is_over = True
             began = time.monotonic()
             if is_over or (began >= due and seen != content(folder.path)):
-                seen, known = content(folder.path), jobs_of(folder.manifest())
-                progress.added({key: job for key, job in known.items() if key not in jobs})
-                jobs |= known
+                seen = content(folder.path)
+                jobs |= jobs_of(folder.manifest())
                 # The other process trains again what had failed or was cancelled when it began.
                 for key, row in folder.rows_of(jobs).items():
                     if key not in shown and row != rows.get(key):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
-from worker.job import Job
 from worker.records.report import Report
 
 if TYPE_CHECKING:
@@ -47,9 +46,6 @@ class Progress(AbstractContextManager["Progress"]):
 
     def underway(self, found: Activity | None) -> None:
         """Receive what goes on in the sweep, about every second; None if that is not known."""
-
-    def added(self, jobs: Mapping[str, Job]) -> None:
-        """Receive the jobs that were added to the sweep, by key."""
 
     def finished(self, row: Row) -> None:
         """Receive the row of a job that has ended."""

@@ -226,7 +226,6 @@ class Session:
         jobs = {key: job for key, job in self.manifest.jobs_by_key().items() if key not in self.jobs}
         self.jobs.update(jobs)
         self.missing.update(jobs)
-        progress.added(jobs)
         progress.message(f"{_growth(self.manifest)}: {counted(len(jobs), 'new job')}")
         if reuse:
             self.reuse_siblings(progress.message)

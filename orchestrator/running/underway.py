@@ -69,10 +69,6 @@ class Underway(Progress):
         self._busy = 0.0
         self._widths: deque[tuple[float, int]] = deque()
 
-    def added(self, jobs: Mapping[str, Job]) -> None:
-        """Pass added jobs on."""
-        self._progress.added(jobs)
-
     def finished(self, row: Row) -> None:
         """Take in a row, and pass it on."""
         if _is_own(row):

@@ -65,7 +65,7 @@ def test_watchers_beside_the_orchestrator_and_each_other_are_harmless(
     # Then all of them end well and show the same accounting,
     outputs = [command_line.end(process) for process in processes]
     assert all("jobs 4, accepted 4, attempts 4, reused 0" in output for output in outputs)
-    assert all("looking on" in output for output in outputs[1:3])
+    assert all("looking on" in output and "[4/4] seed " in output for output in outputs[1:3])
     # and every job was trained once and has one row.
     assert one_row_a_job(command_line, "a")
     assert cluster.workers[0].text().count("succeeded in") == 4

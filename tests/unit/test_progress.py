@@ -72,7 +72,7 @@ def test_a_first_batch_is_named_by_what_its_sampler_varies() -> None:
     plain = PlainProgress(Console(file=file, width=200), unsaved(first, {}, "learning_rate", "biases"))
     # When one of them ends, and one of a later batch
     plain.finished(ended(0, 0.1, 0.9))
-    plain.added({key: job for key, job in JOBS.items() if job.options.learning_rate == 0.2})
+    first |= {key: job for key, job in JOBS.items() if job.options.learning_rate == 0.2}
     plain.finished(ended(0, 0.2, 0.9))
     # Then both lines name their configurations.
     lines = file.getvalue().splitlines()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -22,7 +22,6 @@ from orchestrator.folder.rows import Row
 from orchestrator.running.listener import Progress
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
-from worker.job import Job
 from worker.text import one_line
 
 #: Seconds without output after which plain progress prints a line.
@@ -41,19 +40,17 @@ class _Display(Progress):
 
     Args:
         console: Where it is shown.
-        sweep: The sweep, with the rows that it has already.
+        sweep: The sweep, with the rows that it has already; the caller may add to its jobs.
     """
 
     def __init__(self, console: Console, sweep: Sweep) -> None:
         super().__init__(partial(say, console))
-        self._console, self._sweep, self._rows = console, sweep, dict(sweep.rows)
+        self._console, self._jobs, self._rows = console, sweep.jobs, dict(sweep.rows)
+        #: The sweep when it was ranked last.
+        self._sweep = replace(sweep, jobs=dict(sweep.jobs))
         self._activity: Activity | None = None
         self._leading: list[str] = []
         self._next = 0.0
-
-    def added(self, jobs: Mapping[str, Job]) -> None:
-        """Expect further jobs."""
-        self._sweep = replace(self._sweep, jobs={**self._sweep.jobs, **jobs})
 
     def finished(self, row: Row) -> None:
         """Take in the row of a job that has ended."""
@@ -65,7 +62,7 @@ class _Display(Progress):
 
     def _figures(self) -> list[str]:
         if self._activity is None:
-            return [f"{len(self._rows)} of {counted(len(self._sweep.jobs), 'job')}"]
+            return [f"{len(self._rows)} of {counted(len(self._jobs), 'job')}"]
         return list(self._activity.figures())
 
     def _leaders(self) -> list[str]:
@@ -75,8 +72,8 @@ class _Display(Progress):
         """
         began = time.monotonic()
         if began >= self._next:
-            found = replace(self._sweep, rows=dict(self._rows))
-            self._leading = list(_standings(found))
+            self._sweep = replace(self._sweep, jobs=dict(self._jobs), rows=dict(self._rows))
+            self._leading = list(_standings(self._sweep))
             ended = time.monotonic()
             # There may be thousands of jobs: ranking takes a tenth of the time at most.
             self._next = ended + max(RANKING_SECONDS, 9 * (ended - began))
@@ -114,7 +111,7 @@ class PlainProgress(_Display):
     def finished(self, row: Row) -> None:
         """Print a line for a job that has ended."""
         super().finished(row)
-        total = str(len(self._sweep.jobs))
+        total = str(len(self._jobs))
         self.message(f"[{len(self._rows):>{len(total)}}/{total}] {describe(row, self._sweep.names)}")
 
 
@@ -169,14 +166,14 @@ class LiveProgress(_Display):
         below = [line for each in told for line in Text(each).wrap(console, width)][: max(height - 2, 0)]
         running = self._activity.running if self._activity else 0
         room = max(height - 1 - len(below), 0)
-        jobs = list(islice(self._jobs(), running if running <= room else max(room - 1, 0)))
+        jobs = list(islice(self._lines(), running if running <= room else max(room - 1, 0)))
         fitting = len(jobs)
-        yield _table([("sweep", "", len(self._rows), len(self._sweep.jobs), first), *jobs], width - FIGURES)
+        yield _table([("sweep", "", len(self._rows), len(self._jobs), first), *jobs], width - FIGURES)
         if fitting < running and room:
             yield Text(f"and {running - fitting} more" if fitting else f"{counted(running, 'job')} running")
         yield from below
 
-    def _jobs(self) -> Iterator[_Line]:
+    def _lines(self) -> Iterator[_Line]:
         names = self._sweep.names
         for key, report in (self._activity.jobs if self._activity else {}).items():
             if (job := self._sweep.jobs.get(key)) is not None:
