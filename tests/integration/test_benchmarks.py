@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -146,3 +147,32 @@ def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand() -> None:
     # Without seeds or noise there is no share.
     assert [validation_noise(np.ones((n, 5), dtype=bool)) for n in (1, 3)] == [None, None]
     assert validation_noise() is None
+
+
+@pytest.mark.slow(reason="runs a benchmark")
+def test_the_benchmark_of_the_report(run: Run) -> None:
+    figures, printed = run("report", "--rounds 1 --largest 20")
+    assert list(figures) == ["20", "extras"]
+    assert figures["20"]["bytes"] > 10_000
+    assert figures["20"]["making"]["ratio"] > 1
+    if shutil.which("chromium"):
+        assert figures["20"]["showing"]["paint_ms"] > 0
+    assert "    20 jobs " in printed
+
+
+@pytest.mark.usefixtures("_from_the_benchmarks")
+def test_an_extra_brings_what_seedsweep_does_not_need_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    import report_packages
+
+    found = report_packages.brought("report")
+
+    pinned = [
+        {line.partition("==")[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
+        for name in ("requirements.txt", "requirements-report.txt")
+    ]
+    assert found is not None
+    assert set(found) == pinned[1] - pinned[0]
+    assert all(size > 10_000 for size in found.values())
+    assert report_packages.brought("parquet").keys() == {"pyarrow"}
+    monkeypatch.setattr(report_packages, "_bytes", lambda _: report_packages.distribution("no-such-package"))
+    assert report_packages.brought("report") is None

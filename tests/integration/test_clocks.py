@@ -45,12 +45,12 @@ def test_a_clock_that_is_wrong_is_reported_and_costs_no_job(
 
 def test_a_killed_workers_job_goes_on_at_once_by_whatever_clock(cluster: Cluster, tmp_path: Path) -> None:
     # Given a worker in the middle of a job, whose clock is ahead
-    clocks = [SkewedClock(tmp_path / str(number), seconds) for number, seconds in enumerate((600.0, -600.0, 600.0))]
-    worker = cluster.start_worker(*SLOW_EPOCHS, **clocks[0].environment)
+    ahead = SkewedClock(tmp_path / "clock", 600.0).environment
+    worker = cluster.start_worker(*SLOW_EPOCHS, **ahead)
     run = cluster.begin(make_job(epochs=1000))
-    # When it is killed beside one whose clock is behind, and then that one beside one whose clock is ahead
-    for number, clock in enumerate(clocks[1:], start=2):
-        other = cluster.start_worker(*SLOW_EPOCHS, **clock.environment)
+    # When it is killed beside one whose clock is behind its own, and then that one beside one whose clock is ahead
+    for number, clock in enumerate(({}, ahead), start=2):
+        other = cluster.start_worker(*SLOW_EPOCHS, **clock)
         worker.kill()
         wait_for(lambda number=number: len(cluster.causes(run)) == number, "an attempt", report=cluster.logs)
         worker = other

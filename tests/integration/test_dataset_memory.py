@@ -77,9 +77,9 @@ def test_what_a_file_announces_or_unpacks_to_costs_no_memory_beyond_the_largest_
 
 
 def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
-    # Given a data set of 100 MB whose pixels are all ink, and processes that may take 150, 350 and 600 MB more than
+    # Given a data set of 50 MB whose pixels are all ink, and processes that may take 75, 175 and 300 MB more than
     # they have
-    write_packed(tmp_path, 1600, 1)
+    write_packed(tmp_path, 800, 1)
     program = (
         "import os, resource, sys; from pathlib import Path; from nn.datasets.mnist import load_mnist\n"
         "from nn.errors import DatasetError; from sklearn.model_selection import train_test_split\n"
@@ -95,6 +95,6 @@ def test_too_little_memory_is_one_sentence(tmp_path: Path) -> None:
         "    os._exit(0)"
     )
 
-    printed = output(program, tmp_path, 150, 350, 600)
+    printed = output(program, tmp_path, 75, 175, 300)
 
     assert printed == [f"the data set {str(tmp_path)!r} needs more memory than there is"] * 3

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from nn.weights import digest
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.own_trainer import found_here, install_source
+from tests.support.own_trainer import installed
 from tests.support.sweep_folders import filled, row
 from worker.job import Job
 
@@ -54,12 +53,9 @@ class Odd(Trainer):
 """
 
 
-@contextlib.contextmanager
-def odd_trainer(folder: Path) -> Iterator[None]:
+def odd_trainer(folder: Path) -> contextlib.AbstractContextManager[object]:
     """Let this process find the invented trainer, in a package in this folder."""
-    install_source(folder, "odd", SOURCE, "Odd")
-    with found_here(folder):
-        yield
+    return installed(folder, "odd", SOURCE, "Odd")
 
 
 def odd_sweep(output: Path, name: str = "odd", *, running: bool = False) -> SweepFolder:

@@ -46,8 +46,8 @@ MODULES = (
 )  # fmt: skip
 #: Beginnings of variables that are read before a program begins: with other values, it needs a Python of its own.
 EARLY = ("PYTHON", "LD_", "LC_", "LANG", "NUMBA_CPU", "NUMBA_CACHE")
-#: Two of them that a forked program heeds all the same.
-HEEDED = ("PYTHONUNBUFFERED", "PYTHONPATH")
+#: Three of them that a forked program heeds all the same.
+HEEDED = ("PYTHONUNBUFFERED", "PYTHONPATH", "PYTHONIOENCODING")
 
 
 def _early(environment: Mapping[str, str]) -> dict[str, str]:
@@ -323,9 +323,10 @@ def _become(
     if program[0] == "celery.__main__":
         sys.path.insert(0, folder)
     at_once = "PYTHONUNBUFFERED" in environment
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = _output(1, "strict", by_line=os.isatty(1), at_once=at_once)
-    sys.stderr = sys.__stderr__ = _output(2, "backslashreplace", by_line=True, at_once=at_once)
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    sys.stdin = sys.__stdin__ = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _output(1, encoding, "strict", by_line=os.isatty(1), at_once=at_once)
+    sys.stderr = sys.__stderr__ = _output(2, encoding, "backslashreplace", by_line=True, at_once=at_once)
     sys.argv = [program[0]]
     # Its command line stays the launcher's, which psutil and ps show; its name does not.
     Path("/proc/self/comm").write_text(program[0].split(".")[0 if program[0].startswith("celery") else -1])
@@ -333,9 +334,9 @@ def _become(
     random.seed()
 
 
-def _output(number: int, errors: str, *, by_line: bool, at_once: bool) -> io.TextIOWrapper:
+def _output(number: int, encoding: str, errors: str, *, by_line: bool, at_once: bool) -> io.TextIOWrapper:
     binary = io.BufferedWriter(io.FileIO(number, "wb", closefd=False))
-    return io.TextIOWrapper(binary, "utf-8", errors, line_buffering=by_line, write_through=at_once)
+    return io.TextIOWrapper(binary, encoding, errors, line_buffering=by_line, write_through=at_once)
 
 
 def _import_everything() -> None:

@@ -57,6 +57,14 @@ def install_source(folder: Path, name: str, source: str, made: str) -> Path:
 
 
 @contextlib.contextmanager
+def installed(folder: Path, name: str, source: str, made: str) -> Iterator[dict[str, str]]:
+    """Let this process find the trainer that `install_source` writes; yield what commands need to find it, too."""
+    install_source(folder, name, source, made)
+    with found_here(folder):
+        yield {"PYTHONPATH": str(folder)}
+
+
+@contextlib.contextmanager
 def found_here(folder: Path) -> Iterator[None]:
     """Let this process find the trainers in a folder, and forget them at the end."""
     caches = registry._entries, registry.trainer, registry.code

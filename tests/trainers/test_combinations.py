@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.names import JobNames
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import found_here, install_source
+from tests.support.own_trainer import installed
 
 SOURCE = """
 from pydantic import Field, model_validator
@@ -40,8 +41,9 @@ REFUSED = "orchestrator: the combination is rate=2.0, penalty=0.5; allowed: with
 
 
 @pytest.fixture
-def own(command_line: CommandLine) -> dict[str, str]:
-    return {"PYTHONPATH": str(install_source(command_line.folder / "site", "own", SOURCE, "Own").parent)}
+def own(command_line: CommandLine) -> Iterator[dict[str, str]]:
+    with installed(command_line.folder / "site", "own", SOURCE, "Own") as found:
+        yield found
 
 
 def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(
@@ -111,12 +113,11 @@ def test_values_may_exist_only_beside_others(command_line: CommandLine, own: dic
     assert "jobs 6, accepted 6" in command_line.run(*words, "--name", "a", **own).stdout
     assert options(command_line, "a", "rate", "penalty") == [(0.1, 0.5), (0.1, 1.0), (0.2, None)]
     assert "reused 6" in command_line.run("sweep", "--spec", "runs/a/sweep.json", "--name", "b", **own).stdout
-    with found_here(command_line.folder / "site"):
-        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "rate": [0.1, 0.2], "penalty": [0.5, 1.0]}
-        swept = seedsweep.sweep(
-            trainer="own", output=command_line.folder / "runs", beside="penalty@rate=0.1", progress=False, **given
-        )
-        assert (len(swept.jobs), swept.accounting.reused) == (6, 6)
+    given: dict[str, Any] = {"seeds": 2, "epochs": 1, "rate": [0.1, 0.2], "penalty": [0.5, 1.0]}
+    swept = seedsweep.sweep(
+        trainer="own", output=command_line.folder / "runs", beside="penalty@rate=0.1", progress=False, **given
+    )
+    assert (len(swept.jobs), swept.accounting.reused) == (6, 6)
     # Further values keep the condition.
     command_line.run("extend", "a", "--grid", "penalty=0.25", **own)
     command_line.run("extend", "a", "--grid", "rate=0.4", **own)
@@ -131,9 +132,8 @@ def test_commas_in_quotes_belong_to_a_value(command_line: CommandLine, own: dict
     (command_line.folder / "a.toml").write_text("trainer='own'\nseeds='0-1'\nepochs=1\n[grid]\ntext=['a, b', 'c']\n")
     for spec in ("runs/a/sweep.json", "a.toml"):
         assert "jobs 4, accepted 4, attempts 0, reused 4" in command_line.run("sweep", "--spec", spec, **own).stdout
-    with found_here(command_line.folder / "site"):
-        given: dict[str, Any] = {"seeds": 2, "epochs": 1, "text": ["a, b", "c"], "output": command_line.folder / "runs"}
-        assert seedsweep.sweep(trainer="own", progress=False, **given).accounting.reused == 4
+    given: dict[str, Any] = {"seeds": 2, "epochs": 1, "text": ["a, b", "c"], "output": command_line.folder / "runs"}
+    assert seedsweep.sweep(trainer="own", progress=False, **given).accounting.reused == 4
     assert "jobs 4" in command_line.run(*words, "--resume", "--name", "a", **own).stdout
     compared = command_line.run("compare", "a", 'text="a, b"', "text=c", status=1, **own).stdout
     assert compared.startswith("Undecided: text a, b has 90.00 % and text c has 90.00 %; ")
@@ -144,8 +144,7 @@ def test_commas_in_quotes_belong_to_a_value(command_line: CommandLine, own: dict
 
 def test_a_printed_text_picks_its_jobs(tmp_path: Path) -> None:
     texts = ["a,b", "x", '"x"', 'a"b', "a b", "none"]
-    install_source(tmp_path, "own", SOURCE, "Own")
-    with found_here(tmp_path):
+    with installed(tmp_path, "own", SOURCE, "Own"):
         words = vocabulary("own")
         planned = words.parse({"trainer": "own", "seeds": "0", "text": ",".join(map(quoted, texts))})
         jobs = specification(planned, words).jobs_by_key("0" * 64)

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.cli.main import run
 from orchestrator.commands import trainers
-from tests.support.own_trainer import EXAMPLE_SOURCE, found_here, install_source
+from tests.support.own_trainer import EXAMPLE_SOURCE, installed
 from worker.trainers import registry
 
 #: What the import does -> what is said of the trainer.
@@ -33,8 +33,7 @@ def test_an_import_that_does_harm_is_named(
 ) -> None:
     if "longer" in IMPORTS[source]:
         monkeypatch.setattr(trainers, "PROBE_SECONDS", 5.0)
-    install_source(site, "harmful", source, "Harmful")
-    with found_here(site):
+    with installed(site, "harmful", source, "Harmful"):
         assert run(["trainers", "--json"]) == 0
     listed = {each["name"]: each["problem"] for each in json.loads(capsys.readouterr().out)["trainers"]}
     assert listed.keys() == {"network", "sklearn", "harmful"}
@@ -45,10 +44,8 @@ def test_an_import_that_does_harm_is_named(
 def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = "import os; print('loud'); os.write(1, b'louder')\n"
     head, *rest = EXAMPLE_SOURCE.split("from __future__ import annotations\n")
-    install_source(
-        site, "softmax", f"{head}from __future__ import annotations\n{noise}{''.join(rest)}", "SoftmaxTrainer"
-    )
-    with found_here(site):
+    source = f"{head}from __future__ import annotations\n{noise}{''.join(rest)}"
+    with installed(site, "softmax", source, "SoftmaxTrainer"):
         assert run(["trainers", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["trainers"]
     assert [(each["name"], each["version"], each["problem"]) for each in listed][-1] == ("softmax", 1, None)
@@ -56,8 +53,7 @@ def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_second_network_changes_nothing_and_is_mentioned(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    install_source(site, "network", "raise RuntimeError", "Network")
-    with found_here(site):
+    with installed(site, "network", "raise RuntimeError", "Network"):
         assert run(["trainers"]) == 0
         assert run(["sweep", "--help"]) == 0
         assert registry.code("network") is None

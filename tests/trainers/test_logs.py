@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import seedsweep
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
-from tests.support.own_trainer import found_here, install_source
+from tests.support.command_line import QUICK, CommandLine
+from tests.support.own_trainer import installed
 from worker.redis import limits
 from worker.training.joblog import MAX_BYTES, JobLog, job_log
 
@@ -45,10 +46,10 @@ SWEEP = ("sweep", "--trainer", "buggy", "--seeds", "0-1", "--name", "a")
 
 
 @pytest.fixture
-def buggy(tmp_path: Path) -> dict[str, str]:
+def buggy(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment in which the trainer is found."""
-    install_source(tmp_path / "site", "buggy", SOURCE, "Buggy")
-    return {"PYTHONPATH": str(tmp_path / "site")}
+    with installed(tmp_path / "site", "buggy", SOURCE, "Buggy") as found:
+        yield found
 
 
 def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
@@ -64,8 +65,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     assert shown[3] == f"Its log: orchestrator logs runs/a {failed['job'][:12]}"
     # and the logs have what the trainer said.
     log = command_line.run("logs", "a", "seed=1", **buggy).stdout
-    with found_here(command_line.folder / "site"):
-        logs = seedsweep.open(command_line.folder / "runs/a").logs("seed=1")
+    logs = seedsweep.open(command_line.folder / "runs/a").logs("seed=1")
     assert [(key, "printed\n" in text) for key, text in logs.items()] == [(failed["job"], True)]
     for word in ("printed\n", " INFO mine: logged 1\n", "UserWarning: warned", "in look_up"):
         assert word in log
@@ -100,10 +100,8 @@ def test_the_end_of_a_failed_jobs_log_comes_with_its_result_from_a_cluster(
     assert cluster.server.client().keys("seedsweep:log:*") == []
 
 
-def test_jobs_without_a_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
-    command_line.run(
-        "sweep", "--seeds", "0", "--learning-rates", "0.03", "--epochs", "1", "--limit", "50", "--name", "b"
-    )
+def test_jobs_without_a_log(command_line: CommandLine) -> None:
+    command_line.finished("b", *QUICK)
     assert not (command_line.folder / "runs/b/logs").exists()
     assert command_line.run("logs", "b", status=1).stderr.startswith("No such job has a log")
 

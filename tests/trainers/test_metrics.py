@@ -12,7 +12,7 @@ import seedsweep
 from nn.errors import InvalidInputError
 from tests.support.command_line import CommandLine
 from tests.support.in_process import InProcess
-from tests.support.own_trainer import found_here, install_source
+from tests.support.own_trainer import installed
 
 #: By the accuracy, rate 1 is the best; by the log loss, rate 2; by that of the best epoch, rate 1 again.
 SOURCE = """
@@ -42,9 +42,8 @@ KINDS = "allowed: last, best, or mean-K with K from 1 to 100000 epochs; or "
 @pytest.fixture
 def own(command_line: CommandLine) -> Iterator[dict[str, str]]:
     """What a command needs to find the trainer, which this process finds as well."""
-    site = install_source(command_line.folder / "site", "own", SOURCE, "Own").parent
-    with found_here(site):
-        yield {"PYTHONPATH": str(site)}
+    with installed(command_line.folder / "site", "own", SOURCE, "Own") as found:
+        yield found
 
 
 def told_in(here: InProcess) -> Callable[..., str]:
@@ -143,9 +142,8 @@ STOPPING = ("--trainer", "stops", "--seeds", "0-3", "--grid", "rate=0.00001,0.1"
 @pytest.fixture
 def stops(command_line: CommandLine) -> Iterator[dict[str, str]]:
     source = "from tests.trainers.broken import Stops"
-    site = install_source(command_line.folder / "site", "stops", source, "Stops").parent
-    with found_here(site):
-        yield {"PYTHONPATH": str(site)}
+    with installed(command_line.folder / "site", "stops", source, "Stops") as found:
+        yield found
 
 
 def test_jobs_that_stop_succeed_with_fewer_epochs(

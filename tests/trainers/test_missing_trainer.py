@@ -14,7 +14,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
 from tests.support.in_process import InProcess
-from tests.support.own_trainer import found_here, install_source
+from tests.support.own_trainer import installed
 from tests.support.sweep_folders import BY_KEY, JOBS, made, row
 from worker.errors import TrainerUnusableError
 from worker.records.store import Store
@@ -84,10 +84,10 @@ def test_what_a_foreign_folder_says_is_shown_with_care(
 
 @pytest.mark.parametrize("reason", BROKEN)
 def test_a_trainer_that_cannot_be_imported_is_named_with_its_reason(tmp_path: Path, reason: str) -> None:
-    install_source(tmp_path / "site", "broken", BROKEN[reason], "Broken")
     folder = made(tmp_path)
     renamed(folder, "broken")
-    with found_here(tmp_path / "site"), pytest.raises(TrainerUnusableError) as caught:
+    found = installed(tmp_path / "site", "broken", BROKEN[reason], "Broken")
+    with found, pytest.raises(TrainerUnusableError) as caught:
         folder.manifest()
     assert str(caught.value).startswith("The trainer broken (broken_trainer:Broken) cannot be imported: ")
     assert reason.partition(":")[0] in str(caught.value)
@@ -95,7 +95,6 @@ def test_a_trainer_that_cannot_be_imported_is_named_with_its_reason(tmp_path: Pa
 
 
 def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> None:
-    install_source(tmp_path / "site", "broken", "import nobody_has_it", "Broken")
     folder, other = made(tmp_path), made(tmp_path, "b")
     foreign = json.loads(row(JOBS[0]).line()) | {"trainer": "broken"}
     for each in (folder, other):
@@ -103,7 +102,7 @@ def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> 
             file.write(json.dumps(foreign, separators=(",", ":")) + "\n" + row(JOBS[1]).line())
     told: list[str] = []
 
-    with found_here(tmp_path / "site"):
+    with installed(tmp_path / "site", "broken", "import nobody_has_it", "Broken"):
         assert list(folder.rows(BY_KEY)) == [JOBS[1].key]
         assert list(sibling_results(folder, {JOBS[0].key: JOBS[0]}, told.append)) == []
     assert told == []
@@ -111,7 +110,6 @@ def test_rows_of_a_broken_trainer_are_skipped_and_not_reused(tmp_path: Path) -> 
 
 def test_a_registered_sweep_of_a_broken_trainer_is_in_nobodys_way(cluster: Cluster, tmp_path: Path) -> None:
     # Given two registered sweeps, one of a trainer that is missing, and one of a trainer that is broken
-    install_source(tmp_path / "site", "broken", "import nobody_has_it", "Broken")
     ours = made(tmp_path).manifest()
     sweeps = Registry(Store(cluster.server.client(), expires=60))
     for name, trainer in (("gone", "softmax"), ("bad", "broken")):
@@ -122,7 +120,7 @@ def test_a_registered_sweep_of_a_broken_trainer_is_in_nobodys_way(cluster: Clust
         client.sadd("seedsweep:sweeps", name)
     sweeps.register(ours)
 
-    with found_here(tmp_path / "site"):
+    with installed(tmp_path / "site", "broken", "import nobody_has_it", "Broken"):
         # Then what a session asks about other sweeps is answered,
         assert sweeps.wanted_by_others("a", ours.jobs) == {}
         # and who asks for them is told why there is no answer.
@@ -133,8 +131,7 @@ def test_a_registered_sweep_of_a_broken_trainer_is_in_nobodys_way(cluster: Clust
 
 
 def test_a_sweep_records_the_package_of_its_trainer(tmp_path: Path) -> None:
-    install_source(tmp_path / "site", "broken", "", "Broken")
-    with found_here(tmp_path / "site"):
+    with installed(tmp_path / "site", "broken", "", "Broken"):
         assert registry.package("broken") == "broken 1.0"
     assert registry.package("broken") is None
     assert str(registry.package("network")).startswith("seedsweep ")
