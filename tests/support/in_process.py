@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 
 import pytest
 
 from orchestrator.cli.main import run
+from tests.support import launcher
 from tests.support.command_line import CommandLine
 
 
@@ -35,6 +37,8 @@ class InProcess:
         self.runs = command_line.folder / "runs"
         self._capsys = capsys
         monkeypatch.chdir(command_line.folder)
+        # Embedded clusters are forked, as those of other commands.
+        monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
         monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", command_line.environment["SEEDSWEEP_CACHE_DIR"])
 
     def run(self, *words: str, status: int = 0) -> Printed:

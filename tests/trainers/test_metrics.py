@@ -10,6 +10,9 @@ import pytest
 
 import seedsweep
 from nn.errors import InvalidInputError
+from orchestrator.analysis.sweep import Sweep
+from orchestrator.export.jobs import series_of
+from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.command_line import CommandLine
 from tests.support.in_process import InProcess
 from tests.support.own_trainer import installed
@@ -80,7 +83,8 @@ def test_every_judgement_can_be_by_another_metric(
     assert "mean log loss over the seeds" in told("plot", "curves", *BY_LOSS)
     told("report", *BY_LOSS)
     assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
-    told("export", "--to", "mlflow")
+    sweep = Sweep.read(SweepFolder(here.runs, "a"))
+    assert {*series_of(sweep, next(iter(sweep.rows.values())))} == {"accuracy", "log loss", "top_ 2"}
     # What is known needs no race. One that is needed is by a metric, too, and says so to those that come later.
     terms = (*BY_LOSS, "--within", "0.001", "--budget", "10")
     assert "Use rate 2: it is the best of 2.\n" in told("decide", *terms)
