@@ -35,13 +35,16 @@ class Forecast:
         self._spent[options] = spent + seconds, count + epochs
         self._seconds, self._epochs = self._seconds + seconds, self._epochs + epochs
 
-    def left(self, jobs: Mapping[str, Job], width: float, begun: Mapping[str, tuple[float, int]]) -> float | None:
+    def left(
+        self, jobs: Mapping[str, Job], width: float, begun: Mapping[str, tuple[float, int]], around: float = 0.0
+    ) -> float | None:
         """Return the seconds that jobs take; None if it is too early to say, or nothing can run.
 
         Args:
             jobs: The jobs by key.
             width: How many run at a time.
             begun: The seconds and the epochs that some of them are trained already.
+            around: The seconds that each takes besides its training.
         """
         seconds = self._seconds + sum(seconds for seconds, _ in begun.values())
         epochs = self._epochs + sum(epochs for _, epochs in begun.values())
@@ -53,7 +56,7 @@ class Forecast:
                 self._known[key] = without_epochs(job.options), job.epochs
             options, planned = self._known[key]
             spent, count = self._spent.get(options, (seconds, epochs))
-            each = max(planned * spent / count - begun.get(key, (0.0, 0))[0], 0.0)
+            each = max(planned * spent / count + around - begun.get(key, (0.0, 0))[0], 0.0)
             rest, longest = rest + each, max(longest, each)
         return max(rest / width, longest)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -28,6 +30,8 @@ from worker.records.report import Report
 #: busy, in seconds.
 INTERVAL, LONGEST_INTERVAL = 1.0, 10.0
 BUSY_SECONDS = 4.0
+#: How many jobs tell what a job takes besides its training.
+_LAST = 100
 
 
 class Underway(Progress):
@@ -63,17 +67,20 @@ class Underway(Progress):
         self._folder = folder
         self._forecast = Forecast(row for row in rows.values() if _is_own(row))
         self._began, self._next = time.time(), 0.0
-        #: The jobs that have ended since then, and their seconds of training.
-        self._ended, self._trained = 0, 0.0
-        #: The busy time of all processes together, in seconds, and the numbers of running jobs, each with its time.
-        self._busy = 0.0
+        #: When each running job was first seen, and what the last jobs took besides their training, in seconds.
+        self._seen: dict[str, float] = {}
+        self._around: deque[float] = deque(maxlen=_LAST)
+        #: When the first job was seen, how many have ended since, and the numbers of running ones, each with its time.
+        self._first, self._ended = math.inf, 0
         self._widths: deque[tuple[float, int]] = deque()
 
     def finished(self, row: Row) -> None:
         """Take in a row, and pass it on."""
+        now = self._clock()
         if _is_own(row):
             self._forecast.learn(row)
-            self._ended, self._trained = self._ended + 1, self._trained + sum(row.epoch_seconds)
+            self._ended += 1
+            self._around.append(max(now - self._seen.pop(row.job, now) - sum(row.epoch_seconds), 0.0))
         self._progress.finished(row)
 
     def running(
@@ -84,8 +91,8 @@ class Underway(Progress):
         dead = {task for each in workers if each.name in lost for task in each.running}
         running = {key: each for key, each in reports.items() if (each.worker not in lost if each else key not in dead)}
         now = self._clock()
-        if self._widths:
-            self._busy += self._width * (now - self._widths[-1][0])
+        self._seen = {key: self._seen.get(key, now) for key in running}
+        self._first = min(self._first, *self._seen.values(), math.inf)
         self._widths.append((now, len(running)))
         while self._widths[0][0] < now - BUSY_SECONDS:
             self._widths.popleft()
@@ -106,11 +113,9 @@ class Underway(Progress):
     def _activity(self, running: Mapping[str, Report | None], workers: int, lost: Mapping[str, float]) -> Activity:
         rest = {key: job for key, job in self._jobs.items() if key not in self._rows}
         begun = {key: (each.seconds, each.epoch) for key, each in running.items() if each and key in rest}
-        trained = self._trained + sum(seconds for seconds, _ in begun.values())
-        left = self._forecast.left(rest, self._width, begun)
-        if left is not None and self._busy and trained:
-            # Processes do more than train: they load data, and store results.
-            left *= max(self._busy / trained, 1.0)
+        # Processes do more than train: they store results. The median: the first job also loads data and compiles.
+        around = statistics.median(self._around) if self._around else 0.0
+        left, elapsed = self._forecast.left(rest, self._width, begun, around), self._clock() - self._first
         counts = Accounting.of(len(self._jobs), self._rows.values())
         again = sum(each.attempt > 1 for each in running.values() if each)
         return Activity(
@@ -118,7 +123,7 @@ class Underway(Progress):
             failed=counts.failed, diverged=counts.diverged, retried=sum(counts.repeated.values()) + again,
             running=len(running), waiting=max(len(rest) - len(running), 0), workers=workers,
             jobs=dict(islice(running.items(), MOST_JOBS)), lost=dict(islice(lost.items(), MOST_LOST)),
-            rate=60 * self._ended * self._width / self._busy if self._ended and self._busy else None, left=left,
+            rate=60 * self._ended / elapsed if self._ended and elapsed > 0.0 else None, left=left,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
