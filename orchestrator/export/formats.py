@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.errors import MissingPackageError, SweepNotFoundError
+from orchestrator.errors import SweepNotFoundError
 from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.jobs import Missing, OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report.packages import MODULES
+from orchestrator.report import packages
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,13 @@ class Format:
         name: Its name in `--to`.
         module: Its module in this package, which has a function `write`.
         suffixes: How the names of its files end; the first is the one that `--file` names.
-        packages: What must be importable.
-        install: The packages to install for it in a checkout.
-        extra: The extra that has them; empty if it has the format's name.
+        extra: The extra that has the packages that it needs; None if it needs none.
     """
 
     name: str
     module: str
     suffixes: tuple[str, ...]
-    packages: tuple[str, ...] = ()
-    install: str = ""
-    extra: str = ""
+    extra: str | None = None
 
     def write(self, sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> Sequence[Missing]:
         """Write a sweep to new files, or to one new folder; return the weights that it lacks."""
@@ -55,32 +50,16 @@ class Format:
             return tuple(Path(f"{sweep}{suffix}") for suffix in self.suffixes)
         return (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in self.suffixes[1:]))
 
-    def check(self) -> None:
-        """Check that the packages of the format are installed.
 
-        Raises:
-            MissingPackageError: one of them is not.
-        """
-        missing = [package for package in self.packages if find_spec(package) is None]
-        if missing:
-            raise MissingPackageError(
-                f"--to {self.name} needs the package {missing[0]}: pip install 'seedsweep[{self.extra or self.name}]', "
-                f"or pip install {self.install} in a checkout"
-            )
-
-
-_MLFLOW = ("mlflow", "sqlalchemy", "alembic")
 FORMATS = {
     each.name: each
     for each in (
         Format("csv", "tables", (".csv", ".epochs.csv")),
-        Format("parquet", "parquet_files", (".parquet", ".epochs.parquet"), ("pyarrow",), "pyarrow"),
-        Format("mlflow", "mlflow_runs", (".mlflow.db",), _MLFLOW, "mlflow-skinny sqlalchemy alembic"),
-        Format("tensorboard", "tensorboard_events", (".tensorboard",), ("tensorboard",), "tensorboard"),
+        Format("parquet", "parquet_files", (".parquet", ".epochs.parquet"), "parquet"),
+        Format("mlflow", "mlflow_runs", (".mlflow.db",), "mlflow"),
+        Format("tensorboard", "tensorboard_events", (".tensorboard",), "tensorboard"),
         Format("safetensors-zip", "weights_zip", (".weights.zip",)),
-        Format(
-            "ro-crate", "ro_crate", (".crate.zip",), MODULES, "--require-hashes -r requirements-report.txt", "report"
-        ),
+        Format("ro-crate", "ro_crate", (".crate.zip",), "report"),
     )
 }
 
@@ -115,11 +94,6 @@ class Export:
     missing: tuple[Missing, ...] = ()
     known: int = 0
 
-    @property
-    def finished(self) -> bool:
-        """Whether every job of the sweep had ended."""
-        return len(self.sweep.ended) == len(self.sweep.jobs)
-
 
 def export(
     folder: SweepFolder, to: str, *, file: Path | None = None, replace: bool = False, on_progress: OnProgress
@@ -144,7 +118,8 @@ def export(
     chosen = format_named(to)
     targets = chosen.targets(folder.name, file)
     destination.refuse_taken(targets, replace=replace)
-    chosen.check()
+    if chosen.extra is not None:
+        packages.require(f"--to {to}", chosen.extra)
     sweep = _read(folder)
     with destination.staged(targets, replace=replace) as paths:
         missing = chosen.write(sweep, paths, on_progress)
@@ -167,7 +142,7 @@ def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
         OutputError: the server cannot be reached or written.
     """
     mlflow_runs.check(uri)
-    format_named("mlflow").check()
+    packages.require("--to mlflow", "mlflow")
     sweep = _read(folder)
     added = mlflow_runs.record(sweep, uri, on_progress)
     return Export(sweep, "mlflow", (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)

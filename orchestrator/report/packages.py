@@ -1,4 +1,4 @@
-"""Checks that the packages of the extra `report` are installed."""
+"""Checks that the packages of an extra are installed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,34 @@ from importlib.util import find_spec
 
 from orchestrator.errors import MissingPackageError
 
-#: Altair describes charts, vl-convert draws them, Jinja2 fills templates.
-MODULES = ("altair", "vl_convert", "jinja2")
+#: The modules that each extra brings, and what to install for it in a checkout. For a report, Altair describes charts,
+#: vl-convert draws them, and Jinja2 fills templates.
+_EXTRAS = {
+    "report": (("altair", "vl_convert", "jinja2"), "--require-hashes -r requirements-report.txt"),
+    "parquet": (("pyarrow",), "pyarrow"),
+    "mlflow": (("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"),
+    "tensorboard": (("tensorboard",), "tensorboard"),
+}
 
 
-def require(what: str) -> None:
-    """Check that the packages are installed, without importing them.
+def require(what: str, extra: str = "report") -> None:
+    """Check that the packages of an extra are installed, without importing them.
 
     Args:
-        what: What needs them, as the beginning of the message: `report`.
+        what: What needs them, as the beginning of the message: `The report`.
+        extra: The extra.
 
     Raises:
         MissingPackageError: one of them is not installed.
     """
-    try:
-        installed = all(map(find_spec, MODULES))
-    except ImportError:
-        installed = False
-    if not installed:
-        raise MissingPackageError(
-            f"{what} needs the packages Altair, vl-convert and Jinja2: pip install 'seedsweep[report]', or "
-            "pip install --require-hashes -r requirements-report.txt in a checkout"
-        )
+    modules, install = _EXTRAS[extra]
+    for module in modules:
+        try:
+            found = find_spec(module)
+        except ImportError:
+            found = None
+        if found is None:
+            raise MissingPackageError(
+                f"{what} needs the package {module}: pip install 'seedsweep[{extra}]', or pip install {install} in a "
+                "checkout"
+            )

@@ -11,7 +11,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
-from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint
+from worker.records.checkpoints import Epoch, SavedCheckpoint, save
 from worker.records.store import Store
 from worker.trainers.protocol import Trainer
 
@@ -34,7 +34,7 @@ class Continuation:
 
     def __init__(self, folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row], store: Store) -> None:
         self._folder = folder
-        self._checkpoints = Checkpoints(store)
+        self._store = store
         #: The rows of finished jobs: by everything but the epochs, then by epochs.
         self._finished: dict[Any, dict[int, Row]] = {}
         for key, job in jobs.items():
@@ -81,7 +81,7 @@ class Continuation:
             job, row = self._waiting.pop(key)
             checkpoint = self._checkpoint(job, row)
             if checkpoint is not None:
-                self._checkpoints.save(key, job, checkpoint, first=True)
+                save(self._store, key, job, checkpoint, first=True)
                 self._stored[key] = len(checkpoint.state)
 
     def _checkpoint(self, job: Job, row: Row) -> SavedCheckpoint | None:

@@ -141,12 +141,6 @@ def _short(number: float) -> str:
     return repr(number).removesuffix(".0")
 
 
-@functools.lru_cache(maxsize=1000)
-def axis(model: type[BaseModel], name: str) -> Axis:
-    """Return the axis of a model's option. It is cached, because making it is slow."""
-    return Axis(model, name)
-
-
 class Listed(tuple[Any, ...]):
     """Several values of a file or of Python, not of flags: commas do not split texts."""
 
@@ -227,6 +221,10 @@ class Axis:
         if self.is_integer:
             read.check_integers()
         return read
+
+
+#: Returns the axis of a model's option. It is cached, because making it is slow.
+axis = functools.lru_cache(maxsize=1000)(Axis)
 
 
 def is_range(value: object) -> bool:

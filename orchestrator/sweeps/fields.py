@@ -305,10 +305,8 @@ def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None
     return vocabulary_of(found, found.options_for(single))
 
 
-@functools.lru_cache(maxsize=100)
-def vocabulary_of(trainer: AnyTrainer, model: type[BaseModel]) -> Vocabulary:
-    """Return the words for a trainer whose options have this model. They are cached, as making them is slow."""
-    return Vocabulary(trainer, model)
+#: Returns the words for a trainer whose options have this model. They are cached, as making them is slow.
+vocabulary_of = functools.lru_cache(maxsize=100)(Vocabulary)
 
 
 def _as_given(value: object) -> object:

@@ -14,7 +14,7 @@ from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.waiting import wait_for
 from worker.job import Mismatch
 from worker.messages import TRAIN
-from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint, pack
+from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, save
 from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`.
@@ -193,7 +193,7 @@ def test_a_checkpoint_that_outlived_its_job_goes_when_the_message_comes_again(
     run = cluster.submit(job).id
     cluster.result(run)
     weights = train(job, load_mnist(cache_dir=cache_dir)).weights
-    Checkpoints(cluster.store()).save(run, job, SavedCheckpoint((), weights))
+    save(cluster.store(), run, job, SavedCheckpoint((), weights))
     client = cluster.server.client()
     assert client.exists(f"seedsweep:checkpoint:{run}")
     # When its message, which was never acknowledged, is delivered again

@@ -20,7 +20,7 @@ from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer
 from worker.errors import TooManyAttemptsError
 from worker.job import Result
-from worker.records.checkpoints import Checkpoints
+from worker.records import checkpoints
 from worker.records.presence import WORKERS
 from worker.records.report import Attempt
 from worker.redis import bounded, limits
@@ -197,7 +197,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "the name of a sweep": (("SADD", "seedsweep:sweeps"), lambda view: view.registry.wanted_by_others("a", ["b"]), {}),
     "a checkpoint": (
         ("SET", f"seedsweep:checkpoint:{JOB.key}"),
-        lambda view: Checkpoints(view.store).load(JOB.key, JOB), None,
+        lambda view: checkpoints.load(view.store, JOB.key, JOB), None,
     ),
     "an attempt": (("HSET", f"seedsweep:attempts:{JOB.key}", "id"), attempts, []),
     "a presence": (("HSET", WORKERS, "w"), lambda view: view.roster.all(), []),

@@ -19,7 +19,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import row
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Job
-from worker.records.checkpoints import Checkpoints, Epoch, SavedCheckpoint
+from worker.records import checkpoints
+from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.records.store import Store
 
 SWEPT = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1,), epochs=(2, 3, 5), hidden=((8, 4),))
@@ -57,7 +58,7 @@ def test_a_longer_job_goes_on_from_the_longest_shorter_one(shared_cluster: Clust
     assert made.prepare(of(5)) == "3 jobs of more epochs: 3 from stored weights"
     epochs = []
     for job in of(5):
-        checkpoint = Checkpoints(shared_cluster.store()).load(job.key, job)
+        checkpoint = checkpoints.load(shared_cluster.store(), job.key, job)
         assert checkpoint is not None
         epochs.append(len(checkpoint.history))
         assert [record.score for record in checkpoint.history] == [0.5, 0.51, 0.52][: len(checkpoint.history)]
@@ -132,17 +133,16 @@ CHECKPOINT = SavedCheckpoint((Epoch(0.25, 0.5), Epoch(0.125, 0.75)), bytes(range
 def test_they_are_kept_by_run_and_go_away(shared_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     client = shared_server.client()
     store = Store(client, expires=100)
-    checkpoints = Checkpoints(store)
-    assert checkpoints.load("run", THREE_EPOCHS) is None
+    assert checkpoints.load(store, "run", THREE_EPOCHS) is None
 
     # What was saved is there again
-    checkpoints.save("run", THREE_EPOCHS, CHECKPOINT)
-    assert checkpoints.load("run", THREE_EPOCHS) == CHECKPOINT
+    checkpoints.save(store, "run", THREE_EPOCHS, CHECKPOINT)
+    assert checkpoints.load(store, "run", THREE_EPOCHS) == CHECKPOINT
 
     # Damaged, it is none
     client.set("seedsweep:checkpoint:run", client.get("seedsweep:checkpoint:run")[:-1])
     with caplog.at_level(logging.WARNING):
-        assert checkpoints.load("run", THREE_EPOCHS) is None
+        assert checkpoints.load(store, "run", THREE_EPOCHS) is None
     assert "Starts from the first epoch: the checkpoint's state is damaged" in caplog.text
 
     # Deleted, it leaves nothing

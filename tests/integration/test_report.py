@@ -228,7 +228,7 @@ def test_without_its_packages_it_says_how_to_install_them(
         "The live page": ("serve",),
     }.items():
         assert here.refused(*words).startswith(
-            f"{what} needs the packages Altair, vl-convert and Jinja2: pip install 'seedsweep[report]', or "
+            f"{what} needs the package {package}: pip install 'seedsweep[report]', or "
         )
     assert not (here.runs / "b").exists()
 

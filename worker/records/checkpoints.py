@@ -90,25 +90,17 @@ def _record(others: int, number: int, fields: Iterable[object]) -> Epoch:
     return Epoch(seconds, score, values)
 
 
-class Checkpoints:
-    """The checkpoints of tasks, at most one per task."""
+def save(store: Store, task_id: str, job: Job, checkpoint: SavedCheckpoint, *, first: bool = False) -> None:
+    """Store the only checkpoint of a task, or with `first`, which is for orchestrators, unless the task has one."""
+    store.client.set(key("checkpoint", task_id), pack(job, checkpoint), ex=store.open_expires, nx=first)
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
 
-    def save(self, task_id: str, job: Job, checkpoint: SavedCheckpoint, *, first: bool = False) -> None:
-        """Store a checkpoint of the task, or with `first`, which is for orchestrators, unless the task has one."""
-        packed, expires = pack(job, checkpoint), self._store.open_expires
-        self._store.client.set(key("checkpoint", task_id), packed, ex=expires, nx=first)
-
-    def load(self, task_id: str, job: Job) -> SavedCheckpoint | None:
-        """Return the task's checkpoint, or None if it is absent or invalid."""
-        limit = limits.checkpoint(job.epochs, job.trained_by.max_bytes(job.options, job.dataset))
-        blob = read(self._store.client, key("checkpoint", task_id), limit)
-        if blob is None:
-            return None
-        try:
-            return unpack(job, blob)
-        except WeightsError as error:
-            logger.warning("Starts from the first epoch: %s", error)
-            return None
+def load(store: Store, task_id: str, job: Job) -> SavedCheckpoint | None:
+    """Return a task's checkpoint, or None if it is absent or invalid."""
+    limit = limits.checkpoint(job.epochs, job.trained_by.max_bytes(job.options, job.dataset))
+    blob = read(store.client, key("checkpoint", task_id), limit)
+    try:
+        return None if blob is None else unpack(job, blob)
+    except WeightsError as error:
+        logger.warning("Starts from the first epoch: %s", error)
+        return None

@@ -16,7 +16,8 @@ from celery.utils.log import get_task_logger
 from worker.errors import NoSuchWorkerError, OutOfMemoryError
 from worker.job import Job, Needs, Result
 from worker.messages import accept
-from worker.records.checkpoints import Checkpoints, SavedCheckpoint
+from worker.records import checkpoints
+from worker.records.checkpoints import SavedCheckpoint
 from worker.records.report import GIVEN_BACK, PROGRESS, Attempt, Report
 from worker.trainers import registry
 from worker.trainers.environment import environment, use_threads
@@ -53,7 +54,7 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         _check_wanted(task)
         _check_served(task, needs)
         job = accept(task.request.id, fields)
-        checkpoint = Checkpoints(task.store()).load(task.request.id, job)
+        checkpoint = checkpoints.load(task.store(), task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
         suspect = task.attempts().is_suspect(task.request.id, epochs)
         keep_log = partial(task.store().put_log, task.request.id)
@@ -120,7 +121,6 @@ class Execution:
         self.log = log
         self.task_id: str = task.request.id
         self.store = task.store()
-        self.checkpoints = Checkpoints(self.store)
         self._saved = time.monotonic()
         self._reported = float("-inf")
         self._slowest_epoch = 0.0
@@ -182,7 +182,7 @@ class Execution:
     def _save(self, progress: Progress, now: float) -> None:
         checkpoint = progress.checkpoint()
         if checkpoint is not None:
-            self.checkpoints.save(self.task_id, self.job, checkpoint)
+            checkpoints.save(self.store, self.task_id, self.job, checkpoint)
         self._saved = now
 
     def _report(self, progress: Progress, state: str = PROGRESS) -> None:

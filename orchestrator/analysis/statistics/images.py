@@ -37,17 +37,14 @@ def new_images_interval(correct: NDArray[Any], confidence: float = 0.95, *, chos
     return Interval(lower.low, found.high, METHOD)
 
 
-def new_images_difference(
-    a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]], confidence: float = 0.95
-) -> Interval | None:
-    """Return an interval for the difference of two accuracies, a - b, on the same new images.
+def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval | None:
+    """Return an interval at 95 % for the difference of two accuracies, a - b, on the same new images.
 
     Always paired over images. Paired over seeds if at least two are common; else with Welch's degrees of freedom.
 
     Args:
         a: For each seed, bool, shape (n_images,): whether the job answered the image correctly.
         b: Likewise, on the same images.
-        confidence: The probability that the interval contains the difference.
 
     Returns:
         The interval; None if a side has fewer than two seeds, or for fewer than two images.
@@ -55,14 +52,14 @@ def new_images_difference(
     common = sorted(a.keys() & b.keys())
     if len(common) >= 2:
         pairs = np.array([np.subtract(a[seed], b[seed], dtype=np.float64) for seed in common])
-        return _interval([pairs], pairs.mean(axis=0), confidence) if pairs.shape[1] > 1 else None
+        return _interval([pairs], pairs.mean(axis=0)) if pairs.shape[1] > 1 else None
     if min(len(a), len(b)) < 2:
         return None
     sides = [np.array([side[seed] for seed in sorted(side)], dtype=np.float64) for side in (a, b)]
-    return _interval(sides, sides[0].mean(axis=0) - sides[1].mean(axis=0), confidence)
+    return _interval(sides, sides[0].mean(axis=0) - sides[1].mean(axis=0))
 
 
-def _interval(sides: list[NDArray[Any]], difference: Floats, confidence: float) -> Interval:
+def _interval(sides: list[NDArray[Any]], difference: Floats, confidence: float = 0.95) -> Interval:
     """Return the interval for a mean over seeds and images.
 
     Args:

@@ -96,16 +96,15 @@ def _tails(confidence: float, chosen_of: int) -> NDArray[np.float64]:
     return np.array([alpha / 2 / chosen_of, alpha / 2])
 
 
-def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
-    """Return the exact interval of Clopper and Pearson (1934) for a rate, from k events in n trials.
+def clopper_pearson(k: int, n: int) -> Interval:
+    """Return the exact interval of Clopper and Pearson (1934) at 95 % for a rate, from k events in n trials.
 
     Without observations, it is from 0 to 1.
     """
     from scipy.special import betaincinv
 
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    low = float(betaincinv(k, n - k + 1, 0.025)) if k > 0 else 0.0
+    high = float(betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0
     return Interval(low, high, "Clopper-Pearson")
 
 

@@ -103,7 +103,9 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
             first = 2 if bool in kinds or (float in kinds and is_fraction) else what["ge"]
             types.append(Annotated[int, Field(ge=max(first, what["ge"]), le=what["le"])])
         elif kind is float and int in kinds:
-            types.append(_beside_integers(what if is_fraction else _below_one(what)))
+            bounds = what if is_fraction else _below_one(what)
+            # Pydantic makes a float from an integer even in strict mode.
+            types.append(Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)])
         else:
             types.append(Annotated[float, Field(**what, allow_inf_nan=False)] if kind is float else what)
     union: Any = Union[tuple(types)]  # noqa: UP007 - of a list
@@ -154,11 +156,6 @@ def _below_one(bounds: Mapping[str, Any]) -> Mapping[str, Any]:
     if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) < 1.0:
         return bounds
     return {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
-
-
-def _beside_integers(bounds: Mapping[str, Any]) -> Any:
-    """Return the type of a float that pydantic does not make from an integer, as it does even in strict mode."""
-    return Annotated[float, Field(**bounds, allow_inf_nan=False), BeforeValidator(_no_integer)]
 
 
 def _no_integer(value: object) -> object:
