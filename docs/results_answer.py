@@ -71,7 +71,7 @@ def race(folder: SweepFolder, terms: Terms) -> str:
         # Earlier stages have the looks of the last one, so that each is judged as a race.
         runs.append(Race(Sweep.of(folder, each, jobs, {key: rows[key] for key in jobs}), terms))
     told = "{}, up to {} seeds: {}"
-    lines = [told.format(counted(len(run.sweep.jobs), "job"), run.seeds, run.judgement.verdict) for run in runs]
+    lines = [told.format(counted(len(run.sweep.jobs), "job"), run.seeds, run.sweep.judgement.verdict) for run in runs]
     run = runs[-1]
     every = f"All {len(run.sweep.scored)} configurations at {run.seeds} seeds are {counted(run.full_grid, 'job')}"
     saved = [f"{every}; the race skipped {run.saved}."] if run.spent else []

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.options.network import check_options
 from nn.samples import Samples
 from nn.weights import Weights
 
@@ -106,13 +105,9 @@ class NumPyEngine:
         weights: The initial weights; copied.
         loss: `cross_entropy` or `sum_of_squares`.
         gradients: What is computed from the weights, a sample and its label, instead of the gradients of the loss.
-
-    Raises:
-        InvalidInputError: the loss is unknown.
     """
 
     def __init__(self, weights: Weights, *, loss: str, gradients: Callable[..., Iterable[Any]] | None = None) -> None:
-        check_options(loss=loss)
         self._gradients = gradients or functools.partial(backward, loss=loss)
         self._weights = Weights(*(matrix.copy() for matrix in weights))
 

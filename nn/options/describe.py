@@ -150,7 +150,12 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
     first = error.errors(include_url=False)[0]
     if first["type"] in ("value_error", "assertion_error") and not first["loc"] and isinstance(first["input"], Mapping):
         # A validator of the whole model: its author says what does not go together.
-        named = (f"{name}={written(value)}" for name, value in first["input"].items() if _differs(model, name, value))
+        infos = model.model_fields
+        named = (
+            f"{name}={written(value)}"
+            for name, value in first["input"].items()
+            if name not in infos or infos[name].is_required() or value != infos[name].default
+        )
         return InvalidInputError("the combination", Described(", ".join(named)), str(first["ctx"]["error"]))
     field = clipped(".".join(str(part) for part in first["loc"]) or whole)
     value: object = Described("missing") if first["type"] == "missing" else first["input"]
@@ -163,11 +168,6 @@ def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) ->
     if get_origin(known.annotation) in (Union, UnionType):
         field = name  # the report names a member of the union, too
     return InvalidInputError(field, value, allowed(known))
-
-
-def _differs(model: type[BaseModel], name: str, value: object) -> bool:
-    info = model.model_fields.get(name)
-    return info is None or info.is_required() or value != info.default
 
 
 def members(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[tuple[Any, list[Any]]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from orchestrator.analysis.leaderboard.judgement import MOST_NAMED, Judgement
+from orchestrator.analysis.leaderboard.judgement import MOST_NAMED
 from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.sweep import Sweep
@@ -60,20 +60,16 @@ class Race:
         """The number of jobs that races have added."""
         return len(self.sweep.manifest.added_by_races)
 
-    @property
-    def judgement(self) -> Judgement:
-        """What may be said about the configurations."""
-        return self.sweep.judgement
-
     @cached_property
     def ended(self) -> Ending | None:
         """Why it ended; None while it goes on."""
         if any(row.status == "cancelled" for row in self.sweep.rows.values()):
             return "cancelled"
-        if self.judgement.leader is None:
+        judgement = self.sweep.judgement
+        if judgement.leader is None:
             return "nothing trains" if self.sweep.finished else None
-        if self.judgement.decided:
-            return "within" if self.judgement.rivals else "separated"
+        if judgement.decided:
+            return "within" if judgement.rivals else "separated"
         if len(self._racing) < 2:
             return "nothing trains"
         return "budget" if self.next_jobs > self.terms.budget - self.spent else None
@@ -102,8 +98,9 @@ class Race:
     @cached_property
     def _wanted(self) -> list[Scored]:
         """The leader, and those that may be better by more than the tolerance."""
-        leader = self.judgement.leader
-        return [] if leader is None else [leader, *self.judgement.blocking(self.terms.within).values()]
+        judgement = self.sweep.judgement
+        leader = judgement.leader
+        return [] if leader is None else [leader, *judgement.blocking(self.terms.within).values()]
 
     @cached_property
     def _racing(self) -> list[Scored]:
@@ -129,7 +126,7 @@ class Race:
 
     def _seeds(self, count: int) -> list[int]:
         """Return the first seeds of the race: those of the sweep in its order, then the integers after the largest."""
-        known = list(self.judgement.seeds)
+        known = list(self.sweep.judgement.seeds)
         return [*known, *self._further(known, count - len(known))][:count]
 
     def _further(self, known: Sequence[int], count: int) -> Iterator[int]:

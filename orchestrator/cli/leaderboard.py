@@ -96,4 +96,4 @@ def command(
             if not is_by_job:
                 say(console, str(found.accounting))
                 advise(console, found)
-    return 0 if board.usable else 1
+    return 1 if board.verdict.leader is None else 0

@@ -16,7 +16,7 @@ from worker.records.presence import Roster
 from worker.records.report import Attempt
 from worker.records.store import Store
 from worker.redis.address import hide_password
-from worker.redis.waiting import Once, Policy, WaitingRedis, connect
+from worker.redis.waiting import Policy, WaitingRedis, connect, once
 from worker.settings import Settings
 
 
@@ -84,7 +84,7 @@ class Cluster:
     def impatient(self) -> Self:
         """Return this cluster without retries: its methods raise `redis.RedisError` and `OSError`."""
         other = copy.copy(self)
-        other._use(Once(), Once())
+        other._use(once, once)
         return other
 
     def forget(self, task_ids: Collection[str]) -> None:

@@ -45,7 +45,7 @@ class Patience:
         self._tell = tell
         self._check = check
 
-    def run(self, command: Callable[[], T]) -> T:
+    def __call__(self, command: Callable[[], T]) -> T:
         """Return what the command returns; it may be called several times.
 
         Raises:

@@ -63,7 +63,7 @@ class Queue:
             varying: The options that vary in the jobs' sweep; Flower shows them.
         """
         for batch in chunks(jobs, BATCH):
-            self._policy.run(lambda batch=batch: self._publish(batch, label, varying))  # type: ignore[misc]
+            self._policy(lambda batch=batch: self._publish(batch, label, varying))  # type: ignore[misc]
 
     def _publish(self, jobs: Sequence[Job], label: str | None, varying: Collection[str]) -> None:
         with self._app.producer_or_acquire() as producer, producer.batch(BATCH):

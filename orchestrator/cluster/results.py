@@ -100,7 +100,7 @@ class Results:
     def revoke(self, task_ids: Iterable[str], reason: str) -> None:
         """Store that these tasks are cancelled. A stored success is never overwritten."""
         for task_id in task_ids:
-            self._policy.run(lambda task_id=task_id: self._app.backend.mark_as_revoked(task_id, reason))  # type: ignore[misc]
+            self._policy(lambda task_id=task_id: self._app.backend.mark_as_revoked(task_id, reason))  # type: ignore[misc]
 
     def _keys(self, task_ids: Iterable[str]) -> list[Any]:
         return [self._app.backend.get_key_for_task(task_id) for task_id in task_ids]

@@ -174,7 +174,8 @@ class _Race:
             # The end is told with the table.
             return None
         # Too few seeds are no verdict yet: they are what the race adds.
-        verdict = [] if race.judgement.regret is None else [race.judgement.verdict.sentence]
+        judgement = race.sweep.judgement
+        verdict = [] if judgement.regret is None else [judgement.verdict.sentence]
         told = (*verdict, str(race))
         if told != self._told:
             self._told = told

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from nn.errors import Described, InvalidInputError
 from nn.files import sync_folder, write_atomically
 from orchestrator.analysis.summary import summary
-from orchestrator.errors import OutputError, SweepBusyError
+from orchestrator.errors import SweepBusyError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE
 
@@ -62,7 +62,7 @@ def annotate(folder: SweepFolder, text: str) -> None:
         found = Described(f"one of {len(text)} characters") if text.isprintable() else text
         raise InvalidInputError("text", found, f"one line of at most {LONGEST_NOTE} characters")
     file = folder.path / NOTE
-    with _written(folder):
+    with folder.writing():
         if text:
             write_atomically(file, lambda opened: opened.write(text.encode()))
         else:
@@ -75,13 +75,5 @@ def _changing(folder: SweepFolder) -> Iterator[None]:
     if summary(folder.path).state == "running":
         with folder.exclusive():
             raise SweepBusyError(f"The sweep {folder.name} seems to run on another host: end it there first")
-    with folder.exclusive(), _written(folder):
+    with folder.exclusive(), folder.writing():
         yield
-
-
-@contextlib.contextmanager
-def _written(folder: SweepFolder) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"The folder {folder.path} cannot be changed: {error.strerror or error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import InvalidInputError
 from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
@@ -23,8 +22,7 @@ from orchestrator.folder.reading import Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import have
 from worker.job import Job
-from worker.text import reason
-from worker.trainers.protocol import MAX_SCORE, Data, Evaluated, Metric
+from worker.trainers.protocol import Data, Evaluated, Metric
 
 
 @dataclass(frozen=True)
@@ -159,15 +157,11 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
 
 
 def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
-    try:
-        result = job.trained_by.test(job.options, data, blob)
-        value = float(result.value)
-    except (SeedsweepError, MemoryError):
-        raise
-    except Exception as error:
-        raise HeldOutError(f"The trainer {job.trainer} cannot evaluate the test split: {reason(error)}") from None
-    if not (math.isfinite(value) and abs(value) <= MAX_SCORE):
-        raise HeldOutError(f"The trainer {job.trainer} reports {value} on the test split; allowed: a finite number")
+    result: object = job.trained_by.test(job.options, data, blob)
+    if not isinstance(result, Evaluated):
+        raise HeldOutError(f"The trainer {job.trainer} returns no worker.trainers.Evaluated of the test split")
+    if refusal := job.metric.refusal(result.value):
+        raise HeldOutError(f"The trainer {job.trainer} reports {refusal}")
     return result
 
 

@@ -180,11 +180,6 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         """Whether the job has a result."""
         return self.status in ("succeeded", "diverged")
 
-    @property
-    def own_history(self) -> list[AttemptRecord]:
-        """The attempts that were made for this sweep, oldest first, as far as they are known."""
-        return self.history if self.reused_from is None else []
-
     def with_history(self, attempts: Sequence[Attempt]) -> Self:
         """Return the row with these attempts, oldest first."""
         kept = [AttemptRecord.of(self._known_to_have_finished(attempt)) for attempt in attempts[-MAX_HISTORY:]]

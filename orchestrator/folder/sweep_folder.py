@@ -104,7 +104,7 @@ class SweepFolder:
         """
         self.refuse_existing()
         try:
-            with self._writing():
+            with self.writing():
                 _make(self.path, manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
@@ -113,7 +113,7 @@ class SweepFolder:
 
     def check_writable(self) -> None:
         """Check that the folder can be made. Leaves nothing behind."""
-        with self._writing():
+        with self.writing():
             nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
             with tempfile.TemporaryFile(dir=nearest):
                 pass
@@ -153,7 +153,7 @@ class SweepFolder:
             OutputError: also if a file of the folder is a link or of the wrong kind.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
-        with self._writing():
+        with self.writing():
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:
@@ -165,7 +165,7 @@ class SweepFolder:
             except OSError:
                 pass  # This file system has no locks.
             self._held = os.fstat(descriptor)
-            with self._writing():
+            with self.writing():
                 self._refuse_links()
                 # A user may have removed the weights to save space.
                 self._weights.mkdir(exist_ok=True)
@@ -245,7 +245,7 @@ class SweepFolder:
 
     def append(self, row: Row) -> None:
         """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
-        with self._writing():
+        with self.writing():
             append_row(self._results, row)
 
     def weights_path(self, sha256: str) -> Path:
@@ -316,7 +316,7 @@ class SweepFolder:
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
-        with self._writing():
+        with self.writing():
             self.weights_path(sha256).unlink(missing_ok=True)
 
     def take_weights(self, other: SweepFolder, job: Job, sha256: str, *, link: bool = True) -> None:
@@ -340,7 +340,7 @@ class SweepFolder:
 
     def keep_log(self, key: str, text: str) -> None:
         """Write the log of a job."""
-        with self._writing():
+        with self.writing():
             self.logs.mkdir(exist_ok=True)
         self._write(self.logs / f"{key}.log", text)
 
@@ -379,13 +379,13 @@ class SweepFolder:
             leaderboard_csv: The content of `leaderboard.csv`.
             leaderboard_json: The content of `leaderboard.json`.
         """
-        with self._writing():
+        with self.writing():
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
             write_atomically(self._results, lambda file: file.writelines(lines))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
-        with self._writing():
+        with self.writing():
             # This process holds the lock, so any temporary file was left by a process that was killed.
             for folder in (self.path, self._weights):
                 remove_stale(folder, 0.0)
@@ -394,11 +394,12 @@ class SweepFolder:
 
     def _write(self, target: Path, content: str | bytes) -> None:
         data = content if isinstance(content, bytes) else content.encode()
-        with self._writing():
+        with self.writing():
             write_atomically(target, lambda file: file.write(data))
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Raise `OutputError` for what cannot be written in the block."""
         self.check_held()
         try:
             yield

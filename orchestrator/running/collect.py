@@ -199,7 +199,8 @@ def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
     It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
     """
     found: dict[str, Row] = {}
-    left = [key for key, row in rows.items() if any(each.started and each.ended is None for each in row.own_history)]
+    own = {key: row for key, row in rows.items() if row.reused_from is None}
+    left = [key for key, row in own.items() if any(each.started and each.ended is None for each in row.history)]
     deadline = time.monotonic() + LONGEST_WAIT
     while left and time.monotonic() < deadline:
         known = {key: attempts for key, attempts in cluster.attempts(left) if attempts}

@@ -11,7 +11,7 @@ import redis
 from orchestrator.cluster.patience import Patience
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from tests.support.redis_server import RedisServer, free_port
-from worker.redis.waiting import Once, Patient, Policy, WaitingRedis, connect, is_transient
+from worker.redis.waiting import Patient, Policy, WaitingRedis, connect, is_transient, once
 
 Write = Callable[[redis.Redis], object]
 
@@ -77,7 +77,7 @@ def test_each_policy_waits_until_writes_are_taken_again_or_raises_at_once(client
     # An impatient client raises
     refuse()
     with pytest.raises(redis.RedisError):
-        write(WaitingRedis(client, Once()))
+        write(WaitingRedis(client, once))
     # A worker's tries again
     assert write(WaitingRedis(client, Patient(on_retry=allow))) == ANSWERS[write]
     # The orchestrator's says what it waits for, and when that is over
@@ -96,7 +96,7 @@ def test_each_policy_waits_until_writes_are_taken_again_or_raises_at_once(client
 
 def test_an_error_that_stays_is_raised_by_every_policy(client: redis.Redis) -> None:
     client.lpush("name", "x")
-    policies: list[Policy] = [Once(), Patient()]
+    policies: list[Policy] = [once, Patient()]
     for policy in policies:
         with pytest.raises(redis.ResponseError, match="WRONGTYPE") as found:
             WaitingRedis(client, policy).get("name")
@@ -133,6 +133,6 @@ def test_a_patient_client_waits_for_as_long_as_it_takes(monkeypatch: pytest.Monk
         return "an answer"
 
     retries: list[None] = []
-    assert Patient(on_retry=lambda: retries.append(None)).run(command) == "an answer"
+    assert Patient(on_retry=lambda: retries.append(None))(command) == "an answer"
     assert len(pauses) == len(retries) == 1500
     assert max(pauses) <= 2.0

@@ -92,13 +92,6 @@ _ROUTES = {
 }
 
 
-def _route(source: str) -> Route:
-    for pattern, route in _ROUTES.items():
-        if fnmatchcase(source, pattern):
-            return route
-    raise ValueError("no messages are allowed here")
-
-
 def admitted(source: str, raw: bytes) -> bytes | None:
     """Return a message with only its validated fields; if it is invalid, log why and return None.
 
@@ -106,8 +99,11 @@ def admitted(source: str, raw: bytes) -> bytes | None:
         source: The list from which it was read, or `exchange/routing_key` of a published message.
         raw: The message as Redis delivered it.
     """
+    route = next((route for pattern, route in _ROUTES.items() if fnmatchcase(source, pattern)), None)
     try:
-        return _route(source).read(raw)
+        if route is None:
+            raise ValueError("no messages are allowed here")
+        return route.read(raw)
     except ValidationError as error:
         why = first_problem(error)
     except Exception as error:

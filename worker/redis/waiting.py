@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import redis
 from celery.utils.log import get_logger
@@ -62,19 +62,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, redis.ResponseError) and _WORDS.search(str(error)) is not None
 
 
-class Policy(Protocol):
-    """Runs commands, and decides whether a failed one is retried."""
-
-    def run(self, command: Callable[[], T]) -> T:
-        """Return what the command returns; it may be called several times."""
+#: Runs a command, which may be called several times, and decides whether a failed one is retried.
+Policy = Callable[[Callable[[], Any]], Any]
 
 
-class Once:
-    """Never retries."""
-
-    def run(self, command: Callable[[], T]) -> T:
-        """Return what the command returns."""
-        return command()
+def once(command: Callable[[], T]) -> T:
+    """Return what the command returns: the policy that never retries."""
+    return command()
 
 
 class Patient:
@@ -84,7 +78,7 @@ class Patient:
         self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
         self._on_retry = on_retry
 
-    def run(self, command: Callable[[], T]) -> T:
+    def __call__(self, command: Callable[[], T]) -> T:
         """Return what the command returns."""
         failures = 0
         while True:
@@ -110,7 +104,7 @@ class WaitingRedis(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command, and return its answer."""
         send: Callable[..., Any] = super().execute_command
-        return self._policy.run(lambda: send(*args, **options))
+        return self._policy(lambda: send(*args, **options))
 
     def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Pipeline:
         """Return a pipeline. With `transaction`, Redis runs its commands atomically."""
@@ -130,4 +124,5 @@ class _WaitingPipeline(Pipeline):
             self.command_stack = list(commands)
             return super(_WaitingPipeline, self).execute(raise_on_error)
 
-        return self._policy.run(attempt)
+        answers: list[Any] = self._policy(attempt)
+        return answers

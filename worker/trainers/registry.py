@@ -213,9 +213,8 @@ def problem_of_model(options: object) -> str | None:
     return f"its option {min(reserved)} has a name that a sweep's specification has already" if reserved else None
 
 
-#: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, `load` above and
-#: `orchestrator.commands.test`.
-_CALLED_ONCE = ("train", "load", "test")
+#: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, and `load` above.
+_CALLED_ONCE = ("train", "load")
 
 
 def _guard(trainer: AnyTrainer) -> None:

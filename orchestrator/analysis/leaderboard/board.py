@@ -422,11 +422,6 @@ class Leaderboard:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""
         return self.names.configuration(options) or "the only configuration"
 
-    @property
-    def usable(self) -> bool:
-        """Whether some configuration can be recommended."""
-        return self.verdict.leader is not None
-
 
 def leaderboard(jobs: Mapping[str, Job], data: str, judgement: Judgement) -> Leaderboard:
     """Return the leaderboard of a sweep.

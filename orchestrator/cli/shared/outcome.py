@@ -105,7 +105,7 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
     mismatched = [each.row for each in result.ended if each.row.mismatches]
     if mismatched:
         say(console, _alarm(result, mismatched), style="bold red")
-    return 0 if result.accounting.complete and result.leaderboard.usable else 1
+    return 0 if result.accounting.complete and result.leaderboard.verdict.leader is not None else 1
 
 
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
