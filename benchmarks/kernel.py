@@ -58,7 +58,7 @@ def accuracy(trained: Any, data: Dataset) -> float:
     if isinstance(trained, Weights):
         predictions = predict(NumPyEngine(trained, loss="cross_entropy"), data.validation)
     else:
-        predictions = trained(data.x_validation)
+        predictions = trained(data.validation.to_dense())
     return float(np.mean(predictions == data.validation.labels))
 
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Measure, and return all figures."""
     data = load_mnist()
     train = data.train.first(options.samples)
-    sizes = (train.n_features, *options.hidden, data.n_classes)
+    sizes = (train.n_features, *options.hidden, data.train.n_classes)
     weights = initial_weights(sizes, np.random.RandomState(options.seed), "float64")
     task = Task(weights, train, train.to_dense(), options.learning_rate)
     chosen = [c for c in CONTENDERS if c is CONTENDERS[0] or not options.only or options.only in c.name]

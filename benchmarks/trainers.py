@@ -93,7 +93,7 @@ def time_job(epochs: int, limit: int | None, rounds: int) -> dict[str, list[floa
     data = trainer.load("bundled", load_settings().cache_dir)
     trainer.prepare(data)
     options = NetworkOptions(learning_rate=0.01, epochs=epochs, limit=limit)
-    layers = options.layers(data.train.n_features, data.n_classes)
+    layers = options.layers(data.train.n_features, data.train.n_classes)
 
     def alone(seed: int) -> bytes:
         training = Training.begin(

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 
 from nn.datasets.mnist import Dataset
 from nn.notebook import notebook_accuracy
-from nn.weights import Weights, initial_weights, load
+from nn.weights import Weights, from_safetensors, initial_weights
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 
@@ -50,12 +50,12 @@ class Network:
 
 def examine(folder: SweepFolder, rows: list[Row], dataset: Dataset) -> list[Network]:
     """Return a `Network` for each row of a sweep of float64 networks of the notebook's shape."""
-    images = dataset.x_validation.astype(np.float64)
-    return [_network(folder, row, images, dataset.y_validation) for row in rows]
+    images = dataset.validation.to_dense().astype(np.float64)
+    return [_network(folder, row, images, dataset.validation.labels) for row in rows]
 
 
 def _network(folder: SweepFolder, row: Row, images: NDArray[Any], labels: NDArray[np.int64]) -> Network:
-    trained = load(folder.weights_path(str(row.weights_sha256)))
+    trained = from_safetensors(folder.weights_path(str(row.weights_sha256)).read_bytes())
     initial = initial_weights(trained.layer_sizes, np.random.RandomState(row.seed), str(trained.W1.dtype))
     changes = [after - before for before, after in zip(initial, trained, strict=True)]
     hidden = _hidden(trained, images)

@@ -48,23 +48,13 @@ def forward(weights: Weights, x: Array) -> tuple[Array, Array, Array]:
     return A1, A2, softmax(affine(weights.W3, A2, weights.b3))
 
 
-def cross_entropy(output: Array, y: Array) -> float:
-    """Return -sum(y log(output))."""
-    return float(-np.log(output[y == 1]).sum())
-
-
 def cross_entropy_error(output: Array, y: Array) -> Array:
-    """Return the gradient of `cross_entropy` with respect to the input of the softmax: output - y."""
+    """Return the gradient of -sum(y log(output)) with respect to the input of the softmax: output - y."""
     return output - y
 
 
-def sum_of_squares(output: Array, y: Array) -> float:
-    """Return sum((output - y)**2), without a factor of one half: the gradient has a factor of two."""
-    return float(np.sum((output - y) ** 2))
-
-
 def sum_of_squares_error(output: Array, y: Array) -> Array:
-    """Return the gradient of `sum_of_squares` with respect to the input of the softmax.
+    """Return the gradient of sum((output - y)**2), which has no factor of one half, likewise.
 
     By the chain rule it is 2 J (output - y), where J is the Jacobian of the softmax,
     J[i, k] = output[i] (delta[i, k] - output[k]).

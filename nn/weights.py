@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nn.errors import WeightsError, clipped
-from nn.files import read_regular, reading
 from nn.initialization import VARIANCES, standard_normal
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
@@ -155,16 +153,6 @@ def from_safetensors(blob: bytes) -> Weights:
     weights = Weights(**{name: _array(name, tensor) for name, tensor in tensors.items()})
     _check_fit(weights)
     return weights
-
-
-def load(path: Path) -> Weights:
-    """Read weights from a file.
-
-    Raises:
-        WeightsError: the file cannot be read, or its content is invalid (`from_safetensors`).
-    """
-    with reading(path, WeightsError):
-        return from_safetensors(read_regular(path, MAX_BYTES))
 
 
 def _array(name: str, tensor: dict[str, Any]) -> NDArray[Any]:

@@ -79,21 +79,6 @@ class Dataset:
         n_train = len(rows) - n_validation
         return replace(self, samples=self.samples.rows(drawn), n_train=n_train, order=self.order[drawn])
 
-    @property
-    def n_classes(self) -> int:
-        """The number of classes."""
-        return self.samples.n_classes
-
-    @cached_property
-    def x_validation(self) -> NDArray[np.float32]:
-        """The validation images, float32 in [0, 1], shape (n_validation, n_features)."""
-        return self.validation.to_dense()
-
-    @property
-    def y_validation(self) -> NDArray[np.int64]:
-        """The class of each validation image, shape (n_validation,)."""
-        return self.validation.labels
-
 
 def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None) -> Dataset:
     """Return MNIST, or the data set of a folder, split by scikit-learn's `train_test_split` as the notebook does.
@@ -170,15 +155,12 @@ def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
 
 def _load_prepared(source: str, cache_dir: Path | None) -> Dataset | None:
     """Return MNIST from the cache; None if the cache does not hold exactly what `_cache` wrote."""
-    if cache_dir is None:
-        return None
-    try:
-        blob = read_regular(_prepared_file(cache_dir), PREPARED_BYTES)
-    except OSError:
-        return None
-    if hashlib.sha256(blob).hexdigest() != PREPARED_SHA256:
-        return None
-    return _from_arrays(source, MNIST_DIGEST, safetensors.numpy.load(blob), MNIST_FEATURES)
+    if cache_dir is not None:
+        with contextlib.suppress(OSError):
+            blob = read_regular(_prepared_file(cache_dir), PREPARED_BYTES)
+            if hashlib.sha256(blob).hexdigest() == PREPARED_SHA256:
+                return _from_arrays(source, MNIST_DIGEST, safetensors.numpy.load(blob), MNIST_FEATURES)
+    return None
 
 
 def _cache(arrays: dict[str, NDArray[Any]], cache_dir: Path | None) -> None:

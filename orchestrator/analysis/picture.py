@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nn.files import open_regular, reading
 from orchestrator.errors import PictureError
 
 #: The width and height of MNIST's images, and of the box that contains the digit, in pixels.
@@ -55,32 +56,26 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 def _open(path: Path) -> Image.Image:
     """Open and decode a file within the bounds above."""
-    try:
-        if not path.is_file():
-            raise PictureError(f"{str(path)!r} is not a file; allowed: a picture of at least {SIDE}x{SIDE} pixels")
-        size = path.stat().st_size
-    except (OSError, ValueError) as error:
-        raise PictureError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', error)}") from None
-    if size > MAX_BYTES:
-        raise PictureError(f"{str(path)!r} has {size} bytes; allowed: at most {MAX_BYTES}")
     Image.init()
-    try:
-        # Pillow warns of sizes that are refused below, and of damaged metadata.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS} in all")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        raise PictureError(f"{str(path)!r} is not a picture; allowed: {', '.join(FORMATS)}") from None
-    except Image.DecompressionBombError:
-        raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS} in all") from None
-    except Exception as error:
-        # On a damaged file, Pillow's decoders raise exceptions of many types.
-        raise PictureError(f"{str(path)!r} cannot be read as a picture: {str(error) or type(error).__name__}") from None
+    with reading(repr(str(path)), PictureError), open_regular(path, MAX_BYTES) as file:
+        try:
+            # Pillow warns of sizes that are refused below, and of damaged metadata.
+            with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS}")
+                image.load()
+                return ImageOps.exif_transpose(image)
+        except PictureError:
+            raise
+        except UnidentifiedImageError:
+            raise PictureError(f"{str(path)!r} is not a picture; allowed: {', '.join(FORMATS)}") from None
+        except Image.DecompressionBombError:
+            raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS}") from None
+        except Exception as error:
+            # On a damaged file, Pillow's decoders raise exceptions of many types.
+            why = str(error) or type(error).__name__
+            raise PictureError(f"{str(path)!r} cannot be read as a picture: {why}") from None
 
 
 def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:

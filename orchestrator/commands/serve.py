@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps, open_sweep
-from orchestrator.live.access import Access, new_token
+from orchestrator.live.access import Access
 from orchestrator.live.server import bind, is_loopback
 from orchestrator.report import packages
 
@@ -73,11 +74,10 @@ def plan_serve(
     sweeps = _sweeps(name, output)
     sockets = bind(host, port)
     is_local = is_loopback(sockets)
-    access = Access.to(
-        [*_own_names(host, is_local=is_local), *names],
-        token=new_token() if token is None and not is_local else token,
-        any_address=not is_local,
-    )
+    own = (host, "127.0.0.1", "::1") if is_local else (host, socket.gethostname())
+    # Unguessable: 32 random bytes.
+    token = secrets.token_urlsafe(32) if token is None and not is_local else token
+    access = Access.to([*own, *names], token=token, any_address=not is_local)
     return ServePlan(sweeps, access, sockets, _origin(host, sockets))
 
 
@@ -92,10 +92,6 @@ def _sweeps(name: str | None, output: Path) -> Sweeps:
     sweeps = Sweeps(output)
     sweeps.names()
     return sweeps
-
-
-def _own_names(host: str, *, is_local: bool) -> list[str]:
-    return [host, "127.0.0.1", "::1"] if is_local else [host, socket.gethostname()]
 
 
 def _origin(host: str, sockets: Sequence[socket.socket]) -> str:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from tornado.httputil import HTTPHeaders, split_host_and_port
 
-#: Bytes of randomness in a token.
-TOKEN_BYTES = 32
 #: `Sec-Fetch-Site` of a request that a page of this server made, or that a person typed.
 _OWN = ("same-origin", "none")
-
-
-def new_token() -> str:
-    """Return an unguessable token."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 @dataclass(frozen=True)

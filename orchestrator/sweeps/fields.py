@@ -82,16 +82,6 @@ def _one(read: Callable[[Any], Any], thing: str, value: object) -> list[Any]:
     return found
 
 
-def _sampling_word(name: str) -> Word:
-    return Word(
-        functools.partial(_one, Reader(Sampling, name), "value"),
-        allowed(Sampling.model_fields[name]),
-        help_text(Sampling, name),
-        is_single=True,
-        metavar=metavar(Sampling, name).removesuffix("[,...]"),
-    )
-
-
 def _seeds(value: object) -> list[int]:
     ranges = []
     total = 0
@@ -170,7 +160,16 @@ class Vocabulary:
                 is_single=True,
                 metavar="SOURCE",
             ),
-            **{name: _sampling_word(name) for name in Sampling.model_fields},
+            **{
+                name: Word(
+                    functools.partial(_one, Reader(Sampling, name), "value"),
+                    allowed(info),
+                    help_text(Sampling, name),
+                    is_single=True,
+                    metavar=metavar(Sampling, name).removesuffix("[,...]"),
+                )
+                for name, info in Sampling.model_fields.items()
+            },
             "zipped": Word(self._structure, "texts such as depth,width", ""),
             "beside": Word(self._structure, "texts such as momentum@optimizer=sgd", ""),
         }

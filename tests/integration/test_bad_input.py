@@ -222,7 +222,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     "predict": {
         "a": "--image is missing; allowed: a picture of one digit",
         "a --image ''": "--image is ''; allowed: the path of a picture",
-        "a --image none.png": "--image: 'none.png' is not a file; allowed: a picture of at ",
+        "a --image none.png": "--image: 'none.png' cannot be read: No such file or directory",
         "a --image near.toml ''": "--image: 'near.toml' is not a picture; allowed:",
         "closed --image digit.png": "runs/closed/results.jsonl cannot be read: Is a directory",
     },

@@ -15,7 +15,7 @@ from scipy import stats
 from nn.datasets.mnist import load_mnist
 from nn.reference import NumPyEngine
 from nn.training import predict
-from nn.weights import load
+from nn.weights import from_safetensors
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.commands.test import read_test_split
 from orchestrator.errors import HeldOutError, SweepBusyError
@@ -58,7 +58,7 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
     assert [job["seed"] for job in answer["jobs"]] == [0, 1, 2]
     for job in answer["jobs"]:
         row = rows[job["seed"]]
-        network = load(fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors")
+        network = from_safetensors((fresh.sweep("b") / "weights" / f"{row['weights_sha256']}.safetensors").read_bytes())
         predicted = predict(NumPyEngine(network, loss="cross_entropy"), held_out)
         assert job["test_score"] == np.mean(predicted == held_out.labels)
         assert job["validation_score"] == row["validation_score"][-1]
@@ -91,13 +91,15 @@ def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cac
     mnist = load_mnist(cache_dir=cache_dir)
     held_out = mnist.train.rows(slice(1200, 1500))
     for job in answer["jobs"]:
-        network = load(line.sweep("drawn") / "weights" / f"{job['weights_sha256']}.safetensors")
+        network = from_safetensors(
+            (line.sweep("drawn") / "weights" / f"{job['weights_sha256']}.safetensors").read_bytes()
+        )
         engine, drawn = NumPyEngine(network, loss="cross_entropy"), mnist.split_by(job["seed"], slice(1200, 1500))
         assert job["test_score"] == np.mean(predict(engine, held_out) == held_out.labels)
         # These are also the samples on which it is shown.
         shown = json.loads(line.run("show", "drawn", job["job"], "--json").stdout)
         assert shown["accuracy"] == job["validation_score"]
-        assert np.sum(shown["confusion_matrix"], axis=1).tolist() == np.bincount(drawn.y_validation).tolist()
+        assert np.sum(shown["confusion_matrix"], axis=1).tolist() == np.bincount(drawn.validation.labels).tolist()
     assert "Verified: 6 jobs of drawn give the same bits again" in line.run("verify", "drawn", "--all").stdout
 
 

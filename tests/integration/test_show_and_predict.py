@@ -15,7 +15,7 @@ from PIL import Image
 from nn.datasets import idx
 from nn.datasets.mnist import BUNDLED, Dataset
 from nn.reference import NumPyEngine
-from nn.weights import load
+from nn.weights import from_safetensors
 from orchestrator.cli.main import run
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.datasets import to_bytes
@@ -66,7 +66,7 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
     assert answer["accuracy"] == row["validation_score"][-1] > 0.93
     # every validation image is counted in the row of its class,
     confusion = np.array(answer["confusion_matrix"])
-    assert confusion.sum(axis=1).tolist() == np.bincount(mnist.y_validation).tolist()
+    assert confusion.sum(axis=1).tolist() == np.bincount(mnist.validation.labels).tolist()
     assert answer["class_accuracy"] == (np.diag(confusion) / confusion.sum(axis=1)).tolist()
     # and the mistakes are real ones, the most confident first.
     mistakes = answer["mistakes"]
@@ -74,7 +74,7 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
     assert mistakes == sorted(mistakes, key=lambda mistake: -mistake["probability"])
     images, labels = idx.read_folder(BUNDLED)
     for mistake in mistakes:
-        assert labels[mistake["image"]] == mnist.y_validation[mistake["index"]] == mistake["true"]
+        assert labels[mistake["image"]] == mnist.validation.labels[mistake["index"]] == mistake["true"]
         assert np.array_equal(images[mistake["image"]], to_bytes(mnist.validation)[mistake["index"]])
         assert mistake["predicted"] != mistake["true"]
 
@@ -91,7 +91,9 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
 def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mnist: Dataset, digit: str) -> None:
     # Given a row of a job with biases, whose file has them
     (row,) = swept.rows("biased")
-    weights = load(swept.sweep("biased") / "weights" / f"{row['weights_sha256']}.safetensors")
+    weights = from_safetensors(
+        (swept.sweep("biased") / "weights" / f"{row['weights_sha256']}.safetensors").read_bytes()
+    )
     assert all(b.any() for b in (weights.b1, weights.b2, weights.b3))
 
     # Then it shows, predicts and trains again as it did
@@ -162,7 +164,7 @@ def test_predict_recognises_pictures_of_digits(
         answer = json.loads(capsys.readouterr().out)
         assert answer["options"]["learning_rate"] == 0.03
         assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
-        right += answer["prediction"] == mnist.y_validation[number]
+        right += answer["prediction"] == mnist.validation.labels[number]
 
     # Then it is right as often as on the originals, give or take a picture
     assert right >= 28
@@ -174,7 +176,7 @@ def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, 
     words = ("seed=0", "learning_rate=0.003")
     assert swept.run("predict", "good", *words, "--image", digit).stdout == text
 
-    assert f"digit.png reads as {mnist.y_validation[0]} (" in text
+    assert f"digit.png reads as {mnist.validation.labels[0]} (" in text
     assert "Asked: job" in text
     assert "learning_rate=0.003" in text
     assert text.count("█") > 10

@@ -32,7 +32,7 @@ def test_the_pages_example_predicts_as_we_do(tmp_path: Path, cache_dir: Path, dt
 
     # when the page's lines read it
     (example,) = re.findall(r"```python\n(import torch\n.*?)```", PAGE.read_text(), re.DOTALL)
-    names: dict[str, Any] = {"images": torch.from_numpy(mnist.x_validation.astype(dtype))}
+    names: dict[str, Any] = {"images": torch.from_numpy(mnist.validation.to_dense().astype(dtype))}
     exec(compile(example.replace("digits.safetensors", str(tmp_path / "digits.safetensors")), str(PAGE), "exec"), names)  # noqa: S102
 
     # then every validation image is predicted alike, with the same probabilities but for rounding

@@ -153,10 +153,10 @@ def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path
     Image.fromarray(_enlarged(images[0], 2, (0, 0, 0, 0))).save(icon, sizes=[(56, 56)])
     refused = {
         icon: "is not a picture; allowed: BMP, GIF",
-        tmp_path / "none.png": "is not a file",
-        tmp_path: "is not a file",
-        Path("/dev/zero"): "is not a file",
-        Path("a\0b"): "is not a file",
+        tmp_path / "none.png": "cannot be read: No such file or directory",
+        tmp_path: "cannot be read: Is a directory",
+        Path("/dev/zero"): "cannot be read: Not a regular file",
+        Path("a\0b"): "cannot be read: embedded null byte",
         text: "is not a picture",
         cut: "cannot be read as a picture",
         nan: "not finite",

@@ -28,7 +28,8 @@ def test_every_gradient_is_the_central_difference_of_the_loss(
     y = np.eye(layer_sizes[3])[1]
 
     def loss_of(weights: Weights) -> float:
-        return getattr(reference, loss)(reference.forward(weights, x)[-1], y)
+        output = reference.forward(weights, x)[-1]
+        return float(-np.log(output) @ y if loss == "cross_entropy" else ((output - y) ** 2).sum())
 
     # When each weight, and each bias, in turn is moved up and down a little
     differences = Weights(*(np.empty_like(W) for W in weights))
@@ -71,8 +72,7 @@ def test_a_step_worked_out_by_hand() -> None:
     np.testing.assert_array_equal(weights.W1, [[1.0]])
 
 
-def test_the_activations_do_not_overflow_and_the_sum_of_squares_has_no_factor_of_one_half() -> None:
-    assert reference.sum_of_squares(np.array([0.5, 0.5]), np.array([1.0, 0.0])) == 0.5
+def test_the_activations_do_not_overflow() -> None:
     np.testing.assert_array_equal(reference.sigmoid(np.array([-1e4, 0.0, 1e4])), [0.0, 0.5, 1.0])
     np.testing.assert_array_equal(reference.softmax(np.array([1e4, 0.0, 1e4])), [0.5, 0.0, 0.5])
 

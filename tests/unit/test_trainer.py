@@ -128,7 +128,7 @@ def test_a_seed_that_draws_the_split_trains_and_validates_on_its_own_samples(
     network.fit(drawn.train.first(limit), validation_set=drawn.validation)
     assert to_safetensors(network.weights_) == trained[0].weights
     assert trained[0].history[-1].score == network.history_[-1].validation_accuracy
-    right = network.predict(drawn.x_validation) == drawn.y_validation
+    right = network.predict(drawn.validation.to_dense()) == drawn.validation.labels
     assert unpack(str(trained[0].correct)).tolist() == right.tolist()
     # and unlike the fixed split, and another seed.
     assert trained[0].weights != train(make_job(limit=limit, epochs=2, seed=3), dataset).weights

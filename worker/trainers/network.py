@@ -76,7 +76,9 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.kernel.engine import warm_up
 
         options = NetworkOptions(learning_rate=0.01)
-        warm_up(options.layers(data.train.n_features, data.n_classes), dtype=options.dtype, objective=options.loss)
+        warm_up(
+            options.layers(data.train.n_features, data.train.n_classes), dtype=options.dtype, objective=options.loss
+        )
 
     def train(
         self,
@@ -94,7 +96,7 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         others, n_train = [each.name for each in self.others(options)], _test_split(options, data).start
         data = as_split(options, seed, data)
         arguments = options.model_dump(exclude={"hidden_layer_sizes", "limit", "test_size", "split"})
-        training = Training.begin(options.layers(data.train.n_features, data.n_classes), seed, **arguments)
+        training = Training.begin(options.layers(data.train.n_features, data.train.n_classes), seed, **arguments)
         if resume_from is not None:
             _resume(training, resume_from)
         for record in training.run(data.train.first(n_train), data.validation):

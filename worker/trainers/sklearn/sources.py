@@ -136,7 +136,7 @@ def _mnist(cache_dir: Path) -> SklearnData:
         x=mnist.samples.to_dense(),
         y=mnist.samples.labels,
         n_train=mnist.n_train,
-        classes=tuple(map(str, range(mnist.n_classes))),
+        classes=tuple(map(str, range(mnist.samples.n_classes))),
     )
 
 
