@@ -86,23 +86,18 @@ def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
         labels: The class index of each row, from 0, shape (n_samples,).
         n_classes: The number of classes, as in `Samples`.
     """
-    indptr, indices, values = _entries_of_dense(X) if isinstance(X, np.ndarray) else _entries_of_sparse(X)
     n_features = X.shape[1]
+    if isinstance(X, np.ndarray):
+        rows = np.ascontiguousarray(X)
+        indptr: NDArray[Any] = np.concatenate([[0], np.cumsum(np.count_nonzero(rows, axis=1))])
+        positions = np.flatnonzero(rows)
+        indices, values = positions % max(n_features, 1), rows.reshape(-1)[positions]
+    else:
+        X = X.tocsr(copy=True)
+        X.sum_duplicates()
+        X.eliminate_zeros()
+        indptr, indices, values = X.indptr, X.indices, X.data
     # 16-bit indices halve the memory traffic of 32-bit ones, and few data sets are too wide for them.
     indices = indices.astype(np.uint16 if n_features <= 2**16 else np.int32)
     spans = np.stack((indptr[:-1], indptr[1:]), axis=1)
     return Samples(spans.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)
-
-
-def _entries_of_dense(X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    rows = np.ascontiguousarray(X)
-    indptr = np.concatenate([[0], np.cumsum(np.count_nonzero(rows, axis=1))])
-    positions = np.flatnonzero(rows)
-    return indptr, positions % max(rows.shape[1], 1), rows.reshape(-1)[positions]
-
-
-def _entries_of_sparse(X: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    rows = X.tocsr(copy=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
-    return rows.indptr, rows.indices, rows.data

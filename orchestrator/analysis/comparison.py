@@ -145,7 +145,10 @@ def compare(
     other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, str(one.scoring))
     _check_sweeps(one, other)
     a, b = choose(one, first_words), choose(other, second_words)
-    _check_tolerance(tolerance, a)
+    is_share = one.names.metric.is_share
+    if not 0 <= tolerance < (1.0 if is_share else MAX_SCORE):
+        below = "less than 1, because the metric is a share" if is_share else f"less than {MAX_SCORE:g}"
+        raise InvalidInputError("within", tolerance, f"a number from 0 and {below}")
     if a.configuration == b.configuration:
         allowed = "two different ones: both are the same, of which any difference is chance"
         raise InvalidInputError(FIELD, a.words or a.sweep.name, allowed)
@@ -171,14 +174,6 @@ def _check_sweeps(a: Sweep, b: Sweep) -> None:
     if metrics[0] != metrics[1]:
         trainers = " and ".join(each.specification.trainer for each in manifests)
         raise IncomparableError(f"{names}: the trainers {trainers} mean different things by {metrics[0].name}")
-
-
-def _check_tolerance(tolerance: float, chosen: Chosen) -> None:
-    is_share = chosen.sweep.names.metric.is_share
-    most = 1.0 if is_share else MAX_SCORE
-    if not (math.isfinite(tolerance) and 0 <= tolerance < most):
-        below = "less than 1, because the metric is a share" if is_share else f"less than {MAX_SCORE:g}"
-        raise InvalidInputError("within", tolerance, f"a number from 0 and {below}")
 
 
 def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Comparison:

@@ -36,18 +36,24 @@ class Chosen:
 
     Attributes:
         sweep: The whole sweep.
-        configuration: The configuration.
         scored: Its scores.
         is_leader: Whether it was chosen by its results instead of by words.
-        honest_mean: For the leader only: its mean, corrected for selection. None without a choice, or without an
-            estimate.
     """
 
     sweep: Sweep
-    configuration: Configuration
     scored: Scored
     is_leader: bool
-    honest_mean: float | None
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration."""
+        return self.sweep.jobs[self.scored.keys[0]].configuration
+
+    @property
+    def honest_mean(self) -> float | None:
+        """For the leader only: its mean, corrected for selection; None without a choice, or without an estimate."""
+        judgement = self.sweep.judgement
+        return judgement.honest_mean if self.is_leader and len(judgement.candidates) > 1 else None
 
     @property
     def words(self) -> str:
@@ -74,15 +80,7 @@ def choose(sweep: Sweep, words: Sequence[str] = ()) -> Chosen:
         SweepNotFoundError: the leader is wanted and there is none.
         InvalidInputError: the words fit no configuration, several, or only some seeds of one.
     """
-    scored = _named(sweep, words) if words else _leader(sweep)
-    flattered = not words and len(sweep.judgement.candidates) > 1
-    return Chosen(
-        sweep=sweep,
-        configuration=sweep.jobs[scored.keys[0]].configuration,
-        scored=scored,
-        is_leader=not words,
-        honest_mean=sweep.judgement.honest_mean if flattered else None,
-    )
+    return Chosen(sweep, _named(sweep, words) if words else _leader(sweep), is_leader=not words)
 
 
 def _leader(sweep: Sweep) -> Scored:
@@ -180,14 +178,12 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
     """
     fault = folder.weights_fault(job, sha256)
     if fault is not None:
-        raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {_remedy(folder, job)}")
+        remedy = f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
+        if not job.is_current:
+            trained = "an earlier version of Seedsweep trained them"
+            remedy = f"{trained}; to have others, start the sweep again under another --name"
+        raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {remedy}")
     return folder.weights(job, sha256)
-
-
-def _remedy(folder: SweepFolder, job: Job) -> str:
-    if job.is_current:
-        return f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
-    return "an earlier version of Seedsweep trained them; to have others, start the sweep again under another --name"
 
 
 def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:

@@ -20,7 +20,6 @@ from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
-    from orchestrator.sweeps.manifest import Manifest
 
 #: The states of a sweep, and what they mean.
 STATES = {
@@ -138,28 +137,18 @@ def _means(text: bytes) -> list[tuple[float, float | None, float | None]]:
 
 
 def _state(sweep: Sweep) -> str:
-    folder, is_complete = sweep.folder.path, sweep.finished
-    works = held(folder, locks())
-    if works or (not works and not _is_told(sweep.manifest, works) and _goes_on(sweep)):
-        return "running"
-    if is_complete:
-        return "cancelled" if sweep.accounting.cancelled else "finished"
-    return "interrupted" if _is_told(sweep.manifest, works) else "quiet"
-
-
-def _is_told(manifest: Manifest, works: bool | None) -> bool:
-    """Return whether the folder's lock is conclusive: it shows only processes of this host."""
-    last = (manifest.resumed or [manifest.provenance])[-1]
-    return works is not None and last.host == socket.gethostname()
-
-
-def _goes_on(sweep: Sweep) -> bool:
-    """Return whether a sweep whose process cannot be seen seems to run.
-
-    It does if it wrote something lately, but not its end: a session writes the leaderboard last.
-    """
     folder = sweep.folder.path
-    return not (sweep.finished and _is_closed(folder)) and not is_quiet(folder)
+    works = held(folder, locks())
+    last = (sweep.manifest.resumed or [sweep.manifest.provenance])[-1]
+    # The folder's lock shows only processes of this host.
+    is_told = works is not None and last.host == socket.gethostname()
+    # Another one seems to run if it wrote something lately, but not its end: a session writes the leaderboard last.
+    writes = not is_told and not (sweep.finished and _is_closed(folder)) and not is_quiet(folder)
+    if works or writes:
+        return "running"
+    if sweep.finished:
+        return "cancelled" if sweep.accounting.cancelled else "finished"
+    return "interrupted" if is_told else "quiet"
 
 
 def _is_closed(folder: Path) -> bool:

@@ -157,9 +157,12 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     """
     jobs = manifest.jobs_by_key()
     if list(jobs) != manifest.jobs:
+        trainer = registry.trainer(manifest.specification.trainer)
+        this = f"Version {trainer.version} of the trainer {trainer.name}, which is installed here,"
+        if trainer.name == registry.DEFAULT:
+            this = "This version of Seedsweep"
         raise SweepExistsError(
-            f"{_this_version(manifest)} derives other jobs from the specification of this sweep: "
-            "start it again under another --name"
+            f"{this} derives other jobs from the specification of this sweep: start it again under another --name"
         )
     refuse_earlier(jobs)
     return jobs
@@ -188,10 +191,3 @@ def registered(place: Place, manifest: Manifest) -> Manifest:
     """
     # By the manifest's name: the folder may have been renamed, and the cluster knows the name it began with.
     return manifest if place.cluster is None else place.cluster.registry.longer(manifest)
-
-
-def _this_version(manifest: Manifest) -> str:
-    trainer = registry.trainer(manifest.specification.trainer)
-    if trainer.name == registry.DEFAULT:
-        return "This version of Seedsweep"
-    return f"Version {trainer.version} of the trainer {trainer.name}, which is installed here,"

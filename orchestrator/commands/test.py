@@ -89,23 +89,18 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
 def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
     sweep = Sweep.read(folder)
     chosen = choose(sweep, words)
-    _check_ended(sweep)
+    # Further results may still replace the configuration, and the split is read once.
+    if missing := len(sweep.jobs) - len(sweep.rows):
+        raise HeldOutError(
+            f"{have(missing, 'job')} no row yet in the sweep {sweep.name}, and its test split is read once: "
+            f"first finish it by orchestrator sweep --resume --name {sweep.name}"
+        )
     if not chosen.scored.trained:
         raise HeldOutError(f"No job of {chosen.name} trained to its end: there is nothing to test")
     # The trainer evaluates its own metric, whichever one has chosen the leader.
     own = sweep.select(metric="last")
     scored = next(each for each in own.scored if each.keys == chosen.scored.keys)
     return replace(chosen, sweep=own, scored=scored)
-
-
-def _check_ended(sweep: Sweep) -> None:
-    """Refuse to spend the split on a configuration that further results may still replace."""
-    missing = len(sweep.jobs) - len(sweep.rows)
-    if missing:
-        raise HeldOutError(
-            f"{have(missing, 'job')} no row yet in the sweep {sweep.name}, and its test split is read once: "
-            f"first finish it by orchestrator sweep --resume --name {sweep.name}"
-        )
 
 
 def _check_same(name: str, chosen: Chosen, record: Reading) -> None:

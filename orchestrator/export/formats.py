@@ -64,18 +64,6 @@ FORMATS = {
 }
 
 
-def format_named(name: str) -> Format:
-    """Return the format with this name.
-
-    Raises:
-        InvalidInputError: there is none.
-    """
-    try:
-        return FORMATS[name]
-    except KeyError:
-        raise InvalidInputError("to", name, f"one of {', '.join(FORMATS)}") from None
-
-
 @dataclass(frozen=True)
 class Export:
     """What was exported.
@@ -115,7 +103,9 @@ def export(
         SweepUnreadableError: the folder cannot be read.
         OutputError: something is there, or a file cannot be written; then nothing is written.
     """
-    chosen = format_named(to)
+    if to not in FORMATS:
+        raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
+    chosen = FORMATS[to]
     targets = chosen.targets(folder.name, file)
     destination.refuse_taken(targets, replace=replace)
     if chosen.extra is not None:

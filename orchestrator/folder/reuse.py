@@ -28,7 +28,8 @@ def sibling_results(
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    They come from sweeps that the user named, then from the others in the same output folder. Of the latter, those that
+    They come from sweeps that the user named, then from the others in the same output folder, in descending order of
+    name. Of the latter, those that
     somebody else could have written are skipped, with a message. Sweeps that cannot be read are skipped likewise,
     because their jobs can be trained instead, and so are rows whose weights are missing, damaged, or not such as the
     job trains to.
@@ -44,7 +45,10 @@ def sibling_results(
     missing = dict(wanted)
     foreign: list[str] = []
     known = {each.path.resolve() for each in (folder, *named)}
-    for other in (*named, *(each for each in _siblings(folder) if each.path.resolve() not in known)):
+    output = folder.path.parent
+    names = sorted((path.parent.name for path in output.glob("*/sweep.json")), reverse=True)
+    siblings = (SweepFolder(output, name) for name in names if is_name(name))
+    for other in (*named, *(each for each in siblings if each.path.resolve() not in known)):
         if not missing:
             break
         is_own = all(is_private(other.path / part) for part in _PARTS)
@@ -67,11 +71,5 @@ def sibling_results(
                 del missing[key]
                 yield row, other
     if foreign:
-        whose = f"The results of {counted(len(foreign), 'sweep')} in {folder.path.parent} are not reused"
+        whose = f"The results of {counted(len(foreign), 'sweep')} in {output} are not reused"
         tell(f"{whose}, because other users can write to them: {some(foreign)}. --reuse-from takes those of one")
-
-
-def _siblings(folder: SweepFolder) -> list[SweepFolder]:
-    """Return the folders of all sweeps in the same output folder, in descending order of name."""
-    names = sorted((path.parent.name for path in folder.path.parent.glob("*/sweep.json")), reverse=True)
-    return [SweepFolder(folder.path.parent, name) for name in names if is_name(name)]

@@ -312,7 +312,10 @@ class SweepFolder:
         if found != sha256:
             raise WeightsError(f"These are not the weights {sha256}: their SHA-256 is {found}")
         path = self.weights_path(sha256)
-        self._write(path if os.path.lexists(path) else path.with_suffix(_suffix(blob)), blob)
+        # Safetensors begin with the length of their JSON header.
+        is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
+        suffix = _SAFETENSORS if is_safetensors else _OTHERS
+        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob)
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
@@ -405,12 +408,6 @@ class SweepFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
-
-
-def _suffix(blob: bytes) -> str:
-    """Return the suffix for a file with these bytes: safetensors begin with the length of their JSON header."""
-    header = int.from_bytes(blob[:8], "little")
-    return _SAFETENSORS if 2 <= header <= len(blob) - 8 and blob[8:9] == b"{" else _OTHERS
 
 
 def most_bytes(job: Job) -> int:

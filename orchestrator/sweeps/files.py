@@ -102,7 +102,9 @@ def _words(path: Path) -> Mapping[str, Any]:
             return _specification(json.loads(text))
         if len(text) > MAX_TOML_BYTES:
             raise ValueError(f"{len(text)} characters; allowed: at most {MAX_TOML_BYTES}")
-        _refuse_long_keys(text)
+        unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
+        if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
+            raise ValueError(f"a key has more than {MAX_DOTS} dots")
         return tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -124,12 +126,6 @@ def _specification(content: Any) -> Mapping[str, Any]:
         # As they are typed: in a file of TOML, commas of a text are in quotes.
         rest["options"] = {name: quoted(each) if isinstance(each, str) else each for name, each in fixed.items()}
     return {**rest, **sampling} if isinstance(sampling, dict) else rest
-
-
-def _refuse_long_keys(text: str) -> None:
-    unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
-    if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
-        raise ValueError(f"a key has more than {MAX_DOTS} dots")
 
 
 def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:

@@ -206,15 +206,18 @@ class Execution:
         self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: {score}")
 
     def _result(self, trained: TrainedJob) -> Result:
-        trainer = self.job.trained_by
+        trainer, weights = self.job.trained_by, trained.weights
+        # A verification task only compares hashes.
+        is_own = self.task_id == self.job.key
+        sha256 = self.store.put_weights(self.job.key, weights) if is_own else hashlib.sha256(weights).hexdigest()
         return Result(
             job=self.job.key,
             status="diverged" if trained.problem else "succeeded",
             validation_score=[record.score for record in trained.history],
             others={name: [record.others[i] for record in trained.history] for i, name in enumerate(self.job.others)},
             epoch_seconds=[record.seconds for record in trained.history],
-            weights_sha256=self._keep_weights(trained.weights),
-            weights_bytes=len(trained.weights),
+            weights_sha256=sha256,
+            weights_bytes=len(weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             error=trained.problem,
@@ -223,9 +226,3 @@ class Execution:
             environment=None if trainer.exact else environment(trainer.packages, self.task.app.settings.threads),
             code=registry.code(trainer.name),
         ).measured_by(self.metric)
-
-    def _keep_weights(self, blob: bytes) -> str:
-        if self.task_id != self.job.key:
-            # A verification task only compares hashes.
-            return hashlib.sha256(blob).hexdigest()
-        return self.store.put_weights(self.job.key, blob)
