@@ -80,15 +80,11 @@ def choose(sweep: Sweep, words: Sequence[str] = ()) -> Chosen:
         SweepNotFoundError: the leader is wanted and there is none.
         InvalidInputError: the words fit no configuration, several, or only some seeds of one.
     """
-    return Chosen(sweep, _named(sweep, words) if words else _leader(sweep), is_leader=not words)
-
-
-def _leader(sweep: Sweep) -> Scored:
-    first = sweep.scored[0]
-    if not first.is_candidate:
-        why = "most of its jobs diverged" if first.diverged else "it has no result yet"
+    scored = _named(sweep, words) if words else sweep.scored[0]
+    if not words and not scored.is_candidate:
+        why = "most of its jobs diverged" if scored.diverged else "it has no result yet"
         raise SweepNotFoundError(f"The sweep {sweep.name} has no leader: {why}")
-    return first
+    return Chosen(sweep, scored, is_leader=not words)
 
 
 def _named(sweep: Sweep, words: Sequence[str]) -> Scored:

@@ -147,12 +147,7 @@ def _round(
 
 
 def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
-    """Return the first configurations of the leaderboard.
-
-    Raises:
-        InvalidInputError: `top` is out of range, or jobs have not ended.
-        SweepNotFoundError: there is no result.
-    """
+    """Return the first configurations of the leaderboard."""
     leaders = [each for each in sweep.scored if each.mean is not None]
     if not leaders:
         raise SweepNotFoundError("This sweep has no result to confirm")
@@ -170,11 +165,7 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
 
 
 def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the seeds of a confirmation.
-
-    Raises:
-        InvalidInputError: there are not enough seeds, or the sweep has one of them.
-    """
+    """Return the seeds of a confirmation."""
     used = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
     if isinstance(seeds, int):
         first = max(used) + 1

@@ -5,10 +5,10 @@ A format's own module is imported when it is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
@@ -19,48 +19,29 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """A format.
 
     Attributes:
-        name: Its name in `--to`.
-        module: Its module in this package, which has a function `write`.
+        module: Its module in this package. Its function `write` writes a sweep to new files, or to one new folder, and
+            returns the weights that it lacks, or None.
         suffixes: How the names of its files end; the first is the one that `--file` names.
         extra: The extra that has the packages that it needs; None if it needs none.
     """
 
-    name: str
     module: str
     suffixes: tuple[str, ...]
     extra: str | None = None
 
-    def write(self, sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> Sequence[Missing]:
-        """Write a sweep to new files, or to one new folder; return the weights that it lacks."""
-        return import_module(f"{__package__}.{self.module}").write(sweep, paths, on_progress) or ()
 
-    def targets(self, sweep: str, file: Path | None) -> tuple[Path, ...]:
-        """Return the files, or the folder, that an export consists of.
-
-        Args:
-            sweep: The sweep's name, which names them by default, in the working folder.
-            file: The first of them, which names the others, too.
-        """
-        if file is None:
-            return tuple(Path(f"{sweep}{suffix}") for suffix in self.suffixes)
-        return (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in self.suffixes[1:]))
-
-
+#: The formats by their names in `--to`.
 FORMATS = {
-    each.name: each
-    for each in (
-        Format("csv", "tables", (".csv", ".epochs.csv")),
-        Format("parquet", "parquet_files", (".parquet", ".epochs.parquet"), "parquet"),
-        Format("mlflow", "mlflow_runs", (".mlflow.db",), "mlflow"),
-        Format("tensorboard", "tensorboard_events", (".tensorboard",), "tensorboard"),
-        Format("safetensors-zip", "weights_zip", (".weights.zip",)),
-        Format("ro-crate", "ro_crate", (".crate.zip",), "report"),
-    )
+    "csv": Format("tables", (".csv", ".epochs.csv")),
+    "parquet": Format("parquet_files", (".parquet", ".epochs.parquet"), "parquet"),
+    "mlflow": Format("mlflow_runs", (".mlflow.db",), "mlflow"),
+    "tensorboard": Format("tensorboard_events", (".tensorboard",), "tensorboard"),
+    "safetensors-zip": Format("weights_zip", (".weights.zip",)),
+    "ro-crate": Format("ro_crate", (".crate.zip",), "report"),
 }
 
 
@@ -106,14 +87,16 @@ def export(
     if to not in FORMATS:
         raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
     chosen = FORMATS[to]
-    targets = chosen.targets(folder.name, file)
+    targets = tuple(Path(f"{folder.name}{suffix}") for suffix in chosen.suffixes)
+    if file is not None:
+        targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in chosen.suffixes[1:]))
     destination.refuse_taken(targets, replace=replace)
     if chosen.extra is not None:
         packages.require(f"--to {to}", chosen.extra)
     sweep = _read(folder)
     with destination.staged(targets, replace=replace) as paths:
-        missing = chosen.write(sweep, paths, on_progress)
-    return Export(sweep, to, tuple(map(str, targets)), tuple(missing))
+        missing = import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
+    return Export(sweep, to, tuple(map(str, targets)), tuple(missing or ()))
 
 
 def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
