@@ -113,11 +113,7 @@ class _Picker:
         return [f"seed ({self._values_of_seed()})", *options] if len(self._seeds) > 1 else options
 
     def fitting(self, typed: str) -> set[str]:
-        """Return the keys of the jobs that fit a word: at least one.
-
-        Raises:
-            InvalidInputError: the word is invalid, or no job fits it.
-        """
+        """Return the keys of the jobs that fit a word: at least one."""
         name, equals, value = typed.partition("=")
         if equals:
             return self._of_pair(typed, name.replace("-", "_"), value)

@@ -199,11 +199,7 @@ def _settable(estimator: Any) -> Iterator[Leaf]:
 
 
 def _like(leaf: Leaf, array: NDArray[Any]) -> Any:
-    """Return an array as the value that it replaces; a list, such as one of losses, can have any length.
-
-    Raises:
-        WeightsError: the array cannot replace it.
-    """
+    """Return an array as the value that it replaces; a list, such as one of losses, can have any length."""
     value, expected = leaf.value, np.asarray(leaf.value)
     is_list = isinstance(value, list)
     if array.ndim != 1 if is_list else (array.shape, array.dtype) != (expected.shape, expected.dtype):
