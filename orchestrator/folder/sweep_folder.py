@@ -231,7 +231,7 @@ class SweepFolder:
 
     def withdraw(self, rows: Iterable[Row]) -> None:
         """Keep rows of jobs that are no longer the sweep's, so that later sweeps can reuse them."""
-        with self._writing():
+        with self.writing():
             for row in rows:
                 append_row(self._withdrawn, row)
 

@@ -152,7 +152,7 @@ def test_how_a_race_ends(case: str) -> None:
     assert (race.ended, str(race)) == (end, told)
     assert [len(each) for each in raced.seeds.values()] == seeds
     assert (race.spent, race.saved, race.full_grid) == (spent, saved, 3 * max(seeds))
-    assert race.judgement.verdict.decided == (end in ("separated", "within"))
+    assert race.sweep.judgement.verdict.decided == (end in ("separated", "within"))
 
 
 @pytest.mark.parametrize("trial", range(20))
@@ -163,8 +163,8 @@ def test_the_leader_and_those_that_may_be_better_by_more_than_the_tolerance_get_
     within, budget = float(luck.choice([0.0005, 0.002])), int(luck.integers(1, 200))
     raced = run(around(means, 0.002), within, budget, sweep(int(luck.integers(1, 9)), rates))
     for (_, race), further in zip(raced.before, raced.rounds, strict=True):
-        leader, *others = race.judgement.candidates
-        scores = as_array([each.oriented for each in (leader, *others)], race.judgement.seeds)
+        leader, *others = race.sweep.judgement.candidates
+        scores = as_array([each.oriented for each in (leader, *others)], race.sweep.judgement.seeds)
         bounds = lower_bounds(scores, 0.05 / (len(rates) - 1), sequential=True)
         stays = ~(np.triu(bounds, 1) > 0).any(axis=0)
         racing = [leader, *(each for i, each in enumerate(others, 1) if stays[i] and -bounds[0, i] > within)]
@@ -173,7 +173,7 @@ def test_the_leader_and_those_that_may_be_better_by_more_than_the_tolerance_get_
         assert [each["learning_rate"] for each in further.configurations] == wanted
         assert str(race) == f"The next look, at {race.next_look} seeds, takes {race.next_jobs} further jobs; " \
             f"{budget - race.spent} of {budget} are left."  # fmt: skip
-    race, verdict = raced.race, raced.race.judgement.verdict
+    race, verdict = raced.race, raced.race.sweep.judgement.verdict
     assert race.spent == sum(each.next_jobs for _, each in raced.before) <= budget
     assert race.ended in ("separated", "within", "budget")
     assert (race.ended == "separated") == (len(verdict.contenders) == 1)
@@ -186,7 +186,7 @@ def test_a_larger_budget_goes_on_with_the_same_decisions() -> None:
     small = run(ends, 0.0005, 20)
     assert small.race.ended == "budget"
     # What is advised counts the jobs that the race has spent, as a budget does.
-    advice = small.race.judgement.advice
+    advice = small.race.sweep.judgement.advice
     assert advice is not None
     assert small.race.sweep.advised[-1] == str(small.race.spent + advice.budget)
     onward, at_once = (run(ends, 0.0005, 5000, manifest) for manifest in (small.race.sweep.manifest, sweep()))
@@ -207,11 +207,14 @@ def test_a_race_that_is_interrupted_anywhere_makes_the_same_decisions() -> None:
         again = race_of(manifest, arrived, terms)
         # Then the same follows, with the same words,
         assert (again.next_round, again.ended) == (whole.rounds[stop], None)
-        assert (str(again), again.judgement.verdict) == (str(race), race.judgement.verdict)
+        assert (str(again), again.sweep.judgement.verdict) == (str(race), race.sweep.judgement.verdict)
         # and nothing while one of them is missing.
         arrived.popitem()
         assert race_of(manifest, arrived, terms).next_round is None
-    assert race_of(whole.race.sweep.manifest, dict(rows), terms).judgement.verdict == whole.race.judgement.verdict
+    assert (
+        race_of(whole.race.sweep.manifest, dict(rows), terms).sweep.judgement.verdict
+        == whole.race.sweep.judgement.verdict
+    )
 
 
 @pytest.mark.parametrize(("seeds", "first"), [(1, 5), (5, 5), (6, 6), (8, 8)])

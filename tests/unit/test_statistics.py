@@ -12,7 +12,6 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from benchmarks.coverage import validation_noise
 from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.comparison import (
