@@ -101,9 +101,9 @@ class Sweep:
         history: History = "extended" if seen else "fixed"
         found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
         found = found.select(metric=manifest.metric if metric is None else metric)
+        raced = added or str(found.scoring) in races
         # The verdict of one look stays if it decides.
-        own = history == "fixed" and found.judgement.decided
-        return replace(found, history="race") if (added or str(found.scoring) in races) and not own else found
+        return replace(found, history="race") if raced and (seen or not found.judgement.decided) else found
 
     def select(self, where: Sequence[str] = (), metric: str | None = None, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
