@@ -33,7 +33,7 @@ from worker.errors import NoSuchWorkerError
 from worker.health import check
 from worker.job import Job, Result, task_id
 from worker.messages import TRAIN
-from worker.redis.waiting import Once, WaitingRedis
+from worker.redis.waiting import WaitingRedis, once
 
 T = TypeVar("T")
 
@@ -109,12 +109,10 @@ def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cl
     assert cluster.server.client().llen("seedsweep") < 3
 
 
-class TwiceAtFirst:
-    """A policy that runs each command again, as the retry does whose first answer was lost."""
-
-    def run(self, command: Callable[[], T]) -> T:
-        command()
-        return command()
+def twice(command: Callable[[], T]) -> T:
+    """Run a command again, as the retry does whose first answer was lost."""
+    command()
+    return command()
 
 
 def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Cluster, view: ClusterView) -> None:
@@ -124,8 +122,8 @@ def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Clu
     view.queue.submit(jobs)
     ours = {job.key for job in jobs[::2]}
     # When those of one are withdrawn, and every command is repeated
-    client = WaitingRedis(cluster.server.client(), TwiceAtFirst())
-    withdrawn = Queue(view.app, client, Once()).withdraw(ours)
+    client = WaitingRedis(cluster.server.client(), twice)
+    withdrawn = Queue(view.app, client, once).withdraw(ours)
     # Then it says so, the others stay as they were, and it leaves nothing behind
     assert withdrawn == ours
     assert cluster.server.client().rpop("seedsweep") == b"no message"
@@ -196,7 +194,7 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
     cluster.submit(queued)
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
     client = cluster.server.client()
-    view.queue = queue = CountingQueue(cluster.app, client, Once())
+    view.queue = queue = CountingQueue(cluster.app, client, once)
     lost_jobs = LostJobs(view)
 
     assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}

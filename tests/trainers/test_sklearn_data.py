@@ -55,7 +55,7 @@ def test_mnist_is_the_data_set_that_the_network_has(cache_dir: Path) -> None:
     data, mnist = TRAINER.load("bundled", cache_dir), load_mnist(cache_dir=cache_dir)
     assert data.digest == TRAINER.digest("bundled", cache_dir) == MNIST_DIGEST
     assert data.x.dtype == np.float32
-    assert np.array_equal(data.samples(standardize=False)[1], mnist.x_validation)
+    assert np.array_equal(data.samples(standardize=False)[1], mnist.validation.to_dense())
     assert np.array_equal(data.targets("classifier")[0], mnist.train.labels)
     assert TRAINER.data_name("bundled", data.digest) == "MNIST"
 
