@@ -72,7 +72,7 @@ def test_flags_and_tables(given_words: dict[str, Any]) -> None:
 @example(b"".join(b"a%d=%d\n" % (i, i) for i in range(10_000)))
 @example(b'{"a":' * 100_000)
 @example(b'{"specification": {"epochs": ' + b"9" * 100_000 + b"}}")
-@example(b"[grid]\nlearning_rate = 'linear:1..2:5000'")
+@example(b"[grid]\nlearning_rate = 'linear:1..2:100000'")
 @example(EXAMPLE)
 @example(SECTIONS)
 @example(DESCRIPTION)
