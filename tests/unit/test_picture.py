@@ -156,7 +156,7 @@ def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path
         tmp_path / "none.png": "cannot be read: No such file or directory",
         tmp_path: "cannot be read: Is a directory",
         Path("/dev/zero"): "cannot be read: Not a regular file",
-        Path("a\0b"): "cannot be read: embedded null byte",
+        Path("a\0b"): "embedded null",
         text: "is not a picture",
         cut: "cannot be read as a picture",
         nan: "not finite",
