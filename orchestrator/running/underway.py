@@ -99,7 +99,10 @@ class Underway(Progress):
         if now >= self._next:
             # The sweep goes on without it, for example on a full disk, or if a worker has reported an absurd time.
             with contextlib.suppress(OSError, ValidationError):
-                self.activity = found = self._activity(running, len(workers) - len(lost), lost)
+                # The first job may report before the list of workers is read again.
+                alive = {each.name for each in workers if each.name not in lost}
+                alive |= {each.worker for each in running.values() if each}
+                self.activity = found = self._activity(running, len(alive), lost)
                 if self._folder is not None:
                     content = found.model_dump_json().encode()
                     write_atomically(self._folder.path / PROGRESS, lambda file: file.write(content))

@@ -50,6 +50,8 @@ def test_after_a_tenth_the_forecast_is_right_within_a_fifth(widths: tuple[int, i
         found = seen.activity
         assert found is not None
         assert (found.planned, found.done, found.running) == (len(jobs), len(rows), len(running))
+        # A worker that reports is there, although nobody has listed it yet.
+        assert found.workers == any(report(job, now - ends) for ends, _, job in running)
         if not is_early:
             changed = now if changed is None else changed
             # A worker that has left is noticed when its jobs have ended.
