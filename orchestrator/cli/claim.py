@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ def verify_claim(
     Example: orchestrator verify-claim claim.json --folder night-run.zip --jobs 59
     """
     console = Console(stderr=as_json, highlight=False)
-    if not claim.exists() and (named := DEFAULT_OUTPUT / claim).is_dir():
+    if not os.path.lexists(claim) and os.path.isdir(named := DEFAULT_OUTPUT / claim):  # noqa: PTH112 (no error)
         claim = named
     with interruptible() as interruption:
         result = claiming.verify_claim(

@@ -21,6 +21,7 @@ from orchestrator.commands.sweep import check_values, finish, plan_resumption
 from orchestrator.errors import OutputError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import content
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import cancel_jobs
 from orchestrator.running.session import Session
@@ -67,6 +68,7 @@ class GrowthPlan(SweepPlan):
             with interruption.shield():
                 before = self.folder.manifest()
                 is_new = self._grow()
+                results = content(self.folder.path, ("results.jsonl",))
             session = self.session(interruption)
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
@@ -74,6 +76,9 @@ class GrowthPlan(SweepPlan):
                 yield session
             except BaseException:
                 if is_void(session):
+                    if content(self.folder.path, ("results.jsonl",)) != results:
+                        # A job that had failed before has ended meanwhile: what was seen before stays recorded.
+                        before = before.model_copy(update={"looks": self.folder.manifest().looks})
                     with contextlib.suppress(OutputError), interruption.shield():
                         self.folder.write_manifest(before)
                 raise
@@ -122,8 +127,11 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int]:
         if not manifest.rounds:
             allowed = "a sweep to which extend, confirm or decide has added jobs"
             raise InvalidInputError("folder", Described("one that has only its first jobs"), allowed)
-        before, jobs = manifest.before_last_round(), manifest.jobs_by_key()
-        rows, kept = folder.rows_of(jobs), set(before.jobs)
+        jobs = manifest.jobs_by_key()
+        rows = folder.rows_of(jobs)
+        # To withdraw results that one may have seen is to go on by them.
+        before = manifest.before_last_round().with_look(seen("extend", rows))
+        kept = set(before.jobs)
         if place.cluster is not None:
             cancel_jobs(place.cluster, manifest.name, set(jobs) - kept)
             place.cluster.registry.shorten(before)

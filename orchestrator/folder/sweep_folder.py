@@ -171,6 +171,9 @@ class SweepFolder:
                 self._weights.mkdir(exist_ok=True)
                 sync_folder(self.path)
                 cut_torn_line(self._results)
+                cut_torn_line(self._withdrawn)
+                # It is of a session that was killed: nothing goes on.
+                (self.path / "progress.json").unlink(missing_ok=True)
             yield
         finally:
             self._held = None
@@ -199,6 +202,7 @@ class SweepFolder:
         for path, is_right, kind in (
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
+            (self._withdrawn, stat.S_ISREG, "regular file"),
             (self._weights, stat.S_ISDIR, "folder"),
             (self.logs, stat.S_ISDIR, "folder"),
         ):

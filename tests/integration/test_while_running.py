@@ -158,6 +158,9 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
     told = Activity(began=0.0, at=0.0, place=f"redis+socket://{server}")
     (folder.path / PROGRESS).write_text(told.model_dump_json())
     with folder.exclusive():
+        # What a killed session has left is gone.
+        assert Activity.read(folder.path) is None
+        (folder.path / PROGRESS).write_text(told.model_dump_json())
         assert address(folder.path) is None
         tmp_path.chmod(0o700)
         assert address(folder.path) == f"redis+socket://{server}"
@@ -215,8 +218,8 @@ def test_what_was_added_last_is_undone_and_its_rows_are_reused(here: InProcess, 
     told = here.run("undo", "a").out
     assert told == "Withdrawn from a: 2 jobs of extend; runs/a/withdrawn.jsonl keeps the rows for reuse\n"
     assert here.command_line.rows("a") == before
-    # What was seen stays recorded.
-    assert len(here.command_line.description("a")["looks"]) == 1
+    # What was seen stays recorded: before the round, and when it was withdrawn.
+    assert [each["rows"] for each in here.command_line.description("a")["looks"]] == [4, 6]
     assert "jobs 4, accepted 4" in here.run("sweep", "--resume", "--name", "a").out
     # Another sweep has the rows, and so does this one, without training anything.
     again = here.run("sweep", *small(seeds="0-2"), "--name", "b").out
