@@ -14,13 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
-from orchestrator.cli.shared.output import complain, print_json, say
+from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
 from orchestrator.export.formats import FORMATS, Export, export, track
 from orchestrator.text import counted
 
-#: Most jobs that a message about missing weights names.
-NAMED = 3
 #: Seconds between two lines of progress.
 SILENCE = 10.0
 
@@ -33,7 +31,7 @@ def command(
         typer.Option(
             metavar="PATH",
             help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.parquet, NAME.mlflow.db, "
-            "NAME.tensorboard, NAME.weights.zip or NAME.crate.zip, in the working folder]",
+            "NAME.tensorboard or NAME.crate.zip, in the working folder]",
         ),
     ] = None,
     tracking_uri: Annotated[
@@ -47,10 +45,7 @@ def command(
 
     Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv and
     parquet are two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is
-    a folder of event files; safetensors-zip has all weights and a list of their jobs; ro-crate has the folder with its
-    claim and its report.
-
-    Exit status: 0, or 1 if the export lacks weights that are not in the sweep's folder.
+    a folder of event files; ro-crate has the sweep's folder with its weights, its claim and its report.
 
     Example: orchestrator export night-run --to parquet --file night-run.parquet
     """
@@ -72,9 +67,7 @@ def command(
         print_json(_as_dict(result))
     else:
         say(Console(highlight=False), _said(result))
-    if result.missing:
-        complain(_lacking(result))
-    return 1 if result.missing else 0
+    return 0
 
 
 def _said(result: Export) -> str:
@@ -92,20 +85,7 @@ def _as_dict(result: Export) -> dict[str, object]:
         "jobs": len(result.sweep.jobs),
         "exported": len(result.sweep.ended),
         "known": result.known,
-        "missing_weights": [{"job": each.ended.key, "fault": each.fault} for each in result.missing],
     }
-
-
-def _lacking(result: Export) -> str:
-    """Say whose weights are missing, and how to get them."""
-    sweep, axes = result.sweep, result.sweep.manifest.axes
-    named = [f"{each.ended.key[:12]} ({each.ended.job.words(axes)}): {each.fault}" for each in result.missing[:NAMED]]
-    more = len(result.missing) - len(named)
-    listed = "; ".join([*named, *([f"and {more} more"] if more else [])])
-    return (
-        f"The export lacks the weights of {counted(len(result.missing), 'job')}: {listed}. orchestrator weights "
-        f"{sweep.name} JOB trains a job again"
-    )
 
 
 @contextlib.contextmanager

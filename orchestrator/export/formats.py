@@ -14,7 +14,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.export import destination, mlflow_runs
-from orchestrator.export.jobs import Missing, OnProgress
+from orchestrator.export.jobs import OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report import packages
 
@@ -23,8 +23,7 @@ class Format(NamedTuple):
     """A format.
 
     Attributes:
-        module: Its module in this package. Its function `write` writes a sweep to new files, or to one new folder, and
-            returns the weights that it lacks, or None.
+        module: Its module in this package, whose function `write` writes a sweep to new files, or to one new folder.
         suffixes: How the names of its files end; the first is the one that `--file` names.
         extra: The extra that has the packages that it needs; None if it needs none.
     """
@@ -40,7 +39,6 @@ FORMATS = {
     "parquet": Format("parquet_files", (".parquet", ".epochs.parquet"), "parquet"),
     "mlflow": Format("mlflow_runs", (".mlflow.db",), "mlflow"),
     "tensorboard": Format("tensorboard_events", (".tensorboard",), "tensorboard"),
-    "safetensors-zip": Format("weights_zip", (".weights.zip",)),
     "ro-crate": Format("ro_crate", (".crate.zip",), "report"),
 }
 
@@ -53,14 +51,12 @@ class Export:
         sweep: The sweep.
         format: The format's name.
         places: The files, or the folder, that were written; or the address of the tracking server.
-        missing: The weights that the export lacks.
         known: How many of the jobs were on the tracking server already, with the same results.
     """
 
     sweep: Sweep
     format: str
     places: tuple[str, ...]
-    missing: tuple[Missing, ...] = ()
     known: int = 0
 
 
@@ -95,8 +91,8 @@ def export(
         packages.require(f"--to {to}", chosen.extra)
     sweep = _read(folder)
     with destination.staged(targets, replace=replace) as paths:
-        missing = import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
-    return Export(sweep, to, tuple(map(str, targets)), tuple(missing or ()))
+        import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
+    return Export(sweep, to, tuple(map(str, targets)))
 
 
 def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:

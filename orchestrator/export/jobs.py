@@ -1,10 +1,9 @@
-"""What every format tells of a job: its options in plain types, when it began, which weights are missing."""
+"""What every format tells of a job: its options in plain types, its metrics, when it began."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from zipfile import ZipFile, ZipInfo
 
@@ -15,14 +14,6 @@ from worker.job import Job
 
 #: Called with the number of jobs that are written, and of all jobs.
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Weights that are not in the sweep's folder: whose they are, and why: `missing`, `damaged`, `unreadable (...)`."""
-
-    ended: Ended
-    fault: str
 
 
 def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Ended]:

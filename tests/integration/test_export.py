@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 import shutil
@@ -18,7 +17,6 @@ import pandas
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from safetensors.numpy import load
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export import ro_crate
@@ -30,7 +28,7 @@ from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
 from tests.support.in_process import InProcess
 from tests.support.paths import ROOT, contents
 from tests.support.redis_server import free_port
-from tests.support.sweep_folders import JOBS, filled, made, names_in, row
+from tests.support.sweep_folders import filled, names_in
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
@@ -44,7 +42,6 @@ MADE = {
     "parquet": ("odd.parquet", "odd.epochs.parquet"),
     "mlflow": ("odd.mlflow.db",),
     "tensorboard": ("odd.tensorboard",),
-    "safetensors-zip": ("odd.weights.zip",),
 }
 PACKAGES = {"parquet": ("pyarrow",), "tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
@@ -231,7 +228,6 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
 
     assert printed == {
         "name": "odd", "format": "mlflow", "places": [str(place)], "jobs": 6, "exported": 6, "known": 0,
-        "missing_weights": [],
     }  # fmt: skip
     assert names_in(place.parent) == ["a b?.db"]
     uri = f"sqlite:///{place.rename(here.folder / 'plain.db')}"
@@ -307,56 +303,6 @@ def test_a_place_of_runs_that_cannot_be_written_is_one_sentence_without_its_pass
     assert (here.folder / "text.db").read_text().startswith("This is not a database")
 
 
-def test_a_zip_has_the_weights_of_a_real_sweep_and_says_whose_they_are(command_line: CommandLine) -> None:
-    command_line.finished("a", *SMALL)
-
-    command_line.run("export", "a", "--to", "safetensors-zip", "--file", "w.zip")
-
-    with zipfile.ZipFile(command_line.folder / "w.zip") as archive:
-        assert archive.testzip() is None
-        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
-        listed = json.loads(archive.read("manifest.json"))
-        assert (listed["sweep"], listed["metric"], len(archive.namelist())) == ("a", "validation accuracy", 5)
-        for job, found in zip(listed["jobs"], command_line.rows("a"), strict=True):
-            blob = archive.read(job["file"])
-            assert job["file"] == f"weights/{found['weights_sha256']}.safetensors"
-            assert hashlib.sha256(blob).hexdigest() == found["weights_sha256"]
-            assert (job["job"], job["seed"], job["score"]) == (
-                found["job"],
-                found["seed"],
-                found["validation_score"][-1],
-            )
-            assert load(blob)["W1"].shape == (128, 784)
-
-
-def test_a_zip_says_which_weights_it_lacks(here: InProcess) -> None:
-    export(here, "safetensors-zip")
-    folder = made(here.runs)
-    blobs = [(2).to_bytes(8, "little") + text for text in (b"{}", b"{} ", b"{ }")]
-    with folder.exclusive():
-        for job, blob in zip(JOBS, blobs, strict=False):
-            folder.append(row(job, blob))
-            folder.keep_weights(hashlib.sha256(blob).hexdigest(), blob)
-    lost = folder.weights_path(hashlib.sha256(blobs[0]).hexdigest())
-    lost.write_bytes(b"damaged")
-
-    printed = here.run("export", "a", "--to", "safetensors-zip", status=1).err
-
-    assert (
-        f"lacks the weights of 1 job: {JOBS[0].key[:12]} (seed=0 learning_rate=0.1 epochs=1): damaged. "
-        "orchestrator weights a JOB trains a job again" in printed
-    )
-    with zipfile.ZipFile("a.weights.zip") as archive:
-        assert len(archive.namelist()) == 2
-        assert [job["file"] is None for job in json.loads(archive.read("manifest.json"))["jobs"]] == [True, False]
-
-    for path in (here.runs / "a" / "weights").iterdir():
-        path.unlink()
-    printed = here.refused("export", "a", "--to", "safetensors-zip", "--force")
-    assert "has none of the weights of its sweep" in printed
-    assert zipfile.is_zipfile("a.weights.zip")
-
-
 # A tracking server gets the same of a sweep that runs, see above.
 @pytest.mark.parametrize("to", sorted(set(MADE) - {"mlflow"}))
 def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: InProcess) -> None:
@@ -365,7 +311,7 @@ def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: InProcess) -> Non
 
     assert here.run("export", "a", "--to", to).out == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
     assert json.loads(here.run("export", "a", "--to", to, "--force", "--json").out) == {
-        "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0, "missing_weights": [],
+        "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0,
     }  # fmt: skip
     assert names_in(here.folder) == sorted(["runs", *places])
 
