@@ -1,12 +1,12 @@
-"""A timeline of workers: when each of their processes trained, and which attempts did not finish their job."""
+"""A timeline of workers: when each of their processes trained, and which attempts did not finish their job.
+
+Of a large sweep, it has when each worker trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
@@ -17,12 +17,12 @@ from orchestrator.report.contents.parts import Chart
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, duration
 
-#: Most rows, of processes, or of workers if attempts are drawn together: the first to begin.
+#: Most rows, of processes or of workers: the first to begin.
 MOST_LANES = 60
 #: Most unfinished attempts that are drawn, and most that have labels.
 MOST_FAULTS, MOST_LABELLED = 300, 12
-#: Parts of the time if attempts are drawn together.
-BINS = 60
+#: Attempts of a worker that are drawn together may be this share of the whole time apart.
+GAP = 1 / 60
 WIDTH, STEP = 380, 18
 
 
@@ -44,21 +44,6 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-@dataclass(frozen=True)
-class Lane:
-    """A row of the chart.
-
-    Attributes:
-        label: Its unique name beside the axis.
-        spans: The attempts in it, by start time.
-        processes: How many processes it stands for.
-    """
-
-    label: str
-    spans: Sequence[Span]
-    processes: int = 1
-
-
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
     made = attempts.of(sweep)
@@ -75,7 +60,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     names = sweep.names
     together = len(made.spans) > configurations.MOST_JOBS
     every = _lanes(made, together=together)
-    shown = every[:MOST_LANES]
+    shown = dict(list(every.items())[:MOST_LANES])
     return Chart(
         name=name,
         title="When each worker trained",
@@ -86,26 +71,22 @@ def chart(sweep: Sweep, name: str) -> Chart:
     )
 
 
-def _lanes(made: Attempts, *, together: bool) -> list[Lane]:
-    """Return a lane for each process of each worker, or for each worker."""
-    found: list[tuple[str, Sequence[Span], int]] = []
+def _lanes(made: Attempts, *, together: bool) -> dict[str, Sequence[Span]]:
+    """Return the attempts of each worker, or of each of its processes, by unique labels."""
+    found: list[tuple[str, Sequence[Span]]] = []
     for worker, spans in made.by_worker().items():
-        places = attempts.lanes(spans)
+        places = [0] * len(spans) if together else attempts.lanes(spans)
         count = max(places) + 1
-        if together:
-            found.append((worker, spans, count))
-            continue
         for lane in range(count):
             own = [span for span, place in zip(spans, places, strict=True) if place == lane]
-            found.append((worker if count == 1 else f"{worker}, {lane + 1}", own, 1))
-    names = labels.distinct(name for name, *_ in found)
-    return [Lane(label, spans, count) for label, (_, spans, count) in zip(names, found, strict=True)]
+            found.append((worker if count == 1 else f"{worker}, {lane + 1}", own))
+    return dict(zip(labels.distinct(name for name, _ in found), (spans for _, spans in found), strict=True))
 
 
-def _caption(made: Attempts, shown: Sequence[Lane], known: int, *, together: bool) -> str:
-    ends = {span.end for lane in shown for span in lane.spans if span.is_fault}
+def _caption(made: Attempts, shown: Mapping[str, Sequence[Span]], known: int, *, together: bool) -> str:
+    ends = {span.end for spans in shown.values() for span in spans if span.is_fault}
     return labels.joined(
-        "The stronger the colour, the larger the share of its processes' time that a worker trained"
+        f"Bar: a time in which a worker trained, without gaps of less than {duration(GAP * made.seconds)}"
         if together
         else "Bar: an attempt at a job, in a row for each process of a worker",
         *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
@@ -124,7 +105,9 @@ def _cells(span: Span, names: JobNames) -> tuple[str, ...]:
 # How it is drawn
 
 
-def _specification(shown: Sequence[Lane], made: Attempts, names: JobNames, *, together: bool) -> dict[str, Any]:
+def _specification(
+    shown: Mapping[str, Sequence[Span]], made: Attempts, names: JobNames, *, together: bool
+) -> dict[str, Any]:
     canvas = Canvas()
     alt = canvas.alt
     seconds = made.active(made.seconds)
@@ -134,7 +117,7 @@ def _specification(shown: Sequence[Lane], made: Attempts, names: JobNames, *, to
     y = alt.Y(
         "row:N",
         title=None,
-        scale=alt.Scale(domain=[lane.label for lane in shown]),
+        scale=alt.Scale(domain=list(shown)),
         axis=alt.Axis(ticks=False, domain=False, labelColor=style.LIGHT["ink"]),
     )
 
@@ -142,28 +125,27 @@ def _specification(shown: Sequence[Lane], made: Attempts, names: JobNames, *, to
         return made.active(seconds) / length
 
     pauses = canvas.chart([{"x": at(begin)} for begin, _ in made.pauses])
-    if together:
-        shares = canvas.chart(_shares(shown, made, seconds / BINS, length)).mark_bar(height=STEP - 4)
-        bars = shares.encode(color=canvas.step("share", [colour for colour, _ in style.HEAT]))
-    else:
-        spans = [_span(lane, span, at, names) for lane in shown for span in lane.spans]
-        outline = {"stroke": style.LIGHT["ground"], "strokeWidth": 0.5, "opacity": 0.85}
-        bars = canvas.chart(spans).mark_bar(height=STEP - 6, **outline).encode(color=canvas.own_colour)
+    spans = [(label, span) for label, each in shown.items() for span in each]
+    marks = [_span(label, span, at, names) for label, span in spans]
+    faults = [mark for mark, (_, span) in zip(marks, spans, strict=True) if span.is_fault]
+    bars = canvas.chart(_times(shown, GAP * made.seconds, at) if together else marks)
+    outline = {"stroke": style.LIGHT["ground"], "strokeWidth": 0.5, "opacity": 0.85}
     layers = [
         pauses.mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3]).encode(x=x),
-        bars.encode(x=x, x2="x2:Q", y=y, description="said:N"),
-        *(layer.encode(x=x, y=y) for layer in _faults(canvas, shown, at, names)),
-    ]
+        bars.mark_bar(height=STEP - 6, **outline)
+        .encode(x=x, x2="x2:Q", y=y, color=canvas.own_colour, description="said:N"),
+        *(layer.encode(x=x, y=y) for layer in _faults(canvas, faults)),
+    ]  # fmt: skip
     return canvas.layered(layers, width=WIDTH, height=alt.Step(STEP))
 
 
-def _span(lane: Lane, span: Span, at: Callable[[float], float], names: JobNames) -> dict[str, Any]:
+def _span(label: str, span: Span, at: Callable[[float], float], names: JobNames) -> dict[str, Any]:
     attempt = "" if span.number == 1 else f", attempt {span.number} ({span.cause})"
     job = names.job(span.job.seed, span.job.options)
     lasted = duration(span.stop - span.start)
     said = f"{job}{attempt}: {span.end or 'end unknown'} after {lasted} on {span.worker}"
     return {
-        "row": lane.label,
+        "row": label,
         "x": at(span.start),
         "x2": at(span.stop),
         "colour": style.LIGHT["other" if span.is_fault else "1"],
@@ -173,34 +155,26 @@ def _span(lane: Lane, span: Span, at: Callable[[float], float], names: JobNames)
     }
 
 
-def _shares(shown: Sequence[Lane], made: Attempts, width: float, length: float) -> list[dict[str, Any]]:
-    """Return a mark for each part of each worker's time.
-
-    Args:
-        shown: The workers.
-        made: All attempts.
-        width: Seconds of a part.
-        length: Seconds of the unit of the axis.
-    """
+def _times(shown: Mapping[str, Sequence[Span]], gap: float, at: Callable[[float], float]) -> list[dict[str, Any]]:
+    """Return a mark for each time in which a worker trained; shorter gaps than `gap` seconds are part of it."""
     values = []
-    for lane in shown:
-        starts, stops = np.array([(made.active(span.start), made.active(span.stop)) for span in lane.spans]).T
-        until = np.clip(width * np.arange(BINS + 1)[:, None] - starts, 0, stops - starts).sum(axis=1)
-        # Of the time of the worker's processes.
-        shares: list[float] = (np.diff(until) / (width * lane.processes)).clip(max=1.0).tolist()
-        for place, share in enumerate(shares):
-            if share > 0:
-                begin, end = place * width / length, (place + 1) * width / length
-                said = labels.description(f"{lane.label}: {100 * share:.0f} % busy from {begin:.3g} to {end:.3g}")
-                values.append({"row": lane.label, "x": begin, "x2": end, "share": share, "said": said})
+    for label, spans in shown.items():
+        times: list[list[float]] = []
+        for span in spans:
+            if times and span.start - times[-1][1] < gap:
+                times[-1][1] = max(times[-1][1], span.stop)
+            else:
+                times.append([span.start, span.stop])
+        for begin, end in times:
+            said = labels.description(f"{label}: trained from {at(begin):.3g} to {at(end):.3g}")
+            values.append({"row": label, "x": at(begin), "x2": at(end), "colour": style.LIGHT["1"], "said": said})
     return values
 
 
-def _faults(canvas: Canvas, shown: Sequence[Lane], at: Callable[[float], float], names: JobNames) -> list[Any]:
+def _faults(canvas: Canvas, found: Sequence[dict[str, Any]]) -> list[Any]:
     """Return the layers of unfinished attempts: marks, and words if they are few, all with an outline."""
     alt = canvas.alt
-    found = [_span(lane, span, at, names) for lane in shown for span in lane.spans if span.is_fault]
-    found.sort(key=lambda each: float(each["x2"]))
+    found = sorted(found, key=lambda each: float(each["x2"]))
     faults = canvas.chart([{**each, "x": each["x2"]} for each in found[:MOST_FAULTS]])
     shapes = alt.Scale(domain=list(FAULTS), range=[fault.shape for fault in FAULTS.values()])
     shape = alt.Shape("end:N", scale=shapes, legend=None)
