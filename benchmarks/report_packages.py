@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("report", "parquet", "mlflow", "tensorboard", "optuna")
+EXTRAS = ("report", "mlflow", "tensorboard", "optuna")
 
 
 def brought(extra: str) -> dict[str, int] | None:

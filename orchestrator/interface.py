@@ -549,7 +549,7 @@ class Sweep:
         """Write the results in the format of another tool.
 
         Args:
-            to: The format: `csv`, `parquet`, `mlflow`, `tensorboard` or `ro-crate`.
+            to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`.
             path: The file or folder to write; None for one in the working folder, named after the sweep.
             replace: Whether to replace what an earlier export wrote there.
 

@@ -30,7 +30,7 @@ def command(
         str | None,
         typer.Option(
             metavar="PATH",
-            help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.parquet, NAME.mlflow.db, "
+            help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.mlflow.db, "
             "NAME.tensorboard or NAME.crate.zip, in the working folder]",
         ),
     ] = None,
@@ -43,11 +43,11 @@ def command(
 ) -> int:
     """Write the results of a sweep in the format of another tool.
 
-    Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv and
-    parquet are two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is
-    a folder of event files; ro-crate has the sweep's folder with its weights, its claim and its report.
+    Reads the sweep's folder, of a finished sweep or one that runs, and exports the jobs that have ended. csv is
+    two tables, of jobs and, in NAME.epochs.csv, of epochs; mlflow is a database in one file; tensorboard is a folder of
+    event files; ro-crate has the sweep's folder with its weights, its claim and its report.
 
-    Example: orchestrator export night-run --to parquet --file night-run.parquet
+    Example: orchestrator export night-run --to csv --file night-run.csv
     """
     if file is not None and ("\0" in file or not Path(file).name):
         raise InvalidInputError("file", file, "the path of a file or folder to make")

@@ -36,7 +36,6 @@ class Format(NamedTuple):
 #: The formats by their names in `--to`.
 FORMATS = {
     "csv": Format("tables", (".csv", ".epochs.csv")),
-    "parquet": Format("parquet_files", (".parquet", ".epochs.parquet"), "parquet"),
     "mlflow": Format("mlflow_runs", (".mlflow.db",), "mlflow"),
     "tensorboard": Format("tensorboard_events", (".tensorboard",), "tensorboard"),
     "ro-crate": Format("ro_crate", (".crate.zip",), "report"),

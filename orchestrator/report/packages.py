@@ -10,7 +10,6 @@ from orchestrator.errors import MissingPackageError
 #: vl-convert draws them, and Jinja2 fills templates.
 _EXTRAS = {
     "report": (("altair", "vl_convert", "jinja2"), "--require-hashes -r requirements-report.txt"),
-    "parquet": (("pyarrow",), "pyarrow"),
     "mlflow": (("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"),
     "tensorboard": (("tensorboard",), "tensorboard"),
 }

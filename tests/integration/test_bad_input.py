@@ -296,7 +296,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "bare --chart curves": f"--chart is 'curves'; allowed: nothing yet; {NO_CHART} no job has a result\n",
     },
     "export": {
-        "a --to xlsx": "--to is 'xlsx'; allowed: csv, parquet, ",
+        "a --to xlsx": "--to is 'xlsx'; allowed: csv, mlflow, ",
         "a --to csv --file ''": "--file is ''; allowed: the path of a file or folder to make",
         "a --to csv --file 'a\0b'": "--file is 'a\\x00b'; allowed",
         "a --to csv --file ..": ".. exists: choose another --file",

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export import ro_crate
@@ -24,7 +22,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
-from tests.support.exported import HOSTILE, end, odd_sweep, odd_trainer
+from tests.support.exported import end, odd_sweep, odd_trainer
 from tests.support.in_process import InProcess
 from tests.support.paths import ROOT, contents
 from tests.support.redis_server import free_port
@@ -39,11 +37,10 @@ if TYPE_CHECKING:
 #: The formats, with the files or the folder that each makes of a sweep `odd` by default.
 MADE = {
     "csv": ("odd.csv", "odd.epochs.csv"),
-    "parquet": ("odd.parquet", "odd.epochs.parquet"),
     "mlflow": ("odd.mlflow.db",),
     "tensorboard": ("odd.tensorboard",),
 }
-PACKAGES = {"parquet": ("pyarrow",), "tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
+PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,24 +145,6 @@ def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(
     monkeypatch.setattr(ro_crate, "MOST_BYTES", 1000)
     assert "verify-claim reads crates of less than 1000" in here.refused("export", "a", "--to", "ro-crate", "--force")
     assert (here.folder / "a.crate.zip").read_bytes() == made
-
-
-def test_parquet_keeps_types_and_texts(here: InProcess) -> None:
-    export(here, "parquet")
-
-    jobs, epochs = parquet.read_table("odd.parquet"), parquet.read_table("odd.epochs.parquet")
-    types = {field.name: field.type for field in jobs.schema}
-    assert types["widths"] == pa.list_(pa.int64())
-    assert (types["depth"], types["ratio"], types["loss"]) == (pa.null(), pa.float64(), pa.bool_())
-    assert (types["seed"], types["metrics.loss"], types["text"]) == (pa.int64(), pa.float64(), pa.string())
-    hostile = jobs.to_pylist()[1]
-    assert hostile["text"] == HOSTILE
-    assert (hostile["widths"], hostile["score"], hostile["worker"]) == ([3, 2], 0.25, "-w@host")
-    assert epochs.num_rows == 8
-    assert epochs.to_pylist()[1] == {
-        "job": jobs.to_pylist()[0]["job"], "seed": 0, "epoch": 2, "score": 0.25,
-        "loss": 1.0, "speed": 11.0, "seconds": 0.25,
-    }  # fmt: skip
 
 
 def test_tensorboard_reads_a_run_for_each_job(here: InProcess) -> None:

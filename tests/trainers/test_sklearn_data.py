@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -244,32 +243,3 @@ def test_a_damaged_file_is_refused_or_read(tmp_path_factory: pytest.TempPathFact
         load(path, "target")
     except DatasetError as error:
         assert "\n" not in str(error)  # noqa: PT017 - a file that can be read is fine, too
-
-
-def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # None makes an import fail as if there were no such package.
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DatasetError, match=r"reading Parquet needs pyarrow: pip install 'seedsweep\[parquet\]'"):
-        load(tmp_path / "a.parquet", "y")
-
-
-def test_parquet_is_the_same_data_set_as_csv(tmp_path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    columns = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "target": CLASSES}
-    path = tmp_path / "a.parquet"
-    parquet.write_table(pa.table(columns), path)
-    assert load(path, "target").digest == load(table(tmp_path / "a.csv", CLASSES), "target").digest
-    parquet.write_table(pa.table({**columns, "target": pa.array(CLASSES).dictionary_encode()}), path)
-    assert load(path, "target").classes == ("no", "yes")
-    parquet.write_table(pa.table({**columns, "a": [None, *X[1:, 0]]}), path)
-    with pytest.raises(DatasetError, match=r"column 'a' of a.parquet has no value"):
-        load(path, "target")
-    parquet.write_table(pa.table({**columns, "a": CLASSES}), path)
-    with pytest.raises(DatasetError, match=r"column 'a' of a.parquet has the type string"):
-        load(path, "target")
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DatasetError, match=r"a.parquet is not intact Parquet"):
-        load(path, "target")

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, Parquet and `.npz`. Anything but numbers is refused, and nothing in a file is executed."""
+"""Tables in files: CSV and `.npz`. Anything but numbers is refused, and nothing in a file is executed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_VALUES = 2**27
 #: The most columns of a table, and the most characters of a name or of a class.
 MAX_COLUMNS = 2**14
 MAX_NAME = 200
-SUFFIXES = (".csv", ".parquet", ".npz")
+SUFFIXES = (".csv", ".npz")
 #: Words for a missing value, besides no text at all.
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
@@ -44,7 +44,7 @@ def read_table(path: Path, target: str) -> Table:
     Raises:
         DatasetError: the file cannot be read, is too large, lacks the target, or holds something other than numbers.
     """
-    readers = {".csv": _read_csv, ".parquet": _read_parquet, ".npz": _read_npz}
+    readers = {".csv": _read_csv, ".npz": _read_npz}
     with reading(f"the data set {str(path)!r}", DatasetError), open_regular(path, MAX_FILE_BYTES) as file:
         return readers[path.suffix.lower()](path.name, file, target)
 
@@ -139,47 +139,6 @@ def integers(numbers: NDArray[Any]) -> NDArray[Any]:
 
 def _shown(text: str) -> str:
     return repr(clipped(text, 60))
-
-
-# Parquet
-
-
-def _read_parquet(name: str, file: BinaryIO, target: str) -> Table:
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        raise DatasetError(
-            "reading Parquet needs pyarrow: pip install 'seedsweep[parquet]', or pip install pyarrow in a checkout"
-        ) from None
-    try:
-        content = ParquetFile(file)
-        columns = list(content.schema_arrow.names)
-        position = _position(name, columns, target)
-        if (values := content.metadata.num_rows * len(columns)) > MAX_VALUES:
-            raise DatasetError(f"{name} has {values} values; allowed: at most {MAX_VALUES}")
-        table = content.read()
-    except (ArrowException, OSError) as error:
-        raise DatasetError(f"{name} is not intact Parquet: {error}"[:300]) from None
-    arrays = [_arrow(f"column {_shown(column)} of {name}", table[column], column == target) for column in columns]
-    found = arrays.pop(position)
-    import numpy as np
-
-    return np.column_stack(arrays), _target(name, found) if isinstance(found, list) else integers(found)
-
-
-def _arrow(where: str, column: Any, is_target: bool) -> Any:
-    """Return a column as float64; a target of texts or truth values as a list of texts."""
-    from pyarrow import types
-
-    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
-    if column.null_count:
-        raise _missing(where)
-    if is_target and (types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)):
-        return [str(each) for each in column.to_pylist()]
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-        raise DatasetError(f"{where} has the type {kind}; allowed: numbers in every column but the target")
-    return finite(where, column.to_numpy())
 
 
 # .npz

@@ -27,7 +27,7 @@ TOY_SETS: dict[str, Kind] = {
 }
 NAMES = ("bundled", *TOY_SETS)
 HELP = (
-    f"bundled (MNIST), {', '.join(TOY_SETS)}, or FILE#TARGET: a .csv or .parquet file and one of its columns, "
+    f"bundled (MNIST), {', '.join(TOY_SETS)}, or FILE#TARGET: a .csv file and one of its columns, "
     "or an .npz file and one of its arrays"
 )
 #: The most classes of a target.
