@@ -36,7 +36,7 @@ from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.verify import describe
-from orchestrator.cluster.connect import Place, connect
+from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.commands import claim as claiming
 from orchestrator.commands import confirm as confirming
@@ -709,7 +709,7 @@ def submit(
         SeedsweepError: the command's other errors.
     """
     place = _place(broker)
-    sweeping.require_cluster(place)
+    require_broker(place.settings)
     plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False).judged_by(_metric(metric))
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:

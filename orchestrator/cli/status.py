@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.analysis.summary import summary
+from orchestrator.cli.shared.outcome import standing
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
@@ -44,8 +44,7 @@ def command(
         return 0
     console = Console(highlight=False)
     if not found["sweeps"]:
-        state = "" if folder is None else f"; it is {summary(folder.path).state}"
-        say(console, f"{'No sweep runs' if folder is None else f'{folder.name} does not run'}{state}")
+        say(console, "No sweep runs" if folder is None else standing(folder, broker))
     for each in found["sweeps"]:
         seconds = each.pop("seconds_left")
         each["time_left"] = None if seconds is None else duration(seconds)

@@ -30,9 +30,9 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
-from orchestrator.cluster.connect import Place
+from orchestrator.cluster.connect import Place, require_broker
 from orchestrator.commands.plan import SweepPlan, place_for
-from orchestrator.commands.sweep import plan_resumption, plan_sweep, require_cluster, train, with_data
+from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
 from orchestrator.commands.sweep import submit as queued
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
@@ -193,7 +193,7 @@ def submit(
     typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
         place = place_for(broker, tell=complain)
-        require_cluster(place)
+        require_broker(place.settings)
         plan = make_plan(typed, spec, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
         with plan.begin(interruption) as session:
             swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)

@@ -6,7 +6,7 @@ from functools import partial
 
 from rich.console import Console
 
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result
+from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result, standing
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import progress_for
@@ -30,4 +30,6 @@ def command(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) ->
         plan = plan_watch(folder, place_for(broker, tell=complain))
         with plan.begin(interruption, display) as session, outcome(session, again):
             result = follow(session, display=display)
+    if plan.place.cluster is None:
+        complain(standing(folder, broker))
     return show_result(console, result, as_json=as_json)

@@ -104,6 +104,13 @@ class Place:
             yield Cluster(own, tell, embedded.check, embedded=True)
 
 
+def require_broker(settings: Settings, why: str = "an embedded cluster ends with its command") -> None:
+    """Raise `InvalidInputError` if the settings name no cluster, and say why there has to be one."""
+    if settings.broker_url is None:
+        allowed = f"the address of a Redis server, also as CELERY_BROKER_URL ({why})"
+        raise InvalidInputError("broker", Described("missing"), allowed)
+
+
 def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
 
@@ -111,9 +118,7 @@ def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
         InvalidInputError: the settings name no cluster.
         BrokerUnreachableError: one does not answer, denies access, or lacks the database; the message names it.
     """
-    if settings.broker_url is None:
-        allowed = "the address of a Redis server, also as CELERY_BROKER_URL (an embedded cluster ends with its command)"
-        raise InvalidInputError("broker", Described("missing"), allowed)
+    require_broker(settings)
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.cluster.patience import check_answer
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import math
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
@@ -17,7 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nn.errors import Beside, Described, InvalidInputError
+from pydantic import ValidationError
+
+from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
 from nn.files import read_regular
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
@@ -32,7 +35,8 @@ from orchestrator.folder.zipped import unpack
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import counted, have
+from orchestrator.sweeps.rounds import Round
+from orchestrator.text import counted, have, listed
 from worker.trainers import registry
 
 #: The name of a claim in a sweep's folder; what is added to it for its signature; and what ssh-keygen signs it for.
@@ -161,7 +165,7 @@ def verify_claim(
         InvalidInputError: an argument is not allowed.
         SeedsweepError: the folder, the trainer or the data set is missing or cannot be read; or training cannot go on.
     """
-    path = Path(path, FILE) if Path(path).is_dir() else Path(path)
+    path = _file_of(Path(path))
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
     stored = _read(path, "The claim", MAX_BYTES)
@@ -176,6 +180,8 @@ def verify_claim(
         if signers is not None:
             yield _signature(path, stored, Path(signers))
         with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
+            if not rebuild:
+                _refuse_outdated(claim, sweep)
             yield from _compared(claim, sweep, rebuilt=rebuild)
             place = place_for(None, tell=tell)
             here = replace(sweep, manifest=_with_data(sweep.manifest, data, place))
@@ -195,6 +201,17 @@ def verify_claim(
     return result
 
 
+def _file_of(path: Path) -> Path:
+    """Return the file of a claim, which may be named by its folder."""
+    # Not `Path.is_dir`, which raises in some Pythons if a name is too long.
+    if not os.path.isdir(path):  # noqa: PTH112
+        return path
+    if (path / FILES[0]).exists() and not (path / FILE).exists():
+        command = shlex.join(["orchestrator", "claim", str(path)])
+        raise ClaimError(f"The sweep {path.name} has no claim; write one with: {command}")
+    return path / FILE
+
+
 @contextlib.contextmanager
 def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
     """Yield the sweep in a folder or a ZIP file, or without a source, that of the claim's own rows.
@@ -202,7 +219,7 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
     All three are read by the reader of folders, which trusts none.
     """
     with tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
-        if source is not None and not source.is_file():
+        if source is not None and not os.path.isfile(source):  # noqa: PTH113 (as above)
             folder = open_sweep(str(source.absolute()), source.parent)
         else:
             folder = SweepFolder(Path(made), "sweep")
@@ -233,6 +250,35 @@ def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
     if not signer or not _ssh_keygen("check-novalidate", "-n", NAMESPACE, *by[2:], stdin=stored).returncode:
         raise ClaimError(f"The signature {beside} is not by a key that {signers} lists for {NAMESPACE}")
     return "failed", "signature", f"the signature is by {signer}, and not of this claim"
+
+
+def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
+    """Raise `ClaimError` if the claim was true of the sweep before it was extended; an untrue one is to be refuted.
+
+    The files of the claim's time are made again from the rows of now, and must have the SHA-256 of the claim.
+    """
+    rounds: list[Round] = []
+    with contextlib.suppress(SeedsweepError, ValidationError), tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
+        then, now, folder = (
+            Manifest.read(claim.files()[FILES[0]].encode()),
+            sweep.manifest,
+            SweepFolder(Path(made), "s"),
+        )
+        before, after = ([each.provenance, *each.resumed] for each in (then, now))
+        if now.goes_on(then) and before == after[: len(before)] and then.looks == now.looks[: len(then.looks)]:
+            folder.path.mkdir()
+            (folder.path / FILES[0]).write_text(then.as_text())
+            (folder.path / FILES[1]).write_text(
+                "".join(sweep.rows[key].line() for key in then.jobs if key in sweep.rows)
+            )
+            (folder.path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
+            if all(outcome != "failed" for outcome, _, _ in _compared(claim, Sweep.read(folder), rebuilt=False)):
+                rounds = now.rounds[len(then.rounds) :]
+    if rounds:
+        count, kinds = len(claim.predicate.rows), listed(list(dict.fromkeys(each.kind for each in rounds)), "and")
+        added = f"{kinds} added {counted(len(sweep.jobs) - count, 'job')} to its {count}, whose rows are unchanged"
+        advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
+        raise ClaimError(f"The sweep has changed since the claim: {added}; {advice}")
 
 
 def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding]:

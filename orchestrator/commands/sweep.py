@@ -190,12 +190,6 @@ def submit(session: Session, *, reuse: bool = True, keep_weights: str | None = N
     return Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
 
 
-def require_cluster(place: Place) -> None:
-    """Raise `InvalidInputError` if the place names no cluster: an embedded one ends with its command."""
-    if place.settings.broker_url is None:
-        raise InvalidInputError("broker", Described("missing"), "the address of a Redis server, with workers")
-
-
 def _drawn(session: Session) -> str:
     if not session.remaining:
         return ""

@@ -10,17 +10,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nn.errors import Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.connect import Place, connect
+from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent, snapshot
 from orchestrator.commands.sweep import finish
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import content, held, locks
+from orchestrator.folder.sweeps import content
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
@@ -32,7 +31,7 @@ LOOK_SECONDS = 0.5
 
 
 class WatchPlan(SweepPlan):
-    """The plan of `watch`; without a cluster, another process of this host trains the sweep."""
+    """The plan of `watch`; without a cluster, another process of this host trains the sweep, or none does."""
 
     @contextlib.contextmanager
     def begin(self, interruption: Interruption | None = None, display: Display = silent) -> Iterator[Session]:
@@ -86,7 +85,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
         place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: no cluster is named, and no process of this host runs the sweep on an embedded one.
+        InvalidInputError: there is no such folder, and no cluster is named.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         OutputError: the folder cannot be made.
@@ -95,7 +94,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     # The folder first: the cluster may take a while to answer.
     if folder.exists():
         manifest = folder.manifest()
-        if address(folder.path) or (place.settings.broker_url is None and held(folder.path, locks())):
+        if place.settings.broker_url is None or address(folder.path):
             return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()
@@ -141,9 +140,8 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
     settings = place.settings
     if url := address(folder.path):
         settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
-    elif settings.broker_url is None and folder.exists():
-        allowed = "the address of a Redis server, also as CELERY_BROKER_URL"
-        raise InvalidInputError("broker", Described("missing"), f"{allowed}; {folder.name} does not run on this host")
+    elif folder.exists():
+        require_broker(settings, f"{folder.name} does not run on this host")
     return connect(settings, place.tell)
 
 
@@ -158,12 +156,7 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
         SeedsweepError: the sweep cannot go on; rows and weights so far are kept (see `Session.follow`).
     """
     if session.place.cluster is None:
-        rows = session.folder.rows_of(session.jobs)
-        if len(rows) < len(session.jobs):
-            left = f"{len(session.jobs) - len(rows)} of {counted(len(session.jobs), 'job')} have not ended"
-            told = f"The process of {session.folder.name} has ended, and {left}"
-            session.place.tell(f"{told}; go on with: orchestrator sweep --resume --name {session.folder.name}")
-        return Sweep.of(session.folder, session.manifest, session.jobs, rows)
+        return Sweep.of(session.folder, session.manifest, session.jobs, session.folder.rows_of(session.jobs))
     session.keep_own()
     with display(snapshot(session)) as progress:
         where = session.place.describe(len(session.jobs))

@@ -244,8 +244,8 @@ class Session:
             SweepExistsError: the name belongs to another sweep on the cluster.
         """
         if reuse:
-            self.reuse_siblings(SILENT.message)
-        with self._connected(SILENT) as sweep:
+            self.reuse_siblings(self.place.tell)
+        with self._connected(Progress(self.place.tell)) as sweep:
             sweep.reopen()
             self._submit(sweep, RESULT_BACKEND, reuse=reuse)
 
@@ -276,6 +276,7 @@ class Session:
         """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""
         self._take(sweep)
         self._collector(sweep).begin(dict(self.missing), reuse=reuse, reused_from=origin, fits=self._fits)
+        self._tell_code(sweep.progress.message)
 
     def _collector(self, sweep: Membership) -> Collector:
         from orchestrator.running.collect import Collector

@@ -50,6 +50,7 @@ def read(folder: Path) -> Tree:
 
 def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     here.command_line.finished("a", *SMALL)
+    assert here.refused("verify-claim", "a") == "The sweep a has no claim; write one with: orchestrator claim runs/a\n"
     # A race that needs no job leaves its tolerance.
     here.command_line.run("decide", "a", "--within", "0.9", "--budget", "1")
     here.run("claim", "a")
@@ -143,7 +144,7 @@ RESULTS, ROW_LESS = "REFUTED: files: results.jsonl is ", "REFUTED: 1 job has no 
 OTHER_JOBS = "REFUTED: the specification and the data set give other jobs than are listed"
 ALONE = ("--rebuild",)
 TOLD = ("predicate", "rows", 0)
-SPECIFIED = ("predicate", "sweep", "specification")
+SPECIFIED, REGRET = ("predicate", "sweep", "specification"), ("predicate", "verdict", "regret")
 SEEDS = [0, 1, 2, 3, 4, 7]
 pop_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].pop())
 add_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].append({"job": "x"}))
@@ -163,7 +164,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a claimed seed": (swap(*SPECIFIED, "seeds", to=SEEDS), "sweep: specification: seeds: 6 is 7 in the claim, ", ()),
     "a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), "REFUTED: sweep: dataset is abab", ()),
     "a split": (swap(*SPECIFIED, "options", "split", to="seed"), "options: split is seed in the claim, and fixed ", ()),
-    "a regret": (swap("predicate", "verdict", "regret", to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
+    "a regret": (swap(*REGRET, to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
     "a verdict": (swap("predicate", "verdict", "sentence", to="Use x"), "sentence is Use x in the claim, and Use ", ()),
     "a file": (lambda folder: edit(folder, "claim.json", lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
     "a claimed score behind a field like its place": (
@@ -209,9 +210,18 @@ def test_what_is_changed_afterwards_is_found_without_training(
 def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     # Given a sweep that was extended after its results had been seen
     here.command_line.finished("a", *SMALL)
-    here.command_line.run("extend", "a", "--seeds", "2")
-    here.run("claim", "a")
     folder = here.runs / "a"
+    here.run("claim", "a")
+    here.command_line.run("extend", "a", "--seeds", "2")
+    # Its claim is outdated, unless what it is about has changed, too.
+    outdated = "The sweep has changed since the claim: extend added 2 jobs to its 4, whose rows are unchanged; "
+    assert here.refused("verify-claim", "a").startswith(outdated)
+    for file, change in ((ROWS, swap(1, "epoch_seconds", 0, to=9.0, file=ROWS)), ("claim.json", swap(*REGRET, to=0.1))):
+        before = (folder / file).read_text()
+        change(folder)
+        assert "REFUTED: " in here.run("verify-claim", "a", status=1).out
+        (folder / file).write_text(before)
+    here.run("claim", "a")
     assert read(folder)["predicate"]["sweep"]["looks"] == [{"command": "extend", "seeds": 2, "rows": 4}]
     # When the claim hides it
     edit(folder, "claim.json", lambda told: told["predicate"]["sweep"].update(looks=[]))
@@ -351,12 +361,15 @@ def test_a_hostile_claim_is_refused_in_one_sentence(claimed: InProcess, what: st
     assert claimed.command_line.nothing_is_left()
 
 
+LONG = "n" * 300
 ARGUMENTS = {
     "none.json": "The claim none.json cannot be read: No such file or directory",
     "/dev/zero --rebuild": "The claim /dev/zero cannot be read: Not a regular file",
     "claim.json": "--folder is missing; allowed: the sweep's folder, or a ZIP file of it; --rebuild needs neither",
     "claim.json --folder runs/a --rebuild": "--folder cannot be combined with --rebuild",
     "claim.json --folder none": "There is no sweep",
+    f"claim.json --folder {LONG}": "There is no sweep",
+    f"{LONG} --rebuild": f"The claim {LONG} cannot be read: File name too long",
     "claim.json --folder claim.json": "claim.json cannot be unpacked: it is not a ZIP file",
     "claim.json --folder runs/a --signers none": "The list of signers none cannot be read: No such file",
     "claim.json --folder runs/a --signers claim.json": "The signature claim.json.sig cannot be read: No such file",

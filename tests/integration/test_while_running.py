@@ -123,7 +123,9 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     process.send_signal(signal.SIGINT)
     command_line.end(process, status=130)
     told = command_line.end(watching, status=1)
-    assert "2 of 2 jobs have not ended; go on with: orchestrator sweep --resume --name a" in told
+    stands = "a does not run here; it is interrupted, and 0 of 2 jobs have ended; if a cluster trains it, name that by "
+    stands += "--broker or CELERY_BROKER_URL; go on with: orchestrator sweep --resume --name a\n"
+    assert stands in told
     # Resumed, it is ended from there, and says who did.
     process = started(command_line, "--resume")
     watching = watched(command_line)
@@ -136,7 +138,10 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert not file.exists()
     assert len(command_line.description("a")["resumed"]) == 1
     assert asked(command_line, "status")["sweeps"] == []
-    assert command_line.run("status", "a").stdout == "a does not run; it is cancelled\n"
+    stands = (
+        "a does not run here; it is cancelled, and 2 of 2 jobs have ended; go on with: orchestrator leaderboard a\n"
+    )
+    assert (command_line.run("status", "a").stdout, command_line.run("watch", "a", status=1).stderr) == (stands, stands)
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
@@ -147,7 +152,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert file.exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
-    assert "; a does not run on this host" in command_line.run("cancel", "a", status=2).stderr
+    assert "(a does not run on this host)" in command_line.run("cancel", "a", status=2).stderr
     assert "There is no sweep 'b'" in command_line.run("status", "b", status=2).stderr
 
 
@@ -232,10 +237,14 @@ def test_what_was_added_last_is_undone_and_its_rows_are_reused(here: InProcess, 
 
 def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, cluster: Cluster) -> None:
     # Given no worker, the command returns at once, and says how to go on.
-    told = asked(command_line, "submit", *SMALL, "--name", "a", "--broker", cluster.server.url)
+    made(command_line.folder / "runs", "b").path.chmod(0o777)
+    done = command_line.run("submit", *SMALL, "--name", "a", "--broker", cluster.server.url, "--json")
+    assert "The results of 1 sweep in runs are not reused, because other users can write to them: b. " in done.stderr
+    told = json.loads(done.stdout)
     assert (told["name"], told["jobs"]) == ("a", 4)
     cluster.wait_until_queued(4)
     cluster.start_worker()
     assert told["watch"] == f"orchestrator watch a --broker {cluster.server.url}"
     assert "accepted 4, attempts 4" in command_line.run(*told["watch"].split()[1:]).stdout
-    assert "--broker is missing" in command_line.run("submit", *SMALL, status=2).stderr
+    missing = "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL (an embedded "
+    assert missing in command_line.run("submit", *SMALL, status=2).stderr

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import SeedsweepError
+from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import complain, print_json, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
@@ -21,8 +22,9 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
-from orchestrator.text import counted
+from orchestrator.text import counted, have
 from worker.redis.address import hide_password
+from worker.settings import load_settings
 from worker.text import printable
 
 
@@ -85,6 +87,19 @@ def place_flags(folder: SweepFolder, broker: str | None) -> list[str]:
     output = folder.path.parent
     flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
     return flags if broker is None else [*flags, "--broker", hide_password(broker)]
+
+
+def standing(folder: SweepFolder, broker: str | None) -> str:
+    """Return how a sweep that does not run here stands, and the command to go on with."""
+    found = summary(folder.path)
+    told = f"{found.name} does not run here; it is {found.state}"
+    if not found.planned:
+        return f"{told}: {found.sentence}"
+    words = ("leaderboard", found.name) if found.over else ("sweep", "--resume", "--name", found.name)
+    told += f", and {found.done} of {have(found.planned, 'job')} ended"
+    if not found.over and load_settings().broker_url is None and broker is None:
+        told += "; if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
+    return f"{told}; go on with: {shlex.join(['orchestrator', *words, *place_flags(folder, None)])}"
 
 
 def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:
