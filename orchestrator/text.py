@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 
 def counted(number: int, thing: str) -> str:
@@ -45,6 +47,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
-def sized(count: int) -> str:
+def sized(count: float) -> str:
     """Return a number of bytes as text."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def moment(when: str) -> str:
+    """Return a time in ISO 8601 as text, to the minute and in UTC; any other text as it is."""
+    with contextlib.suppress(ValueError, OverflowError):
+        return f"{datetime.fromisoformat(when).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return when

@@ -26,6 +26,7 @@ def note(
     Example: orchestrator note night-run "Does a larger first layer help?"
     """
     managing.annotate(folder, text)
+    print(printable(f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more"))
     return 0
 
 

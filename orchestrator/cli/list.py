@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 
 from rich.console import Console
 
 from orchestrator.analysis.summary import Summary, summaries
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Output
-from orchestrator.text import sized
+from orchestrator.text import moment, sized
 
 HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size", "note")
 
@@ -26,12 +25,13 @@ def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
     if as_json:
         print_json({"folder": str(output), "sweeps": [asdict(each) for each in found]})
     elif found:
-        print_table(Console(highlight=False), HEADINGS, [_row(each) for each in found], is_text=True)
+        rows = [_row(each) for each in found]
+        print_table(Console(highlight=False), HEADINGS, rows, spare=("size", "changed", "note", "jobs"), is_text=True)
     else:
         say(Console(), f"There is no sweep in {output} yet")
     return 0
 
 
 def _row(each: Summary) -> tuple[str, ...]:
-    when = each.changed and f"{datetime.fromisoformat(each.changed).astimezone():%Y-%m-%d %H:%M}"
-    return (each.name, when, each.state, f"{each.done}/{each.planned}", each.short, sized(each.size), each.note)
+    jobs, when = f"{each.done}/{each.planned}", moment(each.changed)
+    return (each.name, when, each.state, jobs, each.short, sized(each.size), each.note)

@@ -13,7 +13,7 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import AsJson, NamedSweep, job_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE, Estimate
-from orchestrator.text import counted
+from orchestrator.text import counted, moment
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
 
@@ -47,7 +47,7 @@ def command(
     _print(console, found)
     if found.draws_split:
         say(console, OWN_SPLITS)
-    when = f"shown from the record of {found.reading.read}" if found.repeated else "recorded"
+    when = f"shown from the record of {moment(found.reading.read)}" if found.repeated else "recorded"
     say(console, f"The test split is read once; {when}: {folder.path / FILE}")
     return 0
 

@@ -11,6 +11,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, OutOfMemoryError, RedisError
 
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
+from orchestrator.text import sized
 from worker.redis.address import hide_password
 from worker.redis.waiting import LOST, connect, is_transient
 
@@ -87,7 +88,7 @@ class Patience:
     def _full(self) -> str:
         try:
             memory = self._client.info("memory")
-            used, limit = (f"{memory[name] / 2**20:.1f} MiB" for name in ("used_memory", "maxmemory"))
+            used, limit = (sized(memory[name]) for name in ("used_memory", "maxmemory"))
         except ERRORS:
             used, limit = "too much data", "reached"
         return (

@@ -17,7 +17,7 @@ from orchestrator.cluster.patience import ANSWER_SECONDS, ERRORS
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.sweeps.provenance import provenance
-from orchestrator.text import counted
+from orchestrator.text import counted, sized
 from worker.records.presence import clocks_of, problem_of
 from worker.redis.address import hide_password, redis_url
 from worker.redis.clock import disagreement
@@ -99,7 +99,7 @@ def examine(output: Path, broker: str | None = None) -> Iterator[Finding]:
 def _server(address: str, info: Mapping[str, Any]) -> Finding:
     used, limit, policy = info["used_memory"], info["maxmemory"], info.get("maxmemory_policy", "an unknown policy")
     log = "append-only file" if info["aof_enabled"] else "no append-only file"
-    memory = f"{used / 1e6:.0f} MB of {f'{limit / 1e6:.0f} MB' if limit else 'no limit'}, {policy}"
+    memory = f"{sized(used)} of {sized(limit) if limit else 'no limit'}, {policy}"
     found = f"{info.get('server_name', 'redis')} {info['redis_version']} at {address}; {log}; {memory}"
     cures = {
         "set appendonly yes: a restart would lose jobs and results": not info["aof_enabled"],

@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def _worker(worker: Presence, now: float, lease: float) -> dict[str, Any]:
     return {
         "worker": worker.name,
         "state": "lost" if is_lost else problem.kind if problem else "training" if worker.running else "idle",
-        "last_heartbeat": datetime.fromtimestamp(worker.beat).astimezone().isoformat(" ", "seconds"),
+        "last_heartbeat": datetime.fromtimestamp(worker.beat, UTC).isoformat(timespec="seconds"),
         "trainer": worker.trainer,
         "data": worker.data or str(worker.dataset)[:12],
         "training": 0 if is_lost else len(worker.running),

@@ -38,7 +38,7 @@ from orchestrator.folder.results_log import append_row, cut_torn_line, read_rows
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
-from orchestrator.text import counted
+from orchestrator.text import counted, moment
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.redis import limits
@@ -195,7 +195,7 @@ class SweepFolder:
         except SeedsweepError:
             return ""
         last = (manifest.resumed or [manifest.provenance])[-1]
-        return "" if last.pid is None else f": process {last.pid} on {last.host}, since {last.created}"
+        return "" if last.pid is None else f": process {last.pid} on {last.host}, since {moment(last.created)}"
 
     def _refuse_links(self) -> None:
         """Refuse links: in an untrusted folder, they could make a sweep overwrite any file of its user."""

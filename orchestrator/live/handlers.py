@@ -139,13 +139,15 @@ class Health(Handler):
 
 
 class Page(Handler):
-    """The page of a sweep; without a name, the index, or the only sweep."""
+    """The page of a sweep, or of the comparison of two; without a name, the index, or the only sweep."""
 
     async def get(self, name: str | None = None) -> None:
         """Send the page."""
-        only = self._feeds.sweeps.only
-        if name is None and only is not None:
-            self.redirect(f"/{quote(only)}")
+        first, _, second = (name or "").partition("/")
+        # A sweep does not differ from itself.
+        other = self._feeds.sweeps.only if name is None else first if first == second else None
+        if other is not None:
+            self.redirect(f"/{quote(other)}")
             return
         try:
             page = await self.feed(name).page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,10 @@ def swept(here: InProcess, monkeypatch: pytest.MonkeyPatch) -> InProcess:
 def test_the_list_says_how_each_sweep_stands(swept: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = swept.run("list").out.splitlines()
     first, second = (line.split() for line in lines[3:5])
-    assert (first[0], first[3:6], second[0], second[3:5]) == (
-        "first", ["finished", "6/6", first[5]], "second", ["interrupted", "1/2"]
+    assert (first[0], first[3:6], second[0], second[3:6]) == (
+        "first", ["UTC", "finished", "6/6"], "second", ["UTC", "interrupted", "1/2"]
     )  # fmt: skip
+    assert datetime.fromisoformat(" ".join(first[1:3])).date() == datetime.now(UTC).date()
     listed = json.loads(swept.run("list", "--json").out)["sweeps"]
     assert [each["name"] for each in listed] == ["first", "second"]
     assert (
@@ -89,18 +91,19 @@ def test_near_names_are_offered(swept: InProcess, words: str, end: str) -> None:
 
 
 def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
-    swept.run("note", "second", "Does <b> help?")
+    said = swept.run("note", "second", "Does <b> help?").out
+    assert said == "The note of runs/second is now: Does <b> help?\n"
     lines = swept.run("list").out.splitlines()
     assert next(line for line in lines if "second" in line).endswith("Does <b> help?")
     # The order is that of the last changes of results.
-    assert swept.run("note", "first", "why").out == ""
+    swept.run("note", "first", "why")
     listed = json.loads(swept.run("list", "--json").out)["sweeps"]
     assert [(each["name"], each["note"]) for each in listed] == [("first", "why"), ("second", "Does <b> help?")]
     assert "Does &lt;b&gt; help?" in swept.page("second")
     index = Pages(Sweeps(swept.runs)).index(listed, 0, partial=False)
     assert "Does &lt;b&gt; help?" in gzip.decompress(index.body).decode()
     version = Sweeps(swept.runs).version("first")
-    swept.run("note", "first", "")
+    assert swept.run("note", "first", "").out == "runs/first has no note any more\n"
     assert not (swept.runs / "first" / "note.txt").exists()
     assert Sweeps(swept.runs).version("first") != version
     said = "TEXT is 'a\\nb'; allowed: one line of at most 500 characters\n"

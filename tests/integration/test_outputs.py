@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import launcher
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
+from tests.support.terminal import plain
 
 
 @pytest.mark.slow(reason="trains a sweep for each encoding")
@@ -97,12 +98,20 @@ def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> Non
         assert all(line == line.rstrip() for line in narrow.splitlines())
 
 
-def test_a_narrow_terminal_says_which_columns_it_leaves_out(command_line: CommandLine) -> None:
-    command_line.finished("a", *SMALL)
-    terminal = command_line.on_terminal("leaderboard", "a", columns=50)
-    shown = terminal.read_to_end()
+@pytest.mark.parametrize(
+    ("command", "kept", "hidden"),
+    [("leaderboard a", "interval", "n, P(best), best?"), ("list", "finished", "size, note")],
+)
+def test_a_narrow_terminal_says_which_columns_it_leaves_out(
+    command_line: CommandLine, command: str, kept: str, hidden: str
+) -> None:
+    command_line.finished("a", *small(seeds="0-4", learning_rates="0.03,0.031"))
+    terminal = command_line.on_terminal(*command.split(), columns=50)
+    shown = plain(terminal.read_to_end())
     told = re.search(r"Left out, because the terminal is narrow: (.*)\. --json has all columns\.", shown)
     assert told is not None, shown
-    table, hidden = shown[: told.start()], told[1].split(", ")
-    assert hidden
-    assert not set(hidden) & set(table.split())
+    table, left_out = shown[: told.start()], told[1].split(", ")
+    assert kept in table
+    assert set(hidden.split(", ")) <= set(left_out)
+    # No word is broken, and what explains a column is left out with it.
+    assert not any(f" {each} " in table or f"\n{each}:" in table for each in left_out), table

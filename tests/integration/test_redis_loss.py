@@ -93,7 +93,7 @@ def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, 
     errors = [line for line in output.splitlines() if line.startswith("orchestrator: ")]
     (sentence,) = errors
     assert f"Redis at {cluster.server.url} is full: it holds " in sentence
-    assert "its maxmemory is 1.0 MiB; raise that limit" in sentence
+    assert "its maxmemory is 1.0 MB; raise that limit" in sentence
     assert "go on with: orchestrator sweep --resume --name a" in output
     assert "Traceback" not in output
     kept = command_line.rows("a")

@@ -75,6 +75,7 @@ def test_the_index_lists_every_sweep_with_its_state(line: CommandLine, server: L
     assert "4 of 4" in found["done"]
     assert "Use " in found["done"] or "ndecided" in found["done"]
     assert "interrupted</td>" in found["cut"]
+    assert re.search(r">20\d\d-\d\d-\d\d \d\d:\d\d UTC</time></td>\n<td[^>]*>\d+ kB</td>", found["cut"])
     assert "1 of 4" in found["cut"]
     assert "damaged</td>" in found["broken"]
     assert "does not describe a sweep" in found["broken"]
@@ -219,7 +220,8 @@ def test_one_sweep_alone(command_line: CommandLine, serve: Serve) -> None:
 
     assert server.said["address"].endswith("/a")
     assert server.get("/a").status == 200
-    assert (server.get("/").status, server.get("/").headers["Location"]) == (302, "/a")
+    for path in ("/", "/-/compare/a/a"):
+        assert (server.get(path).status, server.get(path).headers["Location"]) == (302, "/a")
     assert server.get("/b").status == server.get("/b/events").status == server.get("/-/events").status == 404
     assert "All sweeps" not in server.get("/a").text
 

@@ -171,10 +171,10 @@ def _explained(board: Leaderboard) -> list[str]:
         found.append(
             "n, mean and interval: of the jobs that trained; for the rank, one that diverged counts as the worst"
         )
+    lines = ["; ".join(found)] if found else []
     if any(each.p_best is not None and each.n < CALIBRATED_SEEDS for each in standings):
-        found.append(f"~: rough, with fewer than {CALIBRATED_SEEDS} seeds")
-    own = [OWN_SPLITS] if any(each.scored.draws_split for each in standings) else []
-    return [*(["; ".join(found)] if found else []), *own]
+        lines.append(f"P(best): ~ marks rough values, from fewer than {CALIBRATED_SEEDS} seeds")
+    return [*lines, *([OWN_SPLITS] if any(each.scored.draws_split for each in standings) else [])]
 
 
 def _left_out(shown: int, known: int, thing: str) -> list[str]:

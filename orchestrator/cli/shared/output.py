@@ -7,10 +7,10 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
 _ANY_WIDTH = 10**6
+#: Least width of a column of texts, unless these are shorter; columns are left out before.
+_TEXT = 15
 
 
 def complain(text: str) -> None:
@@ -88,9 +90,7 @@ def print_leaderboard(
     if verdict:
         say(console, board.verdict.sentence, style="bold")
     say(console, f"In common: {board.in_common}")
-    for note in table.notes:
-        say(console, note)
-    print_table(console, table.headings, table.rows, spare=table.spare)
+    print_table(console, table.headings, table.rows, spare=table.spare, notes=table.notes)
 
 
 def print_table(
@@ -101,6 +101,7 @@ def print_table(
     spare: Sequence[str] = (),
     padding: tuple[int, int, int, int] = (0, 1, 0, 1),
     is_text: bool = False,
+    notes: Sequence[str] = (),
 ) -> None:
     """Print the table without truncating it, and what was left out; outside a terminal it takes its natural width.
 
@@ -111,19 +112,35 @@ def print_table(
         spare: Columns to leave out on a narrow terminal, in this order.
         padding: Around each cell: top, right, bottom, left.
         is_text: Whether a cell may wrap.
+        notes: Lines above the table; one that begins with a column's heading and a colon is left out with its column.
     """
     for left_out in range(len(spare) + 1):
+        hidden = [heading for heading in headings if heading in spare[:left_out]]
+        columns = [each for each in zip(headings, *rows, strict=True) if each[0] not in hidden]
         table = Table(box=box.SIMPLE_HEAD if knows_blocks(console) else _ASCII_HEAD, padding=padding)
-        shown = [heading not in spare[:left_out] for heading in headings]
-        for heading in compress(headings, shown):
+        for heading, *_ in columns:
             table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in compress(row, shown)))
+        for row in zip(*(cells for _, *cells in columns), strict=True):
+            table.add_row(*(Text(printable(cell)) for cell in row))
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
-        if not console.is_terminal or width <= console.width:
+        longest = [max(map(cell_len, each)) for each in columns]
+        words = [max(cell_len(word) for cell in each for word in (cell.split() or [""])) for each in columns]
+        least = [min(long, max(word, _TEXT)) if is_text else long for long, word in zip(longest, words, strict=True)]
+        room = console.width - width + sum(longest)
+        if not console.is_terminal or sum(least) <= room:
             break
-    _print_at_width(console, table, min(width, console.width) if is_text and console.is_terminal else width)
-    if hidden := list(compress(headings, (not each for each in shown))):
+    if is_text and console.is_terminal and width > console.width:
+        # No word is broken if all of them fit. The first columns get what is left.
+        width, least = console.width, least if sum(least) <= room else words
+        room = max(0, room - sum(least))
+        for column, short, long in zip(table.columns, least, longest, strict=True):
+            column.width = min(long, short + room)
+            room -= column.width - short
+    for note in notes:
+        if note.partition(":")[0] not in hidden:
+            say(console, note)
+    _print_at_width(console, table, width)
+    if hidden:
         say(console, f"Left out, because the terminal is narrow: {', '.join(hidden)}. --json has all columns.")
 
 

@@ -11,7 +11,7 @@ from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import Round
-from orchestrator.text import counted
+from orchestrator.text import counted, moment
 
 #: Most sessions, rounds, and kinds of machines that are shown.
 MOST_SESSIONS, MOST_ROUNDS, MOST_ENVIRONMENTS = 100, 20, 10
@@ -20,7 +20,7 @@ MOST_SESSIONS, MOST_ROUNDS, MOST_ENVIRONMENTS = 100, 20, 10
 def sessions(sweep: Sweep) -> DataTable:
     """Return a row for each session."""
     every = [sweep.manifest.provenance, *sweep.manifest.resumed]
-    headings = ("session began (UTC)", "host", "Python", "platform", "Git commit", "packages")
+    headings = ("session began", "host", "Python", "platform", "Git commit", "packages")
     rows = [_session(each) for each in every]
     return DataTable.of("Sessions", headings, rows, "session", MOST_SESSIONS)
 
@@ -68,4 +68,4 @@ def _session(session: Provenance) -> tuple[str, ...]:
     commit = "no checkout"
     if session.git_commit is not None:
         commit = f"{session.git_commit[:12]}{', with changes' if session.git_dirty else ''}"
-    return (session.created, session.host, session.python, session.platform, commit, packages)
+    return (moment(session.created), session.host, session.python, session.platform, commit, packages)

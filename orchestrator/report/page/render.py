@@ -22,7 +22,7 @@ from orchestrator.report.charts.style import DARK, LIGHT, variables
 from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, verdict
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.contents.parts import Chart
-from orchestrator.text import duration
+from orchestrator.text import duration, moment, sized
 from worker.text import printable
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def environment(package: str) -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    made.filters |= {"isolated": isolated, "duration": duration}
+    made.filters |= {"isolated": isolated, "duration": duration, "moment": moment, "sized": sized}
     made.tests["numeric"] = lambda text: _NUMERIC.fullmatch(text) is not None
     return made
 
