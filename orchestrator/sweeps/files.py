@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError, meant
 from nn.files import read_regular
-from nn.options.describe import allowed, option, quoted, written
+from nn.options.describe import quoted
 from orchestrator.sweeps.axes import EXAMPLES, Listed
 from orchestrator.sweeps.fields import Vocabulary, vocabulary
 from orchestrator.sweeps.samplers import Sampling
@@ -181,24 +181,18 @@ def _comment(*sentences: str) -> str:
 
 
 def _lines_of(known: Vocabulary, made: SweepSpecification, word: str) -> str:
-    """Return a word's lines: its help, what is allowed, its default, and its value."""
+    """Return a word's lines: its help with its default, what is allowed, and its value."""
     entry, value = known.words[word], known.value_of(made, word)
-    help_text = entry.help.replace("  [default", " [default")
+    told = [entry.help.replace("  [default", " [default")]
+    if entry.allowed not in entry.help:
+        told.append(f"Allowed: {entry.allowed}.")
     if value is None:
         # A line that is valid once it is uncommented.
-        example = json.dumps((Sampling.model_fields[word].examples or [""])[0])
-        sentences = [help_text] if entry.allowed in help_text else [help_text, f"Allowed: {entry.allowed}."]
-        return f"{_comment(*sentences)}\n# {word} = {example}"
+        return f"{_comment(*told)}\n# {word} = {json.dumps((Sampling.model_fields[word].examples or [''])[0])}"
     if entry.option is None:
-        return f"{_comment(help_text)}\n{word} = {json.dumps(known.written(word, value))}"
-    info = made.model.model_fields[entry.option]
-    varies = entry.option in made.grid
-    facts = [f"Allowed: {allowed(info, several=varies)}."]
-    if defaults := option(info).values:
-        facts.append(f"Default: {','.join(map(written, defaults))}.")
-    elif not info.is_required():
-        facts.append(f"Default: {written(info.default)}.")
-    # TOML has no null.
-    texts = ["none" if each is None else each for each in value]
-    values = json.dumps(texts if varies else texts[0])
-    return f"{_comment(info.description or word, ' '.join(facts))}\n{word} = {values}"
+        shown: Any = known.written(word, value)
+    else:
+        # TOML has no null.
+        texts = ["none" if each is None else each for each in value]
+        shown = texts if entry.option in made.grid else texts[0]
+    return f"{_comment(*told)}\n{word} = {json.dumps(shown)}"

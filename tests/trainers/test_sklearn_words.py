@@ -52,7 +52,7 @@ def test_the_file_has_what_was_set(tmp_path: Path) -> None:
     assert init(str(file), "--trainer", "sklearn", *words) == 0
 
     assert read(file).options == made(estimator="MLPClassifier", hidden_layer_sizes=(20, 10)).options
-    assert "4096. Default: 100.\nhidden_layer_sizes = [20, 10]\n" in file.read_text()
+    assert "4096, such as 100.\nhidden_layer_sizes = [20, 10]\n" in file.read_text()
 
 
 @pytest.mark.parametrize(
