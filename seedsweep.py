@@ -47,17 +47,9 @@ if TYPE_CHECKING:
         verify_claim,
         watch,
     )
-    from worker.trainers import (
-        Checkpoint,
-        Drawing,
-        Evaluated,
-        Metric,
-        OnEpoch,
-        Trained,
-        Trainer,
-        TrainerCheckError,
-        check_trainer,
-    )
+    from worker.errors import TrainerCheckError
+    from worker.trainers.checks import check_trainer
+    from worker.trainers.protocol import Checkpoint, Drawing, Evaluated, Metric, OnEpoch, Trained, Trainer
 
 __all__ = [
     "BrokerUnreachableError", "Checkpoint", "ClaimError", "ClusterError", "ClusterFullError", "DatasetError",
@@ -70,7 +62,10 @@ __all__ = [
 
 #: Where names are looked up, in this order. A trainer's package that imports `Trainer` in a worker thus does not import
 #: the orchestrator.
-_HOMES = ("worker.trainers", "nn.errors", "orchestrator.errors", "nn", "orchestrator.interface")
+_HOMES = (
+    "worker.trainers.protocol", "nn.errors", "worker.errors", "worker.trainers.checks", "orchestrator.errors", "nn",
+    "orchestrator.interface",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

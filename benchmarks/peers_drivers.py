@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from nn.options.network import NetworkOptions
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 from worker.trainers.network import NetworkTrainer
 
 #: The environment variable with the file to which each training appends its begin and end.

@@ -35,7 +35,7 @@ from types import SimpleNamespace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 
 
 class Options(BaseModel):

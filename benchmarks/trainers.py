@@ -43,7 +43,7 @@ ORCHESTRATOR = str(Path(sys.executable).with_name("orchestrator"))
 _NOTHING = '''
 from pydantic import BaseModel, ConfigDict
 
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 
 
 class Options(BaseModel):

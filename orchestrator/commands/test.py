@@ -154,7 +154,7 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
 def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
     result: object = job.trained_by.test(job.options, data, blob)
     if not isinstance(result, Evaluated):
-        raise HeldOutError(f"The trainer {job.trainer} returns no worker.trainers.Evaluated of the test split")
+        raise HeldOutError(f"The trainer {job.trainer} returns no seedsweep.Evaluated of the test split")
     if refusal := job.metric.refusal(result.value):
         raise HeldOutError(f"The trainer {job.trainer} reports {refusal}")
     return result

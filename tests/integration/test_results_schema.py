@@ -16,7 +16,7 @@ VALIDATOR = Draft202012Validator(json.loads((ROOT / "docs/reference/schemas/resu
 
 _TRAINER = """
 from pydantic import BaseModel, ConfigDict, Field
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 
 class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

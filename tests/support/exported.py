@@ -20,7 +20,7 @@ HOSTILE = ('=cmd|"<script>alert(1)</script>",../../x\x1b[31m\N{HEBREW LETTER ALE
 ]
 SOURCE = """
 from pydantic import BaseModel, ConfigDict, Field
-from worker.trainers import Metric, Trainer
+from seedsweep import Metric, Trainer
 
 class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -32,7 +32,7 @@ CONTROLS = {"\x1b[31mred\x1b[0m\x07": "\\x1b[31mred\\x1b[0m\\x07", "abc\u202egnp
 _TRAINER = '''
 import hashlib
 from pydantic import BaseModel, ConfigDict, Field
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 
 class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from worker.trainers import Checkpoint, Trained
+from seedsweep import Checkpoint, Trained
 from worker.trainers.sklearn.sources import SklearnData
 from worker.trainers.sklearn.trainer import SklearnTrainer
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from nn.errors import InvalidInputError
+from seedsweep import TrainerCheckError, check_trainer
 from tests.support.idx_files import write_idx_folder
 from tests.support.own_trainer import EXAMPLE
 from tests.trainers import broken, early
 from tests.trainers.sklearn_jobs import TRAINER
-from worker.trainers import TrainerCheckError, check_trainer, checks
-from worker.trainers.checks import elsewhere
+from worker.trainers.checks import checks, elsewhere
 from worker.trainers.network import NetworkTrainer
 
 CAUGHT = [*broken.CAUGHT, (early.ImportsEarly, "imports_are_late", "imports numpy")]

@@ -19,7 +19,7 @@ SOURCE = """
 import os, random, signal, sys, threading, time
 from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
-from worker.trainers import Metric, Trained, Trainer
+from seedsweep import Metric, Trained, Trainer
 
 class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,7 +85,7 @@ FAULTS = {
     "fewer epochs": "the trainer faulty reported 1 of 2 epochs",
     "no state": "the trainer faulty raised ZeroDivisionError instead of making a checkpoint: ",
     "state": "the trainer faulty made a checkpoint that is not at most 1000 bytes",
-    "no result": "the trainer faulty returned None; allowed: a worker.trainers.Trained",
+    "no result": "the trainer faulty returned None; allowed: a seedsweep.Trained",
     "artifact": "the trainer faulty returned an artifact that is not 1 to 1000 bytes",
     "empty": "the trainer faulty returned an artifact that is not 1 to 1000 bytes",
     "answers": "the trainer faulty returned an invalid result: ",

@@ -41,7 +41,7 @@ THREADS = """
 import json, os
 from tests.trainers.broken import Honest
 from threadpoolctl import threadpool_info
-from worker.trainers import Trained
+from seedsweep import Trained
 
 class Threads(Honest):
     name = "honest"

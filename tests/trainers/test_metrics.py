@@ -21,7 +21,7 @@ from tests.support.own_trainer import installed
 SOURCE = """
 import random
 from tests.trainers import broken
-from worker.trainers import Metric, Trained
+from seedsweep import Metric, Trained
 
 class Own(broken.Honest):
     name = "own"

@@ -20,7 +20,7 @@ from tests.support.own_trainer import DOCUMENT, EXAMPLE, EXAMPLE_SOURCE, OFFLINE
 from tests.support.paths import ROOT
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
-from worker.trainers import checks
+from worker.trainers.checks import checks
 
 #: Trains the jobs of the rows in straight lines, without a worker.
 STRAIGHT = """

@@ -13,9 +13,9 @@ import pytest
 import safetensors.numpy
 
 from nn.errors import InvalidInputError, WeightsError
+from seedsweep import Checkpoint
 from tests.support.command_line import CommandLine
 from tests.trainers.sklearn_jobs import TRAINER, check, read, toy, train
-from worker.trainers import Checkpoint
 from worker.trainers.sklearn.estimators import Estimator, estimators
 
 #: Those that refuse the toy sets, whatever their options.

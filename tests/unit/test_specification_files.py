@@ -133,7 +133,9 @@ def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> N
 
     text = file.read_text()
     assert specification(read_file(file)) == sweep_of()
-    assert "[grid]\n\n# Learning rates. [default: 0.003,0.01,0.03,0.1]\n# Allowed: finite numbers greater than 0" in text
+    assert (
+        "[grid]\n\n# Learning rates. [default: 0.003,0.01,0.03,0.1]\n# Allowed: finite numbers greater than 0" in text
+    )
     assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys() - {"zipped", "beside"}
     assert (
         "# Number of configurations that the sampler chooses.\n# Allowed: an integer from 1 to 10000.\n# samples = 30"

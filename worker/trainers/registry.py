@@ -175,7 +175,7 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
 def problem_of(made: object, name: str) -> str | None:
     """Return why an object is not a trainer of this name, or None if it is one."""
     if not isinstance(made, Trainer):
-        return "it is not a worker.trainers.Trainer"
+        return "it is not a seedsweep.Trainer"
     if NAME.fullmatch(name) is None or getattr(made, "name", None) != name:
         return f"its name is {getattr(made, 'name', None)!r}; allowed: the name of its entry point, {name!r}"
     version = getattr(made, "version", None)
@@ -195,7 +195,7 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
     if problem is not None:
         return problem
     if not isinstance(getattr(made, "metric", None), Metric):
-        return "its metric is not a worker.trainers.Metric"
+        return "its metric is not a seedsweep.Metric"
     if made.shares not in (None, "nothing", "data", "all"):
         return f"its shares is {str(made.shares)[:80]!r}; allowed: nothing, data or all"
     if not isinstance(getattr(made, "data", None), str):

@@ -178,7 +178,7 @@ class Progress:
     def _checked(self, trained: object) -> TrainedJob:
         job, history = self.job, self.history
         if not isinstance(trained, Trained):
-            _fail(job, f"returned {_short(trained)}; allowed: a worker.trainers.Trained")
+            _fail(job, f"returned {_short(trained)}; allowed: a seedsweep.Trained")
         problem, stopped = (
             None if why is None else one_line(str(why))[:MESSAGE] for why in (trained.problem, trained.stopped)
         )

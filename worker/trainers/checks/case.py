@@ -151,7 +151,7 @@ class Case:
             what = "train" if resume_from is None else f"train, resumed after epoch {resume_from.epochs},"
             raise Broken(f"{what} raised {shown(error)} with {named(options)} and seed {seed}") from error
         if not isinstance(trained, Trained):
-            raise Broken(f"train returned {shown(trained)} with {named(options)}; return worker.trainers.Trained")
+            raise Broken(f"train returned {shown(trained)} with {named(options)}; return seedsweep.Trained")
         recorded.trained = trained
         return recorded
 

@@ -133,7 +133,7 @@ def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Record
         return
     found: object = case.trainer.test(options, case.data, recorded.trained.artifact)
     if not isinstance(found, Evaluated):
-        raise Broken(f"test returns {shown(found)}; return a worker.trainers.Evaluated")
+        raise Broken(f"test returns {shown(found)}; return a seedsweep.Evaluated")
     metric = case.trainer.metric_of(options)
     if refusal := metric.refusal(found.value):
         raise Broken(f"test returns {refusal}; pass float(...)")
