@@ -119,9 +119,9 @@ def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Sweep, monkey
         assert found, name
         assert not [each for each in found if each.get("data-seed")], name
         if name == "metric-by-learning_rate":
-            # Bins have every job once.
+            # Rows have every job once.
             said = [each.get("aria-label", "") for each in found]
-            counts = [int(count[1]) for text in said if (count := re.search(r": (\d+) jobs?$", text))]
+            counts = [int(count[1]) for text in said if (count := re.search(r" of (\d+) jobs?$", text))]
             assert sum(counts) == sum(standing.n for standing in mixed.leaderboard.standings)
 
 

@@ -212,4 +212,4 @@ class TestTimeline:
         assert [each for each in said if each.startswith("w1@h")] == ["w1@h: trained from 0 to 30"]
         assert [each for each in said if each.startswith("w2@h")] == ["w2@h: trained from 30 to 35"]
         assert sum("worker lost" in each for each in said) == 2
-        assert "Bar: a time in which a worker trained, without gaps of less than 0.58 s" in chart.caption
+        assert "Bar: a time in which a worker trained; gaps of less than 0.58 s are not shown" in chart.caption

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import statistics
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from nn.options.describe import heading
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import labels
+from orchestrator.report.charts.marks.canvas import Scale, are_numbers, is_in_ratios
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -22,6 +26,8 @@ ALL = "all jobs"
 BETWEEN = " · "
 #: Longest axis title, in characters.
 MOST_HEADING = 30
+#: How many parts of equal width stand for numbers that are too many.
+BINS = 10
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,31 @@ def drawn(sweep: Sweep) -> Sequence[Drawn]:
         Drawn(standing, labels.plain(name), label)
         for standing, name, label in zip(board.standings, full, short, strict=True)
     ]
+
+
+def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> dict[Any, str]:
+    """Return the label of each value of an option that varies, numbers in ascending order.
+
+    If there are more than `most`, numbers have the labels of `BINS` bins, and of other values the first are left.
+
+    Args:
+        sweep: The sweep.
+        name: The option.
+        most: The most labels.
+        longest: The most characters of one.
+    """
+    names = sweep.leaderboard.names
+    values = list(names.varying[name])
+    numbers = are_numbers(values)
+    if numbers:
+        values.sort()
+    if numbers and len(values) > most:
+        ends = Scale(float(values[0]), float(values[-1]), is_in_ratios(values)).parts(BINS)
+        bins = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)]
+        return {each: bins[bisect(ends[1:-1], each)] for each in values}
+    shown = values[:most]
+    texts = labels.distinct((labels.named(names.shown(name, value)) for value in shown), longest)
+    return dict(zip(shown, texts, strict=True))
 
 
 def axis_title(sweep: Sweep) -> str:

@@ -1,15 +1,12 @@
-"""The metric against each option that varies: every seed a dot, or bins of them in a large sweep."""
+"""The metric against each option that varies: every seed a dot, or their middle 80 % in a large sweep."""
 
 from __future__ import annotations
 
 import functools
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, Self
-
-import numpy as np
 
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
@@ -24,12 +21,10 @@ from worker.trainers.protocol import Metric
 
 #: Prefix of the charts' names; the option follows.
 PREFIX = "metric-by-"
-#: Most values that are drawn if they are not numbers: the first in the sweep's order.
+#: Most values that have a row each.
 MOST_ROWS = 60
-#: Most dots in all of these charts together; bins replace more.
+#: Most dots in all of these charts together; rows replace more.
 MOST_DOTS = 10_000
-#: Bins of each axis in a large sweep.
-BINS = 40
 WIDTH, HEIGHT = 430, 260
 #: Pixels over which the seeds at a value are spread, and the largest share of the distance to the next value that they
 #: may take.
@@ -50,6 +45,7 @@ class Axis:
         metric: What was measured.
         values: The results at each value: numbers in ascending order, others in the sweep's order.
         shown: Each value as text.
+        rows: The label of the row of each value (`configurations.levels`).
         others: How many other options vary.
         each_job: Whether each job has a mark of its own.
     """
@@ -59,6 +55,7 @@ class Axis:
     metric: Metric
     values: Mapping[Any, Group]
     shown: Mapping[Any, str]
+    rows: Mapping[Any, str]
     others: int
     each_job: bool
 
@@ -79,7 +76,8 @@ class Axis:
         # Each job has a dot in the chart of every option that varies.
         each_job = configurations.draws_jobs(sweep) and len(sweep.jobs) * len(names.varying) <= MOST_DOTS
         title = labels.plain(heading(names.model, option))
-        return cls(name, title, sweep.leaderboard.metric, values, shown, len(names.varying) - 1, each_job)
+        rows, others = configurations.levels(sweep, option, MOST_ROWS), len(names.varying) - 1
+        return cls(name, title, sweep.leaderboard.metric, values, shown, rows, others, each_job)
 
     @property
     def title(self) -> str:
@@ -119,12 +117,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
         MissingPackageError: Altair is not installed.
     """
     axis = Axis.of(sweep, name)
-    if not axis.has_numbers:
-        specification = strips.specification(rows(axis))
-    elif axis.each_job:
-        specification = _plot(axis)
-    else:
-        specification = _bins(axis)
+    specification = _plot(axis) if axis.has_numbers and axis.each_job else strips.specification(rows(axis))
     cells = []
     for value, each in axis.values.items():
         figures = (each.mean, min(each.scores, default=None), max(each.scores, default=None))
@@ -136,41 +129,54 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 def _caption(axis: Axis) -> str:
     diverged = sum(each.diverged for each in axis.values.values())
-    how = {
-        (True, True): "Dot: one seed, beside its value so that none hides another; bar: the mean of a configuration; "
-        "blue: a configuration that may be the best (a contender), which has the longer bar",
-        (True, False): "Darker: more jobs; line: their mean",
-        (False, True): "Small dot: one seed; circle: their mean, filled where a configuration may be the best "
-        "(a contender)",
-        (False, False): "Bar: the middle 80 % of the seeds; circle: their mean",
-    }
-    numbers = axis.has_numbers
-    known = len(axis.values)
+    is_plot, known = axis.has_numbers and axis.each_job, len(axis.values)
+    if is_plot:
+        how = (
+            "Dot: one seed, beside its value so that none hides another; bar: the mean of a configuration; blue: a "
+            "configuration that may be the best (a contender), which has the longer bar"
+        )
+    elif axis.each_job:
+        how = "Small dot: one seed; circle: their mean, filled where a configuration may be the best (a contender)"
+    else:
+        how = "Bar: the middle 80 % of the seeds; circle: their mean"
     return labels.joined(
-        how[numbers, axis.each_job],
-        numbers and axis.each_job and not axis.others and "line: from mean to mean",
+        how,
+        is_plot and not axis.others and "line: from mean to mean",
         diverged > 0 and f"{counted(diverged, 'job')} diverged, which no mean counts",
         diverged > 0 and axis.each_job and "cross: a seed that diverged, at the edge",
-        not numbers and known > MOST_ROWS and f"the first {MOST_ROWS} of {known} values",
+        not is_plot and known > MOST_ROWS and f"{_left(axis)} of {known} values",
         axis.others > 0 and f"{counted(axis.others, 'other option')} varied, too",
     )
 
 
-# Values that are not numbers: rows
+def _left(axis: Axis) -> str:
+    return f"{configurations.BINS} bins" if axis.has_numbers else f"the first {MOST_ROWS}"
+
+
+# Rows, of values that are not numbers, or of a large sweep
 
 
 def rows(axis: Axis) -> Rows:
-    """Return a row for each of the first `MOST_ROWS` values."""
-    shown = [(axis.shown[value], each) for value, each in axis.values.items()][:MOST_ROWS]
-    names = labels.distinct(text for text, _ in shown)
+    """Return a row for each value that is shown, or for each bin of numbers."""
+    values: dict[str, list[Any]] = {}
+    for value, label in axis.rows.items():
+        values.setdefault(label, []).append(value)
+    shown = [
+        (
+            label,
+            axis.shown[each[0]] if len(each) == 1 else label,
+            Group([m for v in each for m in axis.values[v].members]),
+        )
+        for label, each in values.items()
+    ]
     return Rows(
         name=axis.name,
         title=axis.title,
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,
         strips=[
-            strips.of(each, axis.metric, name, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
-            for (text, each), name in zip(shown, names, strict=True)
+            strips.of(each, axis.metric, label, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
+            for label, text, each in shown
         ],
         known=len(axis.values),
         lower_is_worse=axis.metric.higher_is_better,
@@ -178,7 +184,7 @@ def rows(axis: Axis) -> Rows:
     )
 
 
-# Numbers: a plot
+# Numbers of a sweep that is not large: a plot
 
 
 def _plot(axis: Axis) -> dict[str, Any]:
@@ -205,34 +211,24 @@ def _plot(axis: Axis) -> dict[str, Any]:
         if member.standing.mean is not None
     ]
     # If other options vary, too, a line from mean to mean means nothing.
-    means = {} if axis.others else axis.values
-    size = canvas.alt.Size("size:Q", scale=None)
-    colour = canvas.own_colour
+    means = [] if axis.others else [(x, each.mean) for x, each in axis.values.items() if each.mean is not None]
+    line = [{"x": x, "y": axis.up.within(labels.drawn(axis.metric, mean))} for x, mean in means]
+    size, colour, quiet = canvas.alt.Size("size:Q", scale=None), canvas.own_colour, style.LIGHT["quiet"]
     layers = [
-        _line(canvas, means.items(), axis),
+        canvas.chart(line).mark_line(color=quiet, strokeWidth=1.5),
         canvas.chart(dots).mark_circle(size=20, opacity=0.8).encode(color=colour, description="said:N"),
         canvas.chart(crosses).mark_point(**CROSS).encode(description="said:N"),
         canvas.chart(bars)
         .mark_tick(orient="horizontal", thickness=2.5, opacity=1)
         .encode(color=colour, size=size, description="said:N"),
+        canvas.chart(_far(axis)).mark_text(color=quiet, dy=-8).encode(text="text:N"),
     ]
-    return _layered(canvas, axis, layers)
-
-
-def _layered(canvas: Canvas, axis: Axis, layers: Sequence[Any]) -> dict[str, Any]:
     values = list(axis.values)
     ticks: dict[str, Any] = {"values": values} if len(values) <= MOST_TICKS else {"tickCount": MOST_TICKS}
     labelled = {"format": ".6~g", "labelOverlap": True, "labelSeparation": 4, **ticks}
     x = canvas.channel("X", "x", axis.heading, axis.across, grid=False, **labelled)
     y = canvas.channel("Y", "y", labels.axis_title(axis.metric), axis.up)
-    far = canvas.chart(_far(axis)).mark_text(color=style.LIGHT["quiet"], dy=-8).encode(text="text:N")
-    return canvas.layered([layer.encode(x=x, y=y) for layer in (*layers, far)], width=WIDTH, height=HEIGHT)
-
-
-def _line(canvas: Canvas, means: Iterable[tuple[float, Group]], axis: Axis) -> Any:
-    found = [(x, labels.drawn(axis.metric, group.mean)) for x, group in means if group.mean is not None]
-    values = [{"x": x, "y": axis.up.within(mean)} for x, mean in found]
-    return canvas.chart(values).mark_line(color=style.LIGHT["quiet"], strokeWidth=1.5)
+    return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=WIDTH, height=HEIGHT)
 
 
 def _colour(member: Drawn) -> str:
@@ -258,38 +254,3 @@ def _bar(at: float, member: Drawn, axis: Axis, spread: float) -> dict[str, Any]:
         "colour": _colour(member),
         "said": labels.description(f"{member.name}: mean {metric.shown(mean)} of {counted(standing.n, 'seed')}"),
     }
-
-
-def _bins(axis: Axis) -> dict[str, Any]:
-    """Return the specification of a plot with a rectangle for each bin of jobs.
-
-    Few values have a column each, which ends halfway to the next one. Vega-Lite cannot bin a logarithmic axis.
-    """
-    canvas = Canvas()
-    across, levels = axis.across, axis.up.parts(BINS)
-    inner = [across.at((low + high) / 2) for low, high in pairwise(across.share(float(value)) for value in axis.values)]
-    columns = [across.low, *inner, across.high] if len(axis.values) <= BINS else across.parts(BINS)
-    jobs = [(float(value), score) for value, each in axis.values.items() for score in each.scores]
-    scores = [axis.up.within(labels.drawn(axis.metric, score)) for _, score in jobs]
-    counts = np.histogram2d([value for value, _ in jobs], scores, (columns, levels))[0].astype(int)
-    bins = [
-        _bin(axis, columns[i : i + 2], levels[j : j + 2], int(counts[i, j])) for i, j in np.argwhere(counts).tolist()
-    ]
-    merged = [list(group) for _, group in groupby(axis.values, lambda value: bisect_right(columns, float(value)))]
-    means = [
-        (group[len(group) // 2], Group([m for each in group for m in axis.values[each].members])) for group in merged
-    ]
-    shade = canvas.step("count", [colour for colour, _ in style.HEAT], int(counts.max()))
-    layers = [
-        canvas.chart(bins).mark_rect(opacity=1).encode(x2="x2:Q", y2="y2:Q", color=shade, description="said:N"),
-        _line(canvas, means, axis),
-    ]
-    return _layered(canvas, axis, layers)
-
-
-def _bin(axis: Axis, across: Sequence[float], up: Sequence[float], count: int) -> dict[str, Any]:
-    (low, high), (bottom, top) = across, up
-    unit = " %" if axis.metric.is_share else ""
-    place = f"{axis.heading} {low:.4g} to {high:.4g}, {axis.metric.name} {bottom:.5g} to {top:.5g}{unit}"
-    said = labels.description(f"{place}: {counted(count, 'job')}")
-    return {"x": low, "x2": high, "y": bottom, "y2": top, "count": count, "said": said}

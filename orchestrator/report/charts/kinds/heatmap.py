@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, Self
 
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
 from orchestrator.report.charts.configurations import Drawn, Group
-from orchestrator.report.charts.marks.canvas import Canvas, Scale, are_numbers, is_in_ratios
+from orchestrator.report.charts.marks.canvas import Canvas, Scale
 from orchestrator.report.contents.parts import Chart
 from worker.trainers.protocol import Metric
 
-#: Most values of an option that are drawn. More numbers are binned; of other values, the first in the sweep's order
-#: are drawn.
+#: Most values of an option that are drawn one by one.
 MOST_LEVELS = 20
-BINS = 10
 #: Longest label of a level, in characters.
 MOST_LABEL = 20
 #: Pixels: a cell's height, the width of all cells, and the least and most width of one.
@@ -50,18 +47,9 @@ class Side:
     def of(cls, sweep: Sweep, name: str) -> Self:
         """Return the side of an option that varies."""
         names = sweep.leaderboard.names
+        level = configurations.levels(sweep, name, MOST_LEVELS, MOST_LABEL)
         title = labels.plain(heading(names.model, name))
-        values = list(names.varying[name])
-        numbers = are_numbers(values)
-        if numbers:
-            values.sort()
-        if numbers and len(values) > MOST_LEVELS:
-            ends = Scale(float(values[0]), float(values[-1]), is_in_ratios(values)).parts(BINS)
-            levels = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)]
-            return cls(name, title, levels, {each: levels[bisect(ends[1:-1], each)] for each in values}, len(values))
-        shown = values[:MOST_LEVELS]
-        levels = labels.distinct((labels.named(names.shown(name, value)) for value in shown), MOST_LABEL)
-        return cls(name, title, levels, dict(zip(shown, levels, strict=True)), len(values))
+        return cls(name, title, list(dict.fromkeys(level.values())), level, len(names.varying[name]))
 
     @property
     def width(self) -> float:
@@ -134,7 +122,7 @@ def _caption(found: Collection[Group], of: tuple[Side, Side], metric: Metric, *,
         any(cell.is_contender for cell in found) and "framed: a configuration that may be the best (a contender)",
         any(cell.diverged for cell in found) and "cross: some seeds diverged, which no mean counts",
         *(
-            f"the {side.known} values of {side.title} in {BINS} bins"
+            f"the {side.known} values of {side.title} in {configurations.BINS} bins"
             if len(side.level) == side.known
             else f"the first {len(side.levels)} of {side.known} values of {side.title}"
             for side in of

@@ -86,7 +86,7 @@ def _lanes(made: Attempts, *, together: bool) -> dict[str, Sequence[Span]]:
 def _caption(made: Attempts, shown: Mapping[str, Sequence[Span]], known: int, *, together: bool) -> str:
     ends = {span.end for spans in shown.values() for span in spans if span.is_fault}
     return labels.joined(
-        f"Bar: a time in which a worker trained, without gaps of less than {duration(GAP * made.seconds)}"
+        f"Bar: a time in which a worker trained; gaps of less than {duration(GAP * made.seconds)} are not shown"
         if together
         else "Bar: an attempt at a job, in a row for each process of a worker",
         *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
