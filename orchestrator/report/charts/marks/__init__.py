@@ -1,1 +1,1 @@
-"""What several kinds of charts are made of: scales, bins, rows of dots, and the specification with its data."""
+"""What several kinds of charts are made of: scales, rows of dots, and the specification with its data."""
