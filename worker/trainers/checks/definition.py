@@ -72,7 +72,7 @@ def defaults_can_be_typed(options: BaseModel) -> None:
 
 
 def options_survive_json(case: Case, options: BaseModel) -> None:
-    """Options that are written as JSON and read again are the same, and so is what a job's key is made of."""
+    """Options that are written as JSON and read back are the same, and give the same job key."""
     again = _again(case, json.loads(options.model_dump_json()))
     if again != options:
         raise Broken(f"{named(options)} became {named(again)} as JSON; use types that JSON keeps")
@@ -86,7 +86,7 @@ def options_survive_json(case: Case, options: BaseModel) -> None:
 
 
 def bad_options_are_refused(case: Case, options: BaseModel) -> None:
-    """A value out of bounds, of another type, infinite or NaN is refused; any other one is refused or accepted."""
+    """A value out of bounds, of another type, infinite or NaN is refused. No value causes any other error."""
     for name, value, why in _bad_values(type(options)):
         if _accepts(case, options, name, value):
             raise Broken(f"the option {name} accepts {value!r}: {why}")

@@ -192,7 +192,7 @@ def _stopped(
 
 
 def exceptions_of_on_epoch_pass(case: Case, options: BaseModel) -> None:
-    """An exception that `on_epoch` raises ends training and comes out unchanged. Workers cancel jobs in this way."""
+    """An exception that `on_epoch` raises passes through `train` unchanged. Workers cancel jobs in this way."""
     error, raised = _stopped(case, options)
     if error is not None and error not in raised:
         raise Broken(f"train turned an exception of on_epoch into {shown(error)}; let it pass") from error
