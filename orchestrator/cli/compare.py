@@ -169,6 +169,4 @@ def _flattery(found: Comparison) -> list[str]:
     ]
     if not told:
         return []
-    return [
-        f"chosen for its results, a leader's mean is flattered; had each seed no part in the choice: {', '.join(told)}"
-    ]
+    return [f"selection flatters the mean of a leader; corrected for it: {', '.join(told)}"]
