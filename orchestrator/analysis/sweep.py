@@ -201,7 +201,9 @@ class Sweep:
         """What may be said about its configurations."""
         seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
         whole = len(self.jobs) == len(self.manifest.jobs)
-        settings = (self.history, seeds, self.within, self.running, whole)
+        listed = set(self.manifest.jobs)
+        gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and listed.isdisjoint(each.jobs)]
+        settings = (self.history, seeds, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property

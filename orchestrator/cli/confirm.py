@@ -52,7 +52,8 @@ def command(
 ) -> int:
     """Train the leaders of a sweep under fresh seeds, and show by how much their choice flattered them.
 
-    The best of many configurations owes a part of its mean to luck: under fresh seeds it shrinks.
+    The best of many configurations owes a part of its mean to luck: under fresh seeds it shrinks. Intervals get wider
+    with a further look, so the verdict on a sweep of few seeds may be undecided afterwards.
 
     If it is interrupted, repeat the command: it goes on with the same configurations and seeds.
 

@@ -44,6 +44,8 @@ def command(
     More epochs go on from the stored weights of the sweep's jobs, to the same bits as training them at once. Seeds that
     `confirm` and `decide` added to some configurations get no more epochs; the command says how many jobs these are.
 
+    Intervals get wider with a further look, so the verdict on a sweep of few seeds may be undecided afterwards.
+
     If it is interrupted, repeat the command, or go on by: orchestrator sweep --resume --name NAME
 
     Example: orchestrator extend night-run --seeds 5-9

@@ -54,7 +54,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     """Withdraw what extend, confirm or decide last added to a sweep.
 
     The rows and weights stay in the folder: later sweeps reuse them, and so does this one if it gets the same jobs
-    again. What was seen stays recorded, so that the intervals remain valid.
+    again. Round and looks stay recorded: intervals stay as wide, and seeds of a withdrawn confirm are not fresh again.
 
     Example: orchestrator undo night-run
     """
@@ -62,12 +62,12 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     from orchestrator.commands import extend
     from orchestrator.commands.plan import place_for
 
-    withdrawn, jobs = extend.undo(folder, place_for(broker, tell=complain))
+    withdrawn, jobs, rows = extend.undo(folder, place_for(broker, tell=complain))
     if as_json:
-        print_json({"name": folder.name, "withdrawn": withdrawn.kind, "jobs": jobs})
+        print_json({"name": folder.name, "withdrawn": withdrawn.kind, "jobs": jobs, "rows": rows})
     else:
-        told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}"
-        print(printable(f"{told}; {folder.path / 'withdrawn.jsonl'} keeps the rows for reuse"))
+        kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"
+        print(printable(f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 A sweep is a hash `seedsweep:sweep:<name>` with the fields
 
-- `manifest`: the content of `sweep.json` in the sweep folder; only `undo` makes it shorter;
+- `manifest`: the content of `sweep.json` in the sweep folder;
 - `cancelled`: the reason of its cancellation; absent otherwise;
 - `finished`: when a session last had a row for every job; absent until then;
 - `seen`: when a session last worked on the sweep.
@@ -28,9 +28,9 @@ from worker.redis.bounded import read_fields, read_members
 
 _NAMES = "seedsweep:sweeps"
 
-#: Replaces the manifest that was read with a longer one, unless another session has replaced it meanwhile; returns
-#: whether the longer one is stored now. Safe to repeat if an answer was lost.
-#: KEYS[1]: the sweep. ARGV[1]: the SHA-1 of the manifest that was read. ARGV[2]: the longer one.
+#: Replaces the manifest that was read with a later one, unless another session has replaced it meanwhile; returns
+#: whether the later one is stored now. Safe to repeat if an answer was lost.
+#: KEYS[1]: the sweep. ARGV[1]: the SHA-1 of the manifest that was read. ARGV[2]: the later one.
 _REPLACE = """
 local found = redis.call('HGET', KEYS[1], 'manifest')
 if found and found ~= ARGV[2] then
@@ -78,8 +78,8 @@ class Registry:
 
     @staticmethod
     def _longer(manifest: Manifest, known: Manifest | None) -> Manifest:
-        """Return the longer of a sweep's two manifests; ours if both have the same jobs."""
-        if known is None or known.jobs == manifest.jobs or manifest.goes_on(known):
+        """Return the later of a sweep's two manifests; ours if both have as much."""
+        if known is None or known.extent == manifest.extent or manifest.goes_on(known):
             return manifest
         if not known.goes_on(manifest):
             if known.begins_as(manifest):
@@ -97,7 +97,7 @@ class Registry:
         """Register a sweep, unless it is registered already.
 
         Returns:
-            The manifest, with the configurations and rounds that another session has added meanwhile.
+            The manifest, with what another session has added or withdrawn meanwhile.
 
         Raises:
             SweepExistsError: the name belongs to a sweep of other jobs, or another session has extended this one in
@@ -119,7 +119,7 @@ class Registry:
             known = self._read(manifest.name, stored)
             longer = self._longer(manifest, known)
             before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
-            if longer.jobs == known.jobs or self._client.eval(_REPLACE, 1, name, before, longer.model_dump_json()):
+            if longer.extent == known.extent or self._client.eval(_REPLACE, 1, name, before, longer.model_dump_json()):
                 return longer
 
     def reopen(self, manifest: Manifest) -> Manifest:
@@ -142,11 +142,6 @@ class Registry:
             *_, known = pipeline.execute()
         if not known:
             self.register(manifest)
-
-    def shorten(self, manifest: Manifest) -> None:
-        """Replace the manifest of a registered sweep by one without its last round."""
-        if self._client.hexists(_sweep(manifest.name), "manifest"):
-            self._client.hset(_sweep(manifest.name), "manifest", manifest.model_dump_json())
 
     def cancel(self, manifest: Manifest, reason: str) -> None:
         """Mark a sweep as cancelled."""

@@ -22,7 +22,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.rounds import Round
+from orchestrator.sweeps.rounds import Round, Withdrawn
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import have
@@ -96,8 +96,8 @@ def plan_confirmation(
 ) -> GrowthPlan:
     """Choose the configurations and seeds, and return the plan, after all checks that can be made before it begins.
 
-    If the sweep's last round confirms the same configurations under the same number of seeds, or under these seeds, the
-    command goes on with it.
+    If the sweep's last round, or a withdrawn one, confirms the same configurations under the same number of seeds, or
+    under these seeds, the command goes on with it.
 
     Args:
         folder: The sweep's folder.
@@ -135,15 +135,26 @@ def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> Conf
 def _round(
     manifest: Manifest, rows: Mapping[str, Row], *, judge: Judge, top: int | None, seeds: int | tuple[int, ...]
 ) -> Round | None:
-    last = manifest.rounds[-1] if manifest.rounds else None
-    if last is not None and last.kind == "confirm":
-        same = len(last.seeds) == seeds if isinstance(seeds, int) else last.seeds == seeds
-        # The round is the one that the same command would have made.
-        if same and last.configurations == _leaders(judge(manifest.before_last_round(), rows), top):
-            return None
+    # The round is the one that the same command would have made.
+    last = [each for each in manifest.rounds[-1:] if _has(each, seeds)]
+    if last and last[0].configurations == _leaders(judge(manifest.before_last_round(), rows), top):
+        return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(judge(manifest, rows), top)
-    return Round(kind="confirm", seeds=_fresh(manifest, seeds), configurations=leaders)
+    own = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
+    for each in manifest.withdrawn:
+        if _has(each, seeds) and own.isdisjoint(each.seeds):
+            again = Round(kind="confirm", seeds=each.seeds, configurations=leaders)
+            # What was withdrawn is taken back, rather than replaced by other seeds.
+            if set(manifest.with_round(again).jobs) == {*manifest.jobs, *each.jobs}:
+                return again
+    used = own.union(*(each.seeds for each in manifest.withdrawn))
+    return Round(kind="confirm", seeds=_fresh(used, seeds), configurations=leaders)
+
+
+def _has(found: Round | Withdrawn, seeds: int | tuple[int, ...]) -> bool:
+    """Return whether a round confirms under these seeds, or under as many."""
+    return found.kind == "confirm" and (len(found.seeds) == seeds if isinstance(seeds, int) else found.seeds == seeds)
 
 
 def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
@@ -164,9 +175,8 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
     return tuple(sweep.manifest.point(each.options) for each in leaders[:count])
 
 
-def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Return the seeds of a confirmation."""
-    used = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
+def _fresh(used: Collection[int], seeds: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the seeds of a confirmation, none of which was used."""
     if isinstance(seeds, int):
         first = max(used) + 1
         # Checked before the seeds are listed: a sweep cannot have more seeds than jobs.
@@ -177,7 +187,7 @@ def _fresh(manifest: Manifest, seeds: int | tuple[int, ...]) -> tuple[int, ...]:
         return tuple(range(first, first + seeds))
     known = [seed for seed in seeds if seed in used]
     if known or not seeds:
-        allowed = f"fresh seeds; the sweep has {seeds_as_text(sorted(used))}"
+        allowed = f"fresh seeds; the sweep has, or has had, {seeds_as_text(sorted(used))}"
         raise InvalidInputError("seeds", seeds_as_text(known), allowed)
     return seeds
 

@@ -68,7 +68,7 @@ def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
         race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
     """
     jobs, specification = session.jobs, session.manifest.specification
-    rows = session.folder.rows_of(jobs)
+    rows = session.own_rows()
     for key, row in rows.items():
         failed = race is not None and row.status == "failed"
         if failed or session.folder.has_weights(jobs[key], row, bare=session.keeper.bare):

@@ -18,7 +18,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import SweepPlan, jobs_of, registered
 from orchestrator.commands.sweep import check_values, finish, plan_resumption
-from orchestrator.errors import OutputError
+from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import content
@@ -35,6 +35,8 @@ from orchestrator.text import counted
 
 #: The option that can be extended even if it does not vary: training goes on.
 EPOCHS = "epochs"
+#: With fewer seeds, a further look may leave a decided verdict undecided.
+FEW_SEEDS = 10
 #: Makes the round of a command from the sweep and its rows by key, always the same; None if the sweep has it already,
 #: so that the command goes on with it. Raises `InvalidInputError` if the sweep cannot be extended in this way.
 MakeRound = Callable[[Manifest, Mapping[str, Row]], Round | None]
@@ -104,42 +106,44 @@ def is_void(session: Session) -> bool:
     return session.rows.keys() <= set(session.manifest.before_last_round().jobs)
 
 
-def undo(folder: SweepFolder, place: Place) -> tuple[Round, int]:
-    """Withdraw the last round of a sweep: return it, with the number of its jobs.
+def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
+    """Withdraw the last round of a sweep: return it, and how many jobs and rows of them the sweep has no longer.
 
-    Their rows and weights stay in the folder for later sweeps, and for this one if it gets the same jobs again. What
-    was seen of the results stays recorded: it counts in what may be said of them.
+    The rows and weights stay in the folder for later sweeps, and for this one if it gets the same jobs again. The round
+    and what was seen of the results stay recorded: they count in what may be said of the sweep.
 
     Args:
         folder: The sweep's folder.
         place: May name the cluster that the sweep ran on, where open jobs of the round are cancelled.
 
     Raises:
-        InvalidInputError: the sweep has no round.
+        SweepNotFoundError: the folder is not a sweep's, or the sweep has no round.
         SweepBusyError: it runs.
+        SweepExistsError: another session has extended the sweep.
         OutputError: the folder cannot be written.
-        SweepNotFoundError: the folder is not a sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     place = place.reached()
     with folder.exclusive():
         manifest = registered(place, folder.manifest())
         if not manifest.rounds:
-            allowed = "a sweep to which extend, confirm or decide has added jobs"
-            raise InvalidInputError("folder", Described("one that has only its first jobs"), allowed)
-        jobs = manifest.jobs_by_key()
-        rows = folder.rows_of(jobs)
+            raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
+        rows = folder.rows_of(manifest.jobs_by_key())
         # To withdraw results that one may have seen is to go on by them.
-        before = manifest.before_last_round().with_look(seen("extend", rows))
-        kept = set(before.jobs)
+        before = manifest.with_look(seen("extend", rows)).undone()
+        jobs = before.jobs_by_key()
+        left = {key: row for key, row in rows.items() if key in jobs}
         if place.cluster is not None:
-            cancel_jobs(place.cluster, manifest.name, set(jobs) - kept)
-            place.cluster.registry.shorten(before)
-        folder.withdraw(row for key, row in rows.items() if key not in kept)
+            registry = place.cluster.registry
+            # The cluster first: another session may be faster.
+            if registry.manifest(manifest.name) is not None:
+                registry.register(before)
+                if len(left) == len(jobs):
+                    registry.finish(manifest.name)
+            cancel_jobs(place.cluster, manifest.name, set(manifest.jobs) - set(jobs))
         folder.write_manifest(before)
-        left = {key: row for key, row in rows.items() if key in kept}
-        finish(Session(folder, before, {key: jobs[key] for key in before.jobs}, place, rows=left))
-    return manifest.rounds[-1], len(jobs) - len(kept)
+        finish(Session(folder, before, jobs, place, rows=left))
+    return manifest.rounds[-1], len(manifest.jobs) - len(jobs), len(rows) - len(left)
 
 
 def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
@@ -155,7 +159,11 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
         jobs = jobs_of(manifest)
         # A job that is added may lack the sweep's metric.
         Sweep.of(plan.folder, manifest, jobs, {})
-    return GrowthPlan(plan.folder, manifest, jobs, plan.place, plan.resuming, make_round)
+        seeds = len(manifest.grown.seeds)
+        if rows and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
+            wider = "intervals get wider, to stay valid for any number of looks"
+            plan.place.tell(f"A further look: {wider}. With {counted(seeds, 'seed')}, the verdict may be undecided")
+    return GrowthPlan(plan.folder, manifest, jobs, plan.place, further is None, make_round)
 
 
 def plan_extension(

@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -32,7 +32,9 @@ _NUMBER_BYTES = 30
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
 
-def read_rows(path: Path, jobs: Mapping[str, Job], count: int = 0) -> tuple[dict[str, Row], int]:
+def read_rows(
+    path: Path, jobs: Mapping[str, Job], count: int = 0, others: Collection[str] = ()
+) -> tuple[dict[str, Row], int]:
     """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
     The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need.
@@ -41,6 +43,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], count: int = 0) -> tuple[dict
         path: The file; a missing one has no rows yet.
         jobs: The jobs by key.
         count: The number of jobs of the sweep, if these are some of them.
+        others: The keys of the jobs that were withdrawn from the sweep: their lines are skipped, too.
 
     Returns:
         The rows, and the number of lines that were skipped although they are complete: foreign or damaged ones.
@@ -51,11 +54,11 @@ def read_rows(path: Path, jobs: Mapping[str, Job], count: int = 0) -> tuple[dict
     rows: dict[str, Row] = {}
     damaged = 0
     try:
-        with _open(path, jobs, count) as file:
+        with _open(path, jobs, count, len(others)) as file:
             for line in _lines(file):
                 row = _read(line, jobs)
                 if row is None:
-                    damaged += line.endswith(b"\n")
+                    damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
@@ -64,6 +67,12 @@ def read_rows(path: Path, jobs: Mapping[str, Job], count: int = 0) -> tuple[dict
     except OSError as error:
         raise SweepUnreadableError(path, error) from None
     return rows, damaged
+
+
+def lines_of(path: Path, keys: Collection[str]) -> Iterator[bytes]:
+    """Yield the complete lines of these jobs as they are; a missing file has none."""
+    with contextlib.suppress(FileNotFoundError), open_regular(path) as file:
+        yield from (line for line in _lines(file) if line.endswith(b"\n") and _job_of(line) in keys)
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -93,11 +102,11 @@ def cut_torn_line(path: Path) -> None:
         file.truncate(_end_of_lines(file))
 
 
-def _open(path: Path, jobs: Mapping[str, Job], count: int = 0) -> BufferedReader:
+def _open(path: Path, jobs: Mapping[str, Job], count: int, others: int) -> BufferedReader:
     """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
     file = open_regular(path)
     size, count = os.fstat(file.fileno()).st_size, max(count, len(jobs))
-    most = _FILE_BYTES + count * _JOB_BYTES
+    most = _FILE_BYTES + count * _JOB_BYTES + others * _PIECE_BYTES
     if size > most:
         # Asked only now: it takes a while for many jobs.
         most += count * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
@@ -120,8 +129,7 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
 
     A row of a trainer that cannot be imported is skipped like a torn one.
     """
-    found = _JOB.search(line)
-    job = jobs.get(found[1].decode()) if found else None
+    job = jobs.get(_job_of(line))
     if job is None or len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
         return None
     if sum(map(line.count, (b",", b"[", b"{"))) > _LINE_VALUES + _numbers(job):
@@ -131,6 +139,11 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
         # JSON takes the last of two keys.
         return row if row.job in jobs else None
     return None
+
+
+def _job_of(line: bytes) -> str:
+    found = _JOB.search(line)
+    return found[1].decode() if found else ""
 
 
 def _numbers(job: Job) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from nn.files import is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import WITHDRAWN, SweepFolder
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.naming import is_name
 from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 
 #: What is read of another sweep: its folder, and these in it.
-_PARTS = ("", "sweep.json", "results.jsonl", WITHDRAWN, "weights")
+_PARTS = ("", "sweep.json", "results.jsonl", "weights")
 
 
 def sibling_results(
@@ -28,11 +28,10 @@ def sibling_results(
 ) -> Iterator[tuple[Row, SweepFolder]]:
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
-    They come from sweeps that the user named, then from the others in the same output folder, in descending order of
-    name. Of the latter, those that
-    somebody else could have written are skipped, with a message. Sweeps that cannot be read are skipped likewise,
-    because their jobs can be trained instead, and so are rows whose weights are missing, damaged, or not such as the
-    job trains to.
+    They come from what `undo` has withdrawn from this sweep, then from sweeps that the user named, then from the others
+    in the same output folder, in descending order of name. Of the last, those that somebody else could have written are
+    skipped, with a message. Sweeps that cannot be read are skipped likewise, because their jobs can be trained instead,
+    and so are rows whose weights are missing, damaged, or not such as the job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -48,17 +47,17 @@ def sibling_results(
     output = folder.path.parent
     names = sorted((path.parent.name for path in output.glob("*/sweep.json")), reverse=True)
     siblings = (SweepFolder(output, name) for name in names if is_name(name))
-    for other in (*named, *(each for each in siblings if each.path.resolve() not in known)):
+    chosen = [folder, *named] if folder.withdrawn else named
+    for other in (*chosen, *(each for each in siblings if each.path.resolve() not in known)):
         if not missing:
             break
         is_own = all(is_private(other.path / part) for part in _PARTS)
-        if not is_own and other not in named:
+        if not is_own and other not in chosen:
             foreign.append(other.name)
             continue
         try:
-            listed = other.manifest().jobs
-            has_others = (other.path / WITHDRAWN).exists()
-            shared = {key: missing[key] for key in (missing if has_others else listed) if key in missing}
+            listed = {*other.manifest().jobs, *other.withdrawn}
+            shared = {key: job for key, job in missing.items() if key in listed}
             # A sweep without such jobs need not be read.
             rows = other.rows_of(shared, len(listed)) if shared else {}
         except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):

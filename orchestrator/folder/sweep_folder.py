@@ -2,7 +2,8 @@
 
 A trainer's artifact in another format is `weights/<sha256>.bin`.
 
-`results.jsonl` is an append-only log while the sweep runs. At the end of the sweep it is sorted into the sweep's order.
+`results.jsonl` is an append-only log while the sweep runs. At the end of the sweep it is sorted into the sweep's order;
+rows of jobs that `undo` has withdrawn come last.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Iterator, Mapping
+from itertools import chain, takewhile
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,7 +35,7 @@ from orchestrator.errors import (
 )
 from orchestrator.folder.reading import FILE, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
-from orchestrator.folder.results_log import append_row, cut_torn_line, read_rows
+from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
@@ -43,8 +44,6 @@ from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.redis import limits
 
-#: The rows of jobs that `undo` has taken from the sweep.
-WITHDRAWN = "withdrawn.jsonl"
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
@@ -58,6 +57,9 @@ class SweepFolder:
 
     Every method that writes raises `OutputError` if it cannot, and every one that reads rows raises
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
+
+    Attributes:
+        withdrawn: The keys of the jobs that `undo` has withdrawn, by the `sweep.json` that was last read or written.
     """
 
     def __init__(self, output: Path, name: str) -> None:
@@ -66,10 +68,10 @@ class SweepFolder:
         self.logs = self.path / "logs"
         self._weights = self.path / "weights"
         self._results = self.path / "results.jsonl"
-        self._withdrawn = self.path / WITHDRAWN
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
+        self.withdrawn: frozenset[str] = frozenset()
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
 
@@ -121,6 +123,7 @@ class SweepFolder:
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
         self._write(self._description, manifest.as_text())
+        self.withdrawn = manifest.withdrawn_jobs
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -132,7 +135,7 @@ class SweepFolder:
         """
         file = self._description
         try:
-            return Manifest.read(read_regular(file, limits.MANIFEST))
+            manifest = Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise SweepNotFoundError(self.absence()) from None
@@ -143,6 +146,8 @@ class SweepFolder:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
+        self.withdrawn = manifest.withdrawn_jobs
+        return manifest
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -171,7 +176,6 @@ class SweepFolder:
                 self._weights.mkdir(exist_ok=True)
                 sync_folder(self.path)
                 cut_torn_line(self._results)
-                cut_torn_line(self._withdrawn)
                 # It is of a session that was killed: nothing goes on.
                 (self.path / "progress.json").unlink(missing_ok=True)
             yield
@@ -202,7 +206,6 @@ class SweepFolder:
         for path, is_right, kind in (
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
-            (self._withdrawn, stat.S_ISREG, "regular file"),
             (self._weights, stat.S_ISDIR, "folder"),
             (self.logs, stat.S_ISDIR, "folder"),
         ):
@@ -215,7 +218,7 @@ class SweepFolder:
 
     def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
-        return read_rows(self._results, jobs)[0]
+        return read_rows(self._results, jobs, others=self.withdrawn)[0]
 
     def rows_of(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
         """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
@@ -224,20 +227,10 @@ class SweepFolder:
             jobs: The jobs by key.
             count: The number of jobs of the sweep, if these are some of them.
         """
-        rows, damaged = read_rows(self._results, jobs, count)
-        whole = _rows_of(jobs, rows)
+        rows, damaged = read_rows(self._results, jobs, count, self.withdrawn)
+        whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
         self._damaged = damaged + len(rows) - len(whole)
-        if others := {key: job for key, job in jobs.items() if key not in whole}:
-            # Without them, the jobs are trained again.
-            with contextlib.suppress(SweepUnreadableError):
-                whole |= _rows_of(others, read_rows(self._withdrawn, others, count)[0])
         return whole
-
-    def withdraw(self, rows: Iterable[Row]) -> None:
-        """Keep rows of jobs that are no longer the sweep's, so that later sweeps can reuse them."""
-        with self.writing():
-            for row in rows:
-                append_row(self._withdrawn, row)
 
     @property
     def damage(self) -> str | None:
@@ -380,6 +373,8 @@ class SweepFolder:
     def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
 
+        What `undo` has withdrawn stays, behind them.
+
         Args:
             rows: The rows, by job key.
             order: The sweep's job keys.
@@ -389,7 +384,8 @@ class SweepFolder:
         with self.writing():
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
-            write_atomically(self._results, lambda file: file.writelines(lines))
+            others = lines_of(self._results, self.withdrawn - set(order))
+            write_atomically(self._results, lambda file: file.writelines(chain(lines, others)))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
         with self.writing():
@@ -417,10 +413,6 @@ class SweepFolder:
 def most_bytes(job: Job) -> int:
     """Return how many bytes the weights of a job have at most."""
     return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
-
-
-def _rows_of(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> dict[str, Row]:
-    return {key: whole for key, row in rows.items() if key in jobs and (whole := row.of(jobs[key]))}
 
 
 def _make(path: Path, description: str) -> None:

@@ -131,10 +131,7 @@ class Sweeps:
         from orchestrator.folder.sweep_folder import SweepFolder
 
         folder = SweepFolder(self.output, name)
-        for path in (
-            folder.path,
-            *(folder.path / part for part in (*_FILES, "withdrawn.jsonl", NOTE, PROGRESS, "weights")),
-        ):
+        for path in (folder.path, *(folder.path / part for part in (*_FILES, NOTE, PROGRESS, "weights"))):
             self.check_inside(path)
         with contextlib.suppress(OSError):
             size = (folder.path / _RESULTS).stat().st_size

@@ -63,11 +63,11 @@ class Membership:
         return JobNames(self.jobs.values(), self.manifest.axes)
 
     def reopen(self) -> None:
-        """Register a sweep that begins or is resumed; take the longer of its two manifests."""
+        """Register a sweep that begins or is resumed; take the later of its two manifests."""
         self._take(self.cluster.registry.reopen(self.manifest))
 
     def register(self) -> bool:
-        """Register the sweep, unless it is registered already; return whether another session has added jobs to it."""
+        """Register the sweep, unless it is registered already; return whether another session has changed it."""
         return self._take(self.cluster.registry.register(self.manifest))
 
     def grow(self, rows: Mapping[str, Row], grow: Grow | None = None) -> bool:
@@ -111,7 +111,7 @@ class Membership:
 
     def _take(self, manifest: Manifest) -> bool:
         """Write the manifest into the folder if it has other jobs, and return whether it has."""
-        has_others = manifest.jobs != self.manifest.jobs
+        has_others = manifest.extent != self.manifest.extent
         if has_others:
             with self.interruption.shield():
                 self.folder.write_manifest(manifest)

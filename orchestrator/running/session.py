@@ -95,6 +95,11 @@ class Session:
         with self.interruption.shield():
             self.folder.write_manifest(manifest)
 
+    def own_rows(self) -> dict[str, Row]:
+        """Return the rows of earlier sessions. Those that a new round could have were withdrawn: they are reused."""
+        is_new = bool(self.manifest.rounds) and not self.resuming
+        return self.folder.rows_of(self.manifest.before_last_round().jobs_by_key() if is_new else self.jobs)
+
     def keep_own(self, *, failed: bool = False) -> list[Row]:
         """Take the rows of earlier sessions whose weights are as the folder keeps them; return the others.
 
@@ -102,7 +107,7 @@ class Session:
             failed: Whether to take the rows of failed jobs, too, instead of training these again.
         """
         others, held = [], []
-        for key, row in self.folder.rows_of(self.jobs).items():
+        for key, row in self.own_rows().items():
             is_whole = self.folder.has_weights(self.jobs[key], row, bare=self.keeper.bare)
             if is_whole or (failed and row.status == "failed"):
                 self._note(row)
@@ -133,7 +138,7 @@ class Session:
             )
 
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
-        """Take the results of other sweeps, and tell how many each had."""
+        """Take the results of other sweeps, and what was withdrawn from this one; tell how many each had."""
         counts: Counter[str] = Counter()
         for row, other in self.reusable(tell):
             # If the other sweep has removed the weights meanwhile, the job is trained.
@@ -143,8 +148,10 @@ class Session:
                     link = other not in self.reuse_from
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256), link=link)
                     self.keeper.note(row)
-                self._keep(row.reused(other.name))
+                self._keep(row if other is self.folder else row.reused(other.name))
                 counts[str(other.path)] += 1
+        if back := counts.pop(str(self.folder.path), 0):
+            tell(f"{counted(back, 'row')} taken back from what undo withdrew")
         if counts:
             tell(_reused(counts, self.folder))
         self._tell_code(tell)
@@ -219,9 +226,14 @@ class Session:
             continuation.ended(key)
 
     def _take(self, sweep: Membership, *, reuse: bool = False) -> None:
-        """Take in the jobs of the sweep that the session does not know yet."""
+        """Take in the jobs of the sweep that the session does not know yet, and drop those that were withdrawn."""
         self.manifest, progress = sweep.manifest, sweep.progress
-        if self.jobs.keys() >= set(self.manifest.jobs):
+        if gone := self.jobs.keys() - set(self.manifest.jobs):
+            for known in (self.jobs, self.rows, self.missing):
+                for key in gone & known.keys():
+                    del known[key]
+            progress.message(f"Another session has withdrawn {counted(len(gone), 'job')}")
+        if len(self.jobs) == len(self.manifest.jobs):
             return
         jobs = {key: job for key, job in self.manifest.jobs_by_key().items() if key not in self.jobs}
         self.jobs.update(jobs)

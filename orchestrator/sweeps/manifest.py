@@ -15,7 +15,7 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.naming import is_name
 from orchestrator.sweeps.provenance import Provenance
-from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round
+from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round, Withdrawn
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
 from worker.job import Job
@@ -40,6 +40,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         provenance: The session that began the sweep.
         resumed: Later sessions that resumed it.
         rounds: The extensions of the sweep, oldest first.
+        withdrawn: The extensions that `undo` has withdrawn, in the order in which it did.
         looks: The looks at its results before a command went on with it, oldest first.
         keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
             resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
@@ -54,6 +55,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     resumed: list[Provenance] = Field(default_factory=list)
     # Left out if empty, so that the file is the same as before rounds existed.
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
+    withdrawn: list[Withdrawn] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     keep_weights: str = Field(default="all", pattern=_KEEP_WEIGHTS, exclude_if="all".__eq__)
     metric: str = Field(default="last", max_length=200, exclude_if="last".__eq__)
@@ -153,13 +155,27 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return manifest
 
     def goes_on(self, other: Manifest) -> bool:
-        """Return whether this is the other sweep, perhaps with more rounds or sampled configurations."""
+        """Return whether this is the other sweep, perhaps with more configurations, rounds, or rounds withdrawn."""
+        undone, jobs = len(other.withdrawn), self.jobs
+        # The jobs that the sweep had before the other one withdraws a further round.
+        for each in reversed(self.withdrawn[undone:]):
+            jobs = [*jobs[: each.after], *each.jobs]
         return (
             self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
-            and self.rounds[: len(other.rounds)] == other.rounds
-            and self.jobs[: len(other.jobs)] == other.jobs
+            and self.withdrawn[:undone] == other.withdrawn
+            and jobs[: len(other.jobs)] == other.jobs
         )
+
+    @property
+    def extent(self) -> tuple[list[str], list[Withdrawn]]:
+        """What one of two manifests of a sweep may have more of: jobs, or rounds that were withdrawn."""
+        return self.jobs, self.withdrawn
+
+    @property
+    def withdrawn_jobs(self) -> frozenset[str]:
+        """The keys of the jobs of withdrawn rounds, also of those that the sweep has got again."""
+        return frozenset(key for each in self.withdrawn for key in each.jobs)
 
     def begins_as(self, other: Manifest) -> bool:
         """Return whether both began as the same sweep, whatever was added to them since."""
@@ -168,7 +184,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     def grown_as(self, other: Manifest) -> Manifest:
         """Return this manifest extended by what the other one, which `goes_on` it, adds."""
-        names = ("specification", "jobs", "rounds", "looks")
+        names = ("specification", "jobs", "rounds", "withdrawn", "looks")
         return self.model_copy(update={name: getattr(other, name) for name in names})
 
     def with_round(self, further: Round, look: Look | None = None) -> Manifest:
@@ -183,17 +199,18 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
                 rounds.
             ValueError: the round does not fit the sweep: it has values that the sweep has already, or that are invalid.
         """
-        if len(self.rounds) >= MAX_ROUNDS:
+        if (number := len(self.rounds) + len(self.withdrawn)) >= MAX_ROUNDS:
             allowed = f"at most {MAX_ROUNDS} of them: start another sweep, which reuses the results of this one"
-            raise InvalidInputError("the sweep", Described(f"extended {len(self.rounds)} times"), allowed)
+            raise InvalidInputError("the sweep", Described(f"extended {number} times"), allowed)
         rounds = [*self.rounds, further.read(self.grown)]
         longer = self.with_look(look).model_copy(update={"rounds": rounds})
         # Counted before the jobs are listed, which takes long for many.
         count = longer.grown.size + len(further.seeds) * len(further.configurations)
         if count <= 2 * MAX_JOBS:
             longer = longer._listed()
-        if count > 2 * MAX_JOBS or len(longer.jobs) > MAX_JOBS:
-            raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), "fewer jobs")
+        if count > 2 * MAX_JOBS or len(longer.jobs) + sum(len(each.jobs) for each in self.withdrawn) > MAX_JOBS:
+            allowed = "fewer jobs, with those that were withdrawn"
+            raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), allowed)
         if len(longer.jobs) == len(self.jobs):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
         return longer
@@ -205,6 +222,13 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     def before_last_round(self) -> Manifest:
         """Return the manifest as it was before its last round; its looks are the same."""
         return self.model_copy(update={"rounds": self.rounds[:-1]})._listed()
+
+    def undone(self) -> Manifest:
+        """Return the manifest with its last round withdrawn; its looks are the same."""
+        before, last = self.before_last_round(), self.rounds[-1]
+        after = len(before.jobs)
+        gone = Withdrawn(kind=last.kind, seeds=last.seeds, after=after, jobs=tuple(self.jobs[after:]))
+        return before.model_copy(update={"withdrawn": [*self.withdrawn, gone]})
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""

@@ -17,7 +17,7 @@ from worker.job import Job
 Kind = Literal["extend", "confirm", "decide"]
 #: The commands that go on with a sweep whose results could be seen: `resume` trains failed or cancelled jobs again.
 Going = Literal["extend", "confirm", "decide", "resume"]
-#: The most rounds of a sweep: listing its jobs goes through the configurations once for each.
+#: The most rounds of a sweep, also withdrawn ones: listing its jobs goes through the configurations once for each.
 MAX_ROUNDS = 100
 
 
@@ -91,6 +91,22 @@ class Round(BaseModel, frozen=True, extra="forbid"):
         further = {name: frozenset(values) for name, values in self.grid.items()}
         points = after.points() if further else ()
         return [point for point in points if any(point[name] in values for name, values in further.items())]
+
+
+class Withdrawn(BaseModel, frozen=True, extra="forbid"):
+    """A round that `undo` has withdrawn.
+
+    Attributes:
+        kind: The command that had added it.
+        seeds: Its seeds.
+        after: The number of jobs that the sweep had before it.
+        jobs: The keys of the jobs that it added.
+    """
+
+    kind: Kind
+    seeds: Annotated[tuple[Seed, ...], FailFast()] = ()
+    after: int = Field(ge=1)
+    jobs: Annotated[tuple[str, ...], FailFast()]
 
 
 class Look(BaseModel, frozen=True, extra="forbid"):

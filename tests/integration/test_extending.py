@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.cluster.registry import Registry
 from orchestrator.errors import SweepExistsError
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Round
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
@@ -127,7 +128,9 @@ def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_li
     assert "Interrupted. " in output
 
 
-def test_watching_again_collects_what_was_added(command_line: CommandLine, cluster: Cluster) -> None:
+def test_watching_again_collects_what_was_added_and_drops_what_was_undone(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
     cluster.start_worker()
     broker = ("--broker", cluster.server.url)
     command_line.run("sweep", *SMALL, "--name", "a", *broker)
@@ -138,6 +141,18 @@ def test_watching_again_collects_what_was_added(command_line: CommandLine, clust
     # Then watching it again collects what was added.
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
     assert len(command_line.rows("a", "elsewhere")) == 6
+    # When it is undone, the cluster knows that it has ended, and no other session brings the round back.
+    command_line.run("undo", "a", *broker)
+    registry = Registry(cluster.store())
+    assert registry.finished("a")
+    told = command_line.run("sweep", "--resume", "--name", "a", "--output", "elsewhere", *broker).stdout
+    assert "Another session has withdrawn 2 jobs" in told
+    assert "jobs 4, accepted 4" in told
+    described = [
+        registry.manifest("a"),
+        *(SweepFolder(command_line.folder / each, "a").manifest() for each in ("runs", "elsewhere")),
+    ]
+    assert [(len(each.jobs), len(each.withdrawn)) for each in described if each] == [(4, 1)] * 3
 
 
 def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained_again(
@@ -170,6 +185,14 @@ def test_a_sweep_that_was_extended_in_two_ways_is_refused(shared_cluster: Cluste
     assert registry.manifest("a") == one
     longer = one.with_round(Round(kind="extend", seeds=(2,)))
     assert registry.register(longer) == longer
+    # Who withdraws a round that is no longer the last one is refused; who does not know of the withdrawal learns it.
+    with pytest.raises(SweepExistsError, match="in another way"):
+        registry.register(one.undone())
+    assert registry.manifest("a") == longer
+    for each in (longer.undone(), longer, first):
+        assert registry.register(each) == registry.manifest("a") == longer.undone()
+    with pytest.raises(SweepExistsError, match="in another way"):
+        registry.register(longer.with_round(Round(kind="extend", seeds=(3,))))
 
 
 SWEPT = small(learning_rates="0.01,0.03,0.05")
@@ -236,6 +259,14 @@ def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None
     assert rounds == [("confirm", [7, 9]), ("confirm", [20, 21])]
     # Who confirms has seen the results before.
     assert [(look["command"], look["rows"]) for look in manifest["looks"]] == [("confirm", 6), ("confirm", 8)]
+    # What is withdrawn is said, and its seeds are not fresh again: the same command takes it back.
+    command_line.run("undo", "a")
+    assert "1 confirmation withdrawn (seeds 20-21)." in command_line.run("leaderboard", "a").stdout
+    refused = command_line.run("confirm", "a", "--top", "1", "--seeds", "21,22", status=2).stderr
+    assert "--seeds is '21'; allowed: fresh seeds; the sweep has, or has had, 0-1,7,9,20-21" in refused
+    again = command_line.run("confirm", "a", "--top", "1", "--seeds", "20,21").stdout
+    assert "2 rows taken back from what undo withdrew" in again
+    assert "confirmation withdrawn" not in again
     # Without a number, three are confirmed, under 20 seeds.
     planned = command_line.run("confirm", "a", "--dry-run").stdout
     assert planned.startswith("a: 3 configurations, 70 jobs: 10 kept, 0 reused and 60 to train; ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import pytest
 
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.estimate import tell_if_long
+from orchestrator.commands.extend import plan_extension
 from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.running.session import Session
+from orchestrator.sweeps.fields import vocabulary
 from tests.support.cluster import SLOW_EPOCHS, Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.in_process import InProcess
-from tests.support.sweep_folders import BY_KEY, filled, made, row
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, SPECIFICATION, filled, made, row
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 from worker.settings import load_settings
@@ -215,24 +219,46 @@ def test_a_round_without_a_job_that_ended_leaves_nothing(command_line: CommandLi
     assert command_line.description("a") == before
 
 
-def test_what_was_added_last_is_undone_and_its_rows_are_reused(here: InProcess, cluster: Cluster) -> None:
+def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(tmp_path: Path) -> None:
+    # Given a sweep with a failed job, and an extension in which this one ends, and no further one
+    folder = filled(tmp_path, SPECIFICATION, lambda job: lost_row(job, "failed", "it broke") if job.seed else row(job))
+    plan = plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary())
+    with suppress(KeyboardInterrupt), plan.begin() as session:
+        session.accept(row(JOBS[1]), BLOB)
+        raise KeyboardInterrupt
+    # Then the round is gone, and the look before it is not.
+    found = folder.manifest()
+    assert (found.rounds, [look.command for look in found.looks]) == ([], ["extend"])
+
+
+def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InProcess) -> None:
     here.command_line.finished("a", *SMALL)
-    assert here.refused("undo", "a").startswith("SWEEP is one that has only its first jobs; allowed: ")
+    assert here.refused("undo", "a").startswith("a has no round to undo")
     before = here.command_line.rows("a")
-    here.run("extend", "a", "--seeds", "2", "--workers", "1")
+    for dry in (("--dry-run",), ()):
+        assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
     told = here.run("undo", "a").out
-    assert told == "Withdrawn from a: 2 jobs of extend; runs/a/withdrawn.jsonl keeps the rows for reuse\n"
-    assert here.command_line.rows("a") == before
-    # What was seen stays recorded: before the round, and when it was withdrawn.
+    assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded: ")
+    # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
+    assert here.command_line.rows("a")[:4] == before
     assert [each["rows"] for each in here.command_line.description("a")["looks"]] == [4, 6]
-    assert "jobs 4, accepted 4" in here.run("sweep", "--resume", "--name", "a").out
-    # Another sweep has the rows, and so does this one, without training anything.
+    resumed = here.run("sweep", "--resume", "--name", "a").out
+    assert "jobs 4, accepted 4" in resumed
+    assert "damaged" not in resumed
+    # Another sweep has them, and so does this one, without training anything.
     again = here.run("sweep", *small(seeds="0-2"), "--name", "b").out
     assert "6 are reused from other sweeps: 6 from runs/a" in again
-    assert "accepted 6, attempts 6" in here.run("extend", "a", "--seeds", "2").out
-    # On a cluster, too
-    here.run("undo", "a", "--broker", cluster.server.url)
-    assert len(here.command_line.rows("a")) == 4
+    assert asked(here, "extend", "a", "--seeds", "2", "--dry-run")["reused"] == 2
+    again = here.run("extend", "a", "--seeds", "2").out
+    assert "4 were finished in an earlier session of this sweep\n2 rows taken back from what undo withdrew" in again
+    assert "accepted 6, attempts 6, reused 0" in again
+    # Without reuse, it trains them again, and has each of them once.
+    assert asked(here, "undo", "a") == {"name": "a", "withdrawn": "extend", "jobs": 2, "rows": 2}
+    assert "Training 2 jobs" in here.run("extend", "a", "--seeds", "2", "--no-reuse", "--workers", "1").out
+    here.run("undo", "a")
+    assert len(here.command_line.rows("a")) == 6
+    assert len(here.command_line.description("a")["withdrawn"]) == 3
+    assert here.page("a").count("Withdrawn extend") == 3
 
 
 def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, cluster: Cluster) -> None:

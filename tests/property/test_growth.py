@@ -97,7 +97,7 @@ LONG = [{"kind": "extend", "seeds": list(range(2, 2000))}]
 def test_rounds_of_a_foreign_file_are_read_or_refused(tmp_path: Path, added: Any, looks: Any) -> None:
     folder = SweepFolder(tmp_path, "sweep")
     folder.path.mkdir(exist_ok=True)
-    content = json.loads(FIRST.as_text()) | {"rounds": added, "looks": looks}
+    content = json.loads(FIRST.as_text()) | {"rounds": added, "looks": looks, "withdrawn": looks}
     (folder.path / "sweep.json").write_text(json.dumps(content))
     found = answer(folder.manifest, error=SweepNotFoundError)
     if found is not None:

@@ -12,6 +12,7 @@ from nn.weights import digest
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.rounds import Round
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 
@@ -77,6 +78,27 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     folder.keep_weights(name, blob)
     assert names_in(folder.path / "weights") == [f"{name}.safetensors"]
     assert folder.weights_fault(JOBS[0], name) is None
+
+
+def test_what_was_withdrawn_is_reused_like_the_results_of_another_sweep(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a sweep of which a job was withdrawn, with as many bytes as three jobs may have
+    longer = folder.manifest().with_round(Round(kind="extend", seeds=(2,)))
+    wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}
+    folder.write_manifest(longer.undone())
+    for job in (*JOBS, *wanted.values()):
+        folder.append(row(job))
+    size = (folder.path / "results.jsonl").stat().st_size
+    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size - 3 * 100)
+    monkeypatch.setattr("orchestrator.folder.results_log._JOB_BYTES", 100)
+    # Then its own rows are read, and nothing is damaged
+    assert (list(folder.rows_of(BY_KEY)), folder.damage) == (list(BY_KEY), None)
+    # And the row is reused if its weights are there, and unless it does not fit.
+    assert list(sibling_results(folder, wanted, print)) == []
+    folder.keep_weights(digest(BLOB), BLOB)
+    assert [(found.job, other) for found, other in sibling_results(folder, wanted, print)] == [(*wanted, folder)]
+    assert list(sibling_results(folder, wanted, print, fits=lambda _row: False)) == []
 
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:

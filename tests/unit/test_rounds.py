@@ -133,9 +133,21 @@ def test_a_round_before_a_search_has_ended_or_without_a_new_job_is_refused() -> 
         sweep().with_round(Round(kind="confirm", seeds=(0, 1), configurations=(POINT,)))
 
 
-def test_sweeps_that_grew_apart_do_not_go_on_with_each_other() -> None:
-    one, other = (sweep().with_round(Round(kind="extend", seeds=(seed,))) for seed in (2, 3))
-    assert not other.goes_on(one)
+def test_withdrawn_rounds_stay_known_and_a_sweep_goes_on_from_them() -> None:
+    # Given a sweep that has withdrawn both of its rounds, one after another was added
+    one = sweep().with_round(Round(kind="extend", seeds=(2,)))
+    two = one.with_round(Round(kind="extend", grid={"learning_rate": (0.3,)}))
+    again = two.undone().with_round(Round(kind="confirm", seeds=(5,), configurations=(POINT,)))
+    steps = [sweep(), one, two, two.undone(), again, again.undone(), again.undone().undone()]
+    # Then each step goes on with those before, and with none after
+    for i, later in enumerate(steps):
+        assert read_again(later) == later
+        assert [later.goes_on(each) for each in steps] == [j <= i for j in range(len(steps))]
+        assert later.grown_as(steps[-1]) == steps[-1]
+    assert not sweep().with_round(Round(kind="extend", seeds=(3,))).goes_on(one)
+    # And the last one has the first jobs, and knows the others.
+    assert steps[-1].jobs == sweep().jobs
+    assert steps[-1].withdrawn_jobs == {*two.jobs, *again.jobs} - set(sweep().jobs)
 
 
 def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +155,9 @@ def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatc
     longer = sweep().with_round(Round(kind="extend", seeds=(2,)))
     assert len(longer.jobs) == 6
     for seeds in ((3,), tuple(range(3, 3000))):
-        with pytest.raises(InvalidInputError, match="more than 6 jobs"):
-            longer.with_round(Round(kind="extend", seeds=seeds))
+        for each in (longer, longer.undone()):
+            with pytest.raises(InvalidInputError, match="more than 6 jobs"):
+                each.with_round(Round(kind="extend", seeds=seeds))
 
 
 def test_a_sweep_has_a_bounded_number_of_rounds() -> None:

@@ -40,6 +40,7 @@ from orchestrator.analysis.statistics.pairs import (
     regrets,
 )
 from orchestrator.folder.rows import Row
+from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, listed
 from worker.trainers.protocol import Metric
@@ -168,6 +169,7 @@ class Judgement:
         within: The regret that suffices; None if every difference counts.
         running: Whether the sweep has further jobs to come, perhaps of other configurations.
         whole: Whether these are all jobs of the sweep; if not, no race is advised, since a race has all of them.
+        withdrawn: The fresh seeds of each confirmation that was withdrawn.
     """
 
     scored: Sequence[Scored]
@@ -179,6 +181,7 @@ class Judgement:
     within: float | None = None
     running: bool = False
     whole: bool = True
+    withdrawn: Sequence[tuple[int, ...]] = ()
 
     # How it is judged
 
@@ -627,6 +630,9 @@ def _reservations(found: Judgement) -> list[str]:
     if ended:
         jobs = sum(len(each.entries) for each in found.scored)
         told.append(f"Of {counted(jobs, 'job')}, {listed(ended, 'and')}")
+    if found.withdrawn:
+        seeds = seeds_as_text(sorted({seed for each in found.withdrawn for seed in each}))
+        told.append(f"{counted(len(found.withdrawn), 'confirmation')} withdrawn (seeds {seeds})")
     return told
 
 

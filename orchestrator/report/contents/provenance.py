@@ -42,6 +42,9 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
         yield Fact(f"Extended by {round_.kind}", _extension(round_))
     if len(manifest.rounds) > MOST_ROUNDS:
         yield Fact("Extended", f"{len(manifest.rounds) - MOST_ROUNDS} times more")
+    for gone in manifest.withdrawn[-MOST_ROUNDS:]:
+        under = f" under seeds {seeds_as_text(gone.seeds)}" if gone.seeds else ""
+        yield Fact(f"Withdrawn {gone.kind}", f"{counted(len(gone.jobs), 'job')}{under}")
     version = "several versions" if common.version is None else f"version {common.version}"
     exact = next(iter(sweep.jobs.values())).trained_by.exact
     yield Fact(
