@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -112,12 +113,14 @@ def _estimate(
         return None, None
     begun: dict[str, tuple[float, int]] = {}
     if folder is session.folder:
-        # More epochs continue from the stored weights of fewer.
-        spent = {(without_epochs(row.options), row.seed): (sum(row.epoch_seconds), row.epochs) for row in rows}
+        # More epochs continue from the stored weights of the longest shorter job (`Continuation`): it comes last.
+        spent = defaultdict(list)
+        for row in sorted(rows, key=lambda each: each.epochs):
+            if row.status == "succeeded" and row.stopped is None:
+                spent[without_epochs(row.options), row.seed].append((sum(row.epoch_seconds), row.epochs))
         for key, job in jobs.items():
-            found = spent.get((without_epochs(job.options), job.seed))
-            if found is not None and found[1] < job.epochs:
-                begun[key] = found
+            shorter = [each for each in spent[without_epochs(job.options), job.seed] if each[1] < job.epochs]
+            begun |= {key: shorter[-1]} if shorter else {}
     sizes = [0]
     for row in rows[:_SAMPLE]:
         # Its weights may not be kept.

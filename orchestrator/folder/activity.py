@@ -87,8 +87,8 @@ def address(folder: Path) -> str | None:
 
     Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
     """
-    if not is_private(folder) or held(folder, locks()) is False:
-        return None  # A stranger's folder may name another sweep of this user's; or its process was killed.
+    if not is_private(folder) or not held(folder, locks()):
+        return None  # A stranger or a killed process may have named another sweep; `status` demands the lock, too.
     found = Activity.read(folder)
     if found is None or not found.here:
         return None

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-import io
 import re
 import signal
 
-import pytest
-from rich.console import Console
-
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.cli.shared.progress import progress_for
 from orchestrator.folder.activity import Activity
+from orchestrator.folder.sweeps import PROGRESS
 from tests.support.command_line import QUICK, CommandLine, small
-from tests.support.sweep_folders import row, unsaved
+from tests.support.sweep_folders import filled, row
 from tests.support.sweeps import sweep_of
 from tests.support.terminal import HIDE_CURSOR, SHOW_CURSOR, plain
 
 
-class Screen(io.StringIO):
-    """A file that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(
-    ("lines", "bars", "more"),
-    [(17, 12, "and 4 more"), (40, 16, None), (6, 1, "and 15 more"), (5, 0, "16 jobs running")],
-)
-def test_a_screen_that_is_too_low_shows_what_fits(
-    lines: int, bars: int, more: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    # Given a sweep of 16 running jobs, and one that has ended
-    jobs = sweep_of(seeds=tuple(range(17)), learning_rates=(0.1,)).jobs_by_key(MNIST_DIGEST)
-    ended, *running = jobs.values()
-    screen = Screen()
-    with progress_for(Console(file=screen, width=60, height=lines), unsaved(jobs, {ended.key: row(ended)})) as progress:
-        told = {"planned": 17, "done": 1, "running": 16, "waiting": 0, "retried": 2, "workers": 16, "left": 90.0}
-        progress.underway(Activity(began=0.0, at=9.0, jobs={job.key: None for job in running}, **told))
-
-    # Then what goes on, the leader and as many jobs as fit are shown, and the number of the others.
-    output = plain(screen.getvalue())
-    assert "..." not in output
-    assert "…" not in output
-    frame = output[output.rindex("sweep ") :]
-    assert "1 of 17 jobs" in frame
-    assert "16 running, 0 waiting, 2 retried, 9 s elapsed, ETA 90 s," in frame
-    assert "so far, mean 50.00 % (1 of 17 seeds)" in frame
-    assert frame.count("epoch 0/10 ") == bars
-    assert re.findall(r"and \d+ more|\d+ jobs running", frame) == ([] if more is None else [more])
+def test_a_screen_shows_what_fits_also_after_a_resize(command_line: CommandLine) -> None:
+    # Given a sweep of 64 jobs that another process has running, and one that has ended
+    sweep = sweep_of(seeds=tuple(range(65)), learning_rates=(0.1,))
+    folder = filled(command_line.folder / "runs", sweep, lambda job: None if job.seed else row(job, scores=(0.5,) * 10))
+    told = {"planned": 65, "done": 1, "running": 64, "waiting": 0, "retried": 2, "workers": 64, "left": 90.0}
+    running = dict.fromkeys([job.key for job in sweep.jobs(MNIST_DIGEST)][1:])
+    with folder.exclusive():
+        (folder.path / PROGRESS).write_text(Activity(began=0.0, at=9.0, jobs=running, **told).model_dump_json())
+        terminal = command_line.on_terminal("watch", "a")
+        for columns, lines, bars, more in (
+            (200, 60, 56, "and 8 more"), (60, 17, 12, "and 52 more"), (200, 70, 64, None), (60, 6, 1, "and 63 more"),
+            (60, 5, 0, "64 jobs running"),
+        ):  # fmt: skip
+            terminal.output = ""
+            terminal.resize(columns, lines)
+            # Then what goes on, the leader and as many jobs as fit are shown, and the number of the others.
+            terminal.read_until(more or "seed 64")
+            terminal.output = terminal.output[terminal.output.rindex("sweep ") :]
+            frame = plain(terminal.read_until(end := "so far, mean 50.00 % (1 of 65 seeds)")).partition(end)[0]
+            assert "..." not in frame
+            assert "…" not in frame
+            assert "1 of 65 jobs" in frame
+            assert "64 running, 0 waiting, 2 retried, 9 s elapsed, ETA 90 s," in frame
+            assert frame.count("epoch 0/10 ") == bars
+            assert re.findall(r"and \d+ more|\d+ jobs running", frame) == ([] if more is None else [more])
+    terminal.read_to_end()
 
 
 def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:

@@ -104,6 +104,15 @@ def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     assert said == []
     tell_if_long(session, 201, said.append)
     assert said[0].startswith("This is much: 201 jobs; time and disk cannot be estimated, because no such job")
+    # A job of eight epochs of 0.25 s goes on from four, whatever comes last.
+    longer = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=(4, 2, 8))
+    folder = filled(
+        tmp_path, longer, lambda job: None if job.epochs > 4 else row(job, scores=(0.5,) * job.epochs), name="b"
+    )
+    jobs = folder.manifest().jobs_by_key()
+    session = Session(folder, folder.manifest(), jobs, Place(load_settings(), workers=1), rows=folder.rows_of(jobs))
+    tell_if_long(session, 201, said.append)
+    assert said[1].startswith("This is much: 201 jobs; about 3.4 min, ")
 
 
 def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(command_line: CommandLine) -> None:
@@ -160,7 +169,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert "There is no sweep 'b'" in command_line.run("status", "b", status=2).stderr
 
 
-def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
+def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, server = made(tmp_path), tmp_path / "server.sock"
     server.touch(mode=0o600)
     tmp_path.chmod(0o755)
@@ -173,6 +182,10 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path) -> None:
         assert address(folder.path) is None
         tmp_path.chmod(0o700)
         assert address(folder.path) == f"redis+socket://{server}"
+        # Where the host does not tell who holds a folder, nothing runs.
+        with monkeypatch.context() as patched:
+            patched.setattr("orchestrator.folder.sweeps._LOCKS", tmp_path / "none")
+            assert address(folder.path) is None
         # A folder into which others can write may name the cluster of another sweep.
         folder.path.chmod(0o777)
         assert address(folder.path) is None

@@ -35,7 +35,7 @@ class Terminal:
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], columns: int = 80, lines: int = 40
     ) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.resize(columns, lines)
         own = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         self.process = launcher.Popen(
             command, cwd=folder, env={"TERM": "xterm-256color"} | own, stdin=slave, stdout=slave, stderr=slave,
@@ -43,6 +43,10 @@ class Terminal:
         )  # fmt: skip
         os.close(slave)
         self.output = ""
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the terminal another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def read_until(self, text: str, seconds: float = PATIENCE) -> str:
         """Read until the text, without controls, has appeared or the command has ended; return all output so far."""
