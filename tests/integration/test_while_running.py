@@ -52,9 +52,11 @@ def watched(command_line: CommandLine) -> subprocess.Popen[str]:
 
 
 def training(command_line: CommandLine) -> bool:
-    """Return whether a job has had its first epoch, and the worker has told since that it trains."""
+    """Return whether a job has had its first epoch; its worker is never idle beside it."""
     found = asked(command_line, "status")
-    return any(each["epoch"] for each in found["jobs"]) and any(each["training"] for each in found["workers"])
+    busy = {each["worker"] for each in found["jobs"] if each["worker"]}
+    assert busy <= {each["worker"] for each in found["workers"] if each["training"]}, found
+    return any(each["epoch"] for each in found["jobs"])
 
 
 def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess) -> None:
