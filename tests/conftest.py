@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import hypothesis
 import pytest
 
 from nn.datasets.mnist import Dataset, load_mnist
+from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.in_process import InProcess
@@ -40,6 +42,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     units = all("tests/unit" in argument for argument in session.config.args)
     if not units and Launcher.VARIABLE not in os.environ:
         session.config.add_cleanup(Launcher().close)
+        if session.config.pluginmanager.hasplugin("dsession"):
+            # pytest-xdist starts the test processes, after this.
+            subprocess.Popen = launcher.Popen
 
 
 @pytest.hookimpl(trylast=True)  # after those that are not asked for have been left out
@@ -50,17 +55,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if not mark.kwargs.get("reason"):
                 raise pytest.UsageError(f"{item.nodeid} is slow and gives no reason")
     # Each of several test processes begins with an equal part of the list, and takes from the ends of the others when
-    # it has none left. So each part has its share of the longest tests, of those that wait, and, last, of the others.
+    # it has none left. So each part has its share of the longest tests, of those that wait, of those that compute, and,
+    # last, of the unit tests. Every third part computes before it waits, so that the processors are never idle.
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if processes > 1:
-        items.sort(key=_haste)
-        shares = [[each for each in items if _haste(each) == haste] for haste in sorted({*map(_haste, items)})]
-        items[:] = [
-            item
-            for number in range(processes)
-            for share in shares
-            for item in share[number * len(share) // processes : (number + 1) * len(share) // processes]
-        ]
+        shares: dict[tuple[float, str], list[pytest.Item]] = {}
+        for item in items:
+            shares.setdefault(_kind(item), []).append(item)
+        items.clear()
+        for number in range(processes):
+            order = ("computes", "waits", "unit") if number % 3 == 2 else ("waits", "computes", "unit")
+            for limit in sorted({limit for limit, _ in shares}):
+                for share in (shares.get((limit, kind), []) for kind in order):
+                    items += share[number * len(share) // processes : (number + 1) * len(share) // processes]
 
 
 def pytest_collection_finish() -> None:
@@ -69,12 +76,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _haste(item: pytest.Item) -> tuple[float, bool, bool]:
-    """Return what is less for tests that take longer: by their own time limit, by processes, by kind."""
+def _kind(item: pytest.Item) -> tuple[float, str]:
+    """Return what is less for tests that take longer, by their own time limits, and what they mostly do."""
     mark = item.get_closest_marker("timeout")
     fixtures = set(getattr(item, "fixturenames", ()))
-    starts = "here" not in fixtures and SLOWEST & fixtures
-    return -float(mark.args[0]) if mark else 0.0, not starts, item.nodeid.startswith("tests/unit/")
+    waits = "here" not in fixtures and SLOWEST & fixtures
+    kind = "waits" if waits else "unit" if item.nodeid.startswith("tests/unit/") else "computes"
+    return -float(mark.args[0]) if mark else 0.0, kind
 
 
 @pytest.fixture

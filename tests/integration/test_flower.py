@@ -39,11 +39,17 @@ def flower(party: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def told(party: Cluster) -> Iterator[list[dict[str, Any]]]:
     """The events of progress that arrive during the test."""
     events: list[dict[str, Any]] = []
+
+    def listeners() -> int:
+        return sum(client["psub"] != "0" for client in party.server.client().client_list())
+
+    before = listeners()
     with party.app.connection_for_read() as connection:
         receiver = party.app.events.Receiver(connection, handlers={"task-progress": events.append})
         thread = threading.Thread(target=receiver.capture, kwargs={"limit": None, "wakeup": False})
         thread.start()
         try:
+            wait_for(lambda: listeners() > before, "the receiver to listen")
             yield events
         finally:
             receiver.should_stop = True

@@ -1,9 +1,9 @@
 """Starts our programs in the time of a fork: a process that has imported everything forks one for each of them.
 
-Importing Celery, numba and SciPy takes a processor for half a second, and the tests start our programs hundreds of
-times. What starts here is a real process, with its own environment, folder, standard streams and signals, and so are
-the processes that it starts. Only modules and machine code are there already: a test of importing or of compiling
-starts Python itself.
+Importing Celery, numba and scikit-learn takes a processor for three seconds, and the tests start our programs hundreds
+of times. What starts here is a real process, with its own environment, folder, standard streams and signals, and so are
+the processes that it starts. Only modules, scikit-learn's list of estimators and machine code are there already: a test
+of importing or of compiling starts Python itself. The test processes of pytest-xdist are forked here, too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
 
 #: Packages of which every module is imported before the first fork.
-PACKAGES = ("worker", "orchestrator")
+PACKAGES = ("nn", "worker", "orchestrator")
 #: What Celery imports by name while a worker starts, and what commands import when they need it.
 MODULES = (
     "PIL.Image", "altair", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
@@ -71,6 +71,8 @@ def _program(command: Sequence[Any], environment: Mapping[str, str]) -> list[str
             return ["orchestrator.cluster.reaper", *arguments]
         case [sys.executable, "-P", "-m", "orchestrator.live.renderer", *arguments]:
             return ["orchestrator.live.renderer", *arguments]
+        case [sys.executable, "-u", "-c", source]:  # a test process, as pytest-xdist starts it
+            return ["-c", source]
     return None
 
 
@@ -277,7 +279,9 @@ def _run(process: dict[str, Any], streams: list[int]) -> NoReturn:
     try:
         _become(**process, streams=streams)
         module, *sys.argv[1:] = process["program"]
-        status = importlib.import_module(module).main() or 0
+        if module == "-c":
+            exec(sys.argv.pop(), {"__name__": "__main__"})  # noqa: S102
+        status = 0 if module == "-c" else importlib.import_module(module).main() or 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
@@ -299,9 +303,10 @@ def _become(
 ) -> None:
     """Give this process what a new one has."""
     global _launcher, _is_forked
-    _launcher, _is_forked = None, True
-    # The processes that it starts are forked as well.
-    subprocess.Popen = Popen  # type: ignore[misc]
+    _launcher, _is_forked = None, program[0] != "-c"
+    if _is_forked:
+        # The processes that it starts are forked as well.
+        subprocess.Popen = Popen  # type: ignore[misc]
     # Signals that are ignored stay so; the others do what they do by default.
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
@@ -340,13 +345,18 @@ def _output(number: int, encoding: str, errors: str, *, by_line: bool, at_once: 
 
 
 def _import_everything() -> None:
+    # What scikit-learn imports if it is there: it brings Arrow, which starts a thread.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     for package in PACKAGES:
         for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(found.name)
     for module in MODULES:
         importlib.import_module(module)
     from nn.kernel.engine import warm_up
+    from worker.trainers.sklearn.estimators import estimators
 
+    estimators()
+    del sys.modules["pandas"]
     warm_up((784, 128, 64, 10), dtype="float32", objective="cross_entropy")
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == 1, f"a process with {threads} threads must not fork"
