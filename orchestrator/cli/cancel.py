@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.watch import cancel
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
-from worker.text import printable
 
 KIND = SweepElsewhere
 
@@ -24,12 +23,9 @@ def command(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) ->
     Example: orchestrator cancel night-run
     """
     done = cancel(folder, place_for(broker, tell=complain))
-    if as_json:
-        counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
-        print_json({"name": folder.name, **counts, "wanted": sorted(done.wanted)})
-    else:
-        print(printable(describe_cancellation(folder.name, done)))
-    return 0
+    counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
+    told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
+    return answer(told, as_json=as_json, name=folder.name, **counts, wanted=wanted)
 
 
 def describe_cancellation(name: str, done: Cancellation) -> str:

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
-from orchestrator.cli.shared.output import print_json, say
+from orchestrator.cli.shared.output import answer, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
-from orchestrator.export.formats import FORMATS, Export, export, track
+from orchestrator.export.formats import FORMATS, export, track
 from orchestrator.text import counted
 
 #: Seconds between two lines of progress.
@@ -63,29 +63,19 @@ def command(
             result = export(folder, to, file=written, replace=replace, on_progress=on_progress)
         else:
             result = track(folder, tracking_uri, on_progress=on_progress)
-    if as_json:
-        print_json(_as_dict(result))
-    else:
-        say(Console(highlight=False), _said(result))
-    return 0
-
-
-def _said(result: Export) -> str:
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""
-    return f"Exported {what}: {', '.join(result.places)}{known}"
-
-
-def _as_dict(result: Export) -> dict[str, object]:
-    return {
-        "name": result.sweep.name,
-        "format": result.format,
-        "places": list(result.places),
-        "jobs": len(result.sweep.jobs),
-        "exported": len(result.sweep.ended),
-        "known": result.known,
-    }
+    return answer(
+        f"Exported {what}: {', '.join(result.places)}{known}",
+        as_json=as_json,
+        name=result.sweep.name,
+        format=result.format,
+        places=list(result.places),
+        jobs=len(result.sweep.jobs),
+        exported=ended,
+        known=result.known,
+    )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import open_sweep, size
@@ -26,8 +26,7 @@ def note(
     Example: orchestrator note night-run "Does a larger first layer help?"
     """
     managing.annotate(folder, text)
-    print(printable(f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more"))
-    return 0
+    return answer(f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more")
 
 
 def mv(
@@ -46,8 +45,7 @@ def mv(
         from orchestrator.cli.report import rewritten
 
         rewritten(folder, load_settings())
-    print(printable(f"The sweep is now {folder.path}"))
-    return 0
+    return answer(f"The sweep is now {folder.path}")
 
 
 def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> int:
@@ -63,12 +61,9 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     from orchestrator.commands.plan import place_for
 
     withdrawn, jobs, rows = extend.undo(folder, place_for(broker, tell=complain))
-    if as_json:
-        print_json({"name": folder.name, "withdrawn": withdrawn.kind, "jobs": jobs, "rows": rows})
-    else:
-        kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"
-        print(printable(f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"))
-    return 0
+    kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"
+    told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"
+    return answer(told, as_json=as_json, name=folder.name, withdrawn=withdrawn.kind, jobs=jobs, rows=rows)
 
 
 def rm(
@@ -92,5 +87,5 @@ def rm(
         typer.confirm(printable(f"Remove {listed(told, 'and')}?"), abort=True, err=True)
     for folder in folders:
         managing.remove(folder)
-        print(printable(f"Removed {folder.path}"))
+        answer(f"Removed {folder.path}")
     return 0

@@ -11,13 +11,13 @@ import typer
 
 from nn.errors import InvalidInputError
 from nn.files import write_atomically
-from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AsJson, path
 from orchestrator.cli.shared.words import Fixed, TypedWords
 from orchestrator.errors import OutputError
 from orchestrator.sweeps.fields import specification
 from orchestrator.sweeps.files import template
-from worker.text import one_line, printable
+from worker.text import one_line
 
 #: What FILE may be.
 ALLOWED = "the path of a file that does not exist yet"
@@ -51,9 +51,5 @@ def command(
         write_atomically(file, lambda written: written.write(content))
     except OSError as error:
         raise OutputError(f"The file {file} cannot be written: {error.strerror or error}") from None
-    if as_json:
-        print_json({"file": str(file)})
-    else:
-        run = shlex.join(["orchestrator", "sweep", "--spec", str(file)])
-        print(printable(f"Wrote {file}; run it with: {run}"))
-    return 0
+    run = shlex.join(["orchestrator", "sweep", "--spec", str(file)])
+    return answer(f"Wrote {file}; run it with: {run}", as_json=as_json, file=str(file))

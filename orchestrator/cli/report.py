@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
-from orchestrator.cli.shared.output import complain, print_json
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file
 from orchestrator.commands.report import Written, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
-from worker.text import printable
 
 
 def command(
@@ -65,10 +64,7 @@ def command(
         written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
         what, said = "report", _said(written)
         fields = {"bytes": written.bytes, "jobs": len(written.sweep.jobs), "ended": len(written.sweep.rows)}
-    if as_json:
-        print_json({"path": str(written.path), **fields})
-    else:
-        print(printable(said))
+    answer(said, as_json=as_json, path=str(written.path), **fields)
     if opens and not webbrowser.open(written.path.absolute().as_uri()):
         complain(f"There is no browser to open; the {what} is {written.path.absolute()}")
     return 0

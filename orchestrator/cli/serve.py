@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import webbrowser
 from pathlib import Path
@@ -13,12 +12,11 @@ import typer
 
 from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
-from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
 from orchestrator.commands.serve import ServePlan, plan_serve
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
-from worker.text import printable
 
 #: A valid token; the same rule as for the passwords of docker-compose.yml.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
@@ -93,13 +91,10 @@ def _token(file: str) -> str:
 def _say(plan: ServePlan, token_file: str | None, *, as_json: bool) -> None:
     # A token from a file is not printed: the output may end in a log.
     address = plan.address if token_file is None else plan.bare_address
-    if as_json:
-        only = plan.sweeps.only
-        print(json.dumps({"address": address, "folder": str(plan.sweeps.output), "sweep": only}), flush=True)
-        return
-    where = plan.sweeps.only or str(plan.sweeps.output)
+    only, folder = plan.sweeps.only, str(plan.sweeps.output)
     more = "" if token_file is None else f", with ?token= and the token in {token_file}"
-    print(printable(f"Serving {where} at {address}{more} (Ctrl-C ends it)"), flush=True)
+    told = f"Serving {only or folder} at {address}{more} (Ctrl-C ends it)"
+    answer(told, as_json=as_json, address=address, folder=folder, sweep=only)
 
 
 def _open(plan: ServePlan) -> None:

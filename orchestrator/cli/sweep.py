@@ -14,7 +14,7 @@ from rich.console import Console
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import complain, print_json, say
+from orchestrator.cli.shared.output import answer, complain, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     AsJson,
@@ -44,7 +44,6 @@ from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import MAX_TIME_LIMIT
-from worker.text import printable
 
 KIND = SpecificationCommand
 
@@ -198,11 +197,9 @@ def submit(
         with plan.begin(interruption) as session:
             swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)
     watch = shlex.join(["orchestrator", "watch", swept.name, *place_flags(swept.folder, broker)])
-    if as_json:
-        print_json({"name": swept.name, "folder": str(swept.folder.path), "jobs": len(swept.jobs), "watch": watch})
-    else:
-        print(printable(f"{counted(len(swept.jobs), 'job')} of {swept.name} submitted; follow them by: {watch}"))
-    return 0
+    told = f"{counted(len(swept.jobs), 'job')} of {swept.name} submitted; follow them by: {watch}"
+    content = {"name": swept.name, "folder": str(swept.folder.path), "jobs": len(swept.jobs), "watch": watch}
+    return answer(told, as_json=as_json, **content)
 
 
 def make_plan(

@@ -13,7 +13,7 @@ from rich.console import Console
 from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import complain, print_json, print_result, print_result_as_json, say
+from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
@@ -126,11 +126,7 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
     """Print what a session from `SweepPlan.rehearse` would do, and return the exit status."""
     found = estimate(session, complain, reuse=reuse, race=race)
-    if as_json:
-        print_json(asdict(found))
-    else:
-        print(printable(str(found)))
-    return 0
+    return answer(str(found), as_json=as_json, **asdict(found))
 
 
 def _alarm(result: Sweep, mismatched: Sequence[Row]) -> str:

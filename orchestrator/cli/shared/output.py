@@ -36,6 +36,12 @@ def complain(text: str) -> None:
     print(printable(text), file=sys.stderr)
 
 
+def answer(text: str, *, as_json: bool = False, **content: object) -> int:
+    """Print a sentence, or with --json its content as one JSON object; return the exit status 0."""
+    print(json.dumps(content, allow_nan=False) if as_json else printable(text), flush=True)
+    return 0
+
+
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print a text without markup or highlighting, and without truncating it: a long line wraps."""
     console.print(printable(text), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
