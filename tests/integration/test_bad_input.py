@@ -169,7 +169,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --top 3": "--top is 3; allowed: an integer from 1 to 2, the number of configurations with a result",
         "a --top -1": "--top is '-1'; allowed: an integer from 1 to",
         "a --fresh 0": "--fresh is '0'; allowed: an integer from 1 to",
-        "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has 0-1",
+        "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has, or has had, 0-1",
         "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
         "a --fresh 3 --seeds 9": "--seeds cannot be combined with --fresh",
         "a --fresh 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
