@@ -32,7 +32,7 @@ PANELS = {
     "Look": ("list", "show", "plot", "logs", "weights", "predict", "note", "mv", "rm"),
     "Share": ("report", "serve", "export", "claim"),
     "Cluster": ("submit", "status", "watch", "cancel"),
-    "Set up": ("config", "doctor", "init", "trainers"),
+    "Set up": ("config", "doctor", "trainers"),
 }
 SHARED = {
     **dict.fromkeys(("note", "mv", "undo", "rm"), "folders"),

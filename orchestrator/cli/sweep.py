@@ -51,8 +51,7 @@ Spec = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="A TOML file with the options above (orchestrator init writes one), or a sweep's sweep.json. "
-        "Flags override it.",
+        help="A TOML file with the options above, or a sweep's sweep.json. Flags override it.",
     ),
 ]
 Varied = Annotated[

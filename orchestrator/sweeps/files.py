@@ -1,4 +1,4 @@
-"""Reads a specification file, TOML with the words of `orchestrator.sweeps.fields` or a `sweep.json`, and writes one.
+"""Reads a specification file: TOML with the words of `orchestrator.sweeps.fields`, or a `sweep.json`.
 
 Words may stand at the top level, where a list varies, or in sections: `[options]` fixes, `[grid]` varies.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,10 +15,8 @@ from typing import Any, NamedTuple
 from nn.errors import Described, InvalidInputError, meant
 from nn.files import read_regular
 from nn.options.describe import quoted
-from orchestrator.sweeps.axes import EXAMPLES, Listed
-from orchestrator.sweeps.fields import Vocabulary, vocabulary
-from orchestrator.sweeps.samplers import Sampling
-from orchestrator.sweeps.specification import SweepSpecification
+from orchestrator.sweeps.axes import Listed
+from orchestrator.sweeps.fields import Vocabulary
 from worker.redis import limits
 
 #: Enough for 100,000 seeds and as many learning rates.
@@ -27,8 +24,6 @@ MAX_TOML_BYTES = 4 * 2**20
 #: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
 MAX_DOTS = 16
 SECTIONS = ("options", "grid")
-#: The most characters of a comment's line.
-_WIDTH = 100
 
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")
@@ -143,56 +138,3 @@ def _entries(content: Mapping[str, Any], path: Path) -> Iterator[_Entry]:
             raise InvalidInputError(f"{name} in {path}", value, f"a section [{name}] with a line for each option")
         for inner, inner_value in value.items():
             yield _Entry(inner, inner_value, name)
-
-
-def template(file: str, made: SweepSpecification) -> str:
-    """Return the text of a file with a sweep's specification: each word with its description and allowed values.
-
-    Args:
-        file: The file's name, for the command in its first lines.
-        made: The specification.
-    """
-    known = vocabulary(made.trainer, made.options)
-    own = [word for word, entry in known.words.items() if entry.option is None and entry.help]
-    varied = [word for word, entry in known.words.items() if entry.option in made.grid]
-    fixed = [word for word in known.words if known.words[word].option and word not in varied]
-    head = _comment(
-        f"The specification of a sweep: orchestrator sweep --spec {file}",
-        "Every combination of the values under [grid] is trained under every seed. Flags override this file.",
-    )
-    grid = _comment(
-        f"What varies: a list of values, or a range of numbers as text, such as {EXAMPLES}. A line of [options] may "
-        "be moved here, and the other way round."
-    )
-    sections = [
-        head,
-        *(_lines_of(known, made, word) for word in own),
-        f"{grid}\n[grid]",
-        *(_lines_of(known, made, word) for word in varied),
-        f"{_comment('What is fixed: one value each.')}\n[options]",
-        *(_lines_of(known, made, word) for word in fixed),
-    ]
-    return "\n\n".join(sections) + "\n"
-
-
-def _comment(*sentences: str) -> str:
-    lines = (line for sentence in sentences for line in textwrap.wrap(sentence, _WIDTH, break_on_hyphens=False))
-    return "\n".join(f"# {line}" for line in lines)
-
-
-def _lines_of(known: Vocabulary, made: SweepSpecification, word: str) -> str:
-    """Return a word's lines: its help with its default, what is allowed, and its value."""
-    entry, value = known.words[word], known.value_of(made, word)
-    told = [entry.help.replace("  [default", " [default")]
-    if entry.allowed not in entry.help:
-        told.append(f"Allowed: {entry.allowed}.")
-    if value is None:
-        # A line that is valid once it is uncommented.
-        return f"{_comment(*told)}\n# {word} = {json.dumps((Sampling.model_fields[word].examples or [''])[0])}"
-    if entry.option is None:
-        shown: Any = known.written(word, value)
-    else:
-        # TOML has no null.
-        texts = ["none" if each is None else each for each in value]
-        shown = texts if entry.option in made.grid else texts[0]
-    return f"{_comment(*told)}\n{word} = {json.dumps(shown)}"

@@ -12,7 +12,6 @@ from orchestrator.cli.main import run
 from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.trainers.sklearn.estimators import estimators
 
 
 def read(path: Path) -> SweepSpecification:
@@ -23,36 +22,6 @@ def read(path: Path) -> SweepSpecification:
 
 def made(**options: Any) -> SweepSpecification:
     return SweepSpecification(trainer="sklearn", options=options, grid={})
-
-
-def init(*words: str) -> int:
-    try:
-        return run(["init", *words])
-    except SystemExit as end:
-        return int(end.code or 0)
-
-
-def test_the_file_that_init_writes_means_the_defaults_of_each_estimator(tmp_path: Path) -> None:
-    for estimator in estimators():
-        file = tmp_path / f"{estimator}.toml"
-
-        assert init(str(file), "--trainer", "sklearn", "--set", f"estimator={estimator}") == 0
-
-        assert read(file) == made(estimator=estimator)
-        text = file.read_text()
-        for name, info in made(estimator=estimator).model.model_fields.items():
-            assert f"\n# {info.description}"[:90] in text
-            assert f"\n{name} = " in text or info.default is None
-
-
-def test_the_file_has_what_was_set(tmp_path: Path) -> None:
-    file = tmp_path / "sweep.toml"
-    words = ("--set", "estimator=MLPClassifier", "--set", "hidden-layer-sizes=20,10")
-
-    assert init(str(file), "--trainer", "sklearn", *words) == 0
-
-    assert read(file).options == made(estimator="MLPClassifier", hidden_layer_sizes=(20, 10)).options
-    assert "4096, such as 100.\nhidden_layer_sizes = [20, 10]\n" in file.read_text()
 
 
 @pytest.mark.parametrize(
@@ -66,10 +35,10 @@ def test_the_file_has_what_was_set(tmp_path: Path) -> None:
         (("--set", "momentum=0.9"), "a word of the command line is 'momentum'"),
     ],
 )
-def test_init_refuses_bad_words_and_writes_nothing(
+def test_bad_words_are_refused_and_nothing_is_written(
     tmp_path: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert init(str(tmp_path / "sweep.toml"), *words) == 2
+    assert run(["sweep", *words, "--output", str(tmp_path / "runs")]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

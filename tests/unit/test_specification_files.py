@@ -1,4 +1,4 @@
-"""Specification files: sections, a sweep's own description, and the file that `init` writes."""
+"""Specification files: sections, and a sweep's own description."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from nn.errors import InvalidInputError
-from nn.options.network import NetworkOptions
-from orchestrator.cli.main import run
 from orchestrator.sweeps.axes import Range
-from orchestrator.sweeps.samplers import Sampling
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made as made_folder
-from tests.support.sweeps import FIELDS, parse, read_file, specification, sweep_of
+from tests.support.sweeps import parse, read_file, specification
 
 
 def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
@@ -124,45 +121,6 @@ def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:
     # The same, but with other epochs
     changed = specification(read_file(folder.path / "sweep.json") | parse({"epochs": "1,2"}))
     assert (list(changed.grid), changed.seeds) == (["epochs"], folder.manifest().specification.seeds)
-
-
-def test_the_file_that_init_writes_means_what_no_flags_mean(tmp_path: Path) -> None:
-    file = tmp_path / "new.toml"
-
-    assert run(["init", str(file)]) == 0
-
-    text = file.read_text()
-    assert specification(read_file(file)) == sweep_of()
-    assert (
-        "[grid]\n\n# Learning rates. [default: 0.003,0.01,0.03,0.1]\n# Allowed: finite numbers greater than 0" in text
-    )
-    assert read_file(file).keys() == FIELDS.keys() - Sampling.model_fields.keys() - {"zipped", "beside"}
-    assert (
-        "# Number of configurations that the sampler chooses.\n# Allowed: an integer from 1 to 10000.\n# samples = 30"
-        in text
-    )
-    # What is commented out can be used as it is.
-    sampled = text.replace("# sampler", "sampler").replace("# samples", "samples").replace("sampler_batch =", "# =")
-    assert read(tmp_path, sampled.replace("[0.003, 0.01, 0.03, 0.1]", '"log:0.001..0.3"')).size == 150
-    for info in NetworkOptions.model_fields.values():
-        assert f"\n# {str(info.description).rstrip('.')}" in text
-    # A name with a line break adds no line of its own.
-    assert run(["init", str(tmp_path / "a\nseeds = 3")]) == 0
-    assert specification(read_file(tmp_path / "a\nseeds = 3")) == sweep_of()
-
-
-def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "link").symlink_to("nowhere")
-    taken = "orchestrator: FILE is .*; allowed: the path of a file that does not exist yet"
-    for name, sentence in (
-        *((each, taken) for each in ("file", "link", ".")),
-        *((each, ".* cannot be written: ") for each in ("none/file", "file/x", "a" * 300)),
-    ):
-        assert run(["init", str(tmp_path / name)]) == 2
-        assert re.match(sentence, capsys.readouterr().err)
-    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
-    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_page_about_sweeps_says_what_is_true(tmp_path: Path) -> None:
