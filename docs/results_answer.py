@@ -64,7 +64,7 @@ def race(folder: SweepFolder, terms: Terms) -> str:
     rows = folder.rows_of(folder.manifest().jobs_by_key())
     stages = [folder.manifest()]
     while stages[-1].rounds:
-        stages.append(stages[-1].before_last_round())
+        stages.append(stages[-1].undone())
     runs = []
     for each in reversed(stages):
         jobs = each.jobs_by_key()

@@ -123,7 +123,7 @@ def plan_confirmation(
 def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> ConfirmationResult:
     """Compare the leaders by a metric before and under fresh seeds, in a session that ended with this sweep."""
     manifest, sweep = session.manifest, sweep.select(metric=metric)
-    further, before = manifest.rounds[-1], manifest.before_last_round().jobs_by_key()
+    further, before = manifest.rounds[-1], manifest.undone().jobs_by_key()
     fresh = [job for key, job in session.jobs.items() if key not in before and job.seed in further.seeds]
     sides = (before.values(), fresh)
     compared = (
@@ -135,10 +135,10 @@ def confirmed(session: Session, sweep: Sweep, metric: str | None = None) -> Conf
 def _round(
     manifest: Manifest, rows: Mapping[str, Row], *, judge: Judge, top: int | None, seeds: int | tuple[int, ...]
 ) -> Round | None:
-    # The round is the one that the same command would have made.
-    last = [each for each in manifest.rounds[-1:] if _has(each, seeds)]
-    if last and last[0].configurations == _leaders(judge(manifest.before_last_round(), rows), top):
-        return None
+    for last in manifest.rounds[-1:]:
+        # The round is the one that the same command would have made.
+        if _has(last, seeds) and last.configurations == _leaders(judge(manifest.undone(), rows), top):
+            return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(judge(manifest, rows), top)
     own = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
@@ -146,7 +146,7 @@ def _round(
         if _has(each, seeds) and own.isdisjoint(each.seeds):
             again = Round(kind="confirm", seeds=each.seeds, configurations=leaders)
             # What was withdrawn is taken back, rather than replaced by other seeds.
-            if set(manifest.with_round(again).jobs) == {*manifest.jobs, *each.jobs}:
+            if manifest.with_round(again).jobs == [*manifest.jobs, *each.jobs]:
                 return again
     used = own.union(*(each.seeds for each in manifest.withdrawn))
     return Round(kind="confirm", seeds=_fresh(used, seeds), configurations=leaders)

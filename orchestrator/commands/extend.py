@@ -103,7 +103,7 @@ def is_void(session: Session) -> bool:
     """Return whether a session has added a round of which no job has ended; on a cluster, its jobs go on: none is."""
     if session.resuming or not session.manifest.rounds or session.place.cluster is not None:
         return False
-    return session.rows.keys() <= set(session.manifest.before_last_round().jobs)
+    return session.rows.keys() <= set(session.manifest.undone().jobs)
 
 
 def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
@@ -155,12 +155,13 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
     rows, manifest, jobs = plan.folder.rows_of(plan.jobs), plan.manifest, plan.jobs
     further = make_round(manifest, rows)
     if further is not None:
-        manifest = manifest.with_round(further, seen(further.kind, rows))
+        look = seen(further.kind, rows)
+        manifest = manifest.with_round(further, look)
         jobs = jobs_of(manifest)
         # A job that is added may lack the sweep's metric.
         Sweep.of(plan.folder, manifest, jobs, {})
         seeds = len(manifest.grown.seeds)
-        if rows and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
+        if look and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
             wider = "intervals get wider, to stay valid for any number of looks"
             plan.place.tell(f"A further look: {wider}. With {counted(seeds, 'seed')}, the verdict may be undecided")
     return GrowthPlan(plan.folder, manifest, jobs, plan.place, further is None, make_round)

@@ -98,7 +98,7 @@ class Session:
     def own_rows(self) -> dict[str, Row]:
         """Return the rows of earlier sessions. Those that a new round could have were withdrawn: they are reused."""
         is_new = bool(self.manifest.rounds) and not self.resuming
-        return self.folder.rows_of(self.manifest.before_last_round().jobs_by_key() if is_new else self.jobs)
+        return self.folder.rows_of(self.manifest.undone().jobs_by_key() if is_new else self.jobs)
 
     def keep_own(self, *, failed: bool = False) -> list[Row]:
         """Take the rows of earlier sessions whose weights are as the folder keeps them; return the others.

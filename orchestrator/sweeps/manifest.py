@@ -164,6 +164,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
             and self.withdrawn[:undone] == other.withdrawn
+            and (undone < len(self.withdrawn) or self.rounds[: len(other.rounds)] == other.rounds)
             and jobs[: len(other.jobs)] == other.jobs
         )
 
@@ -219,13 +220,9 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         """Return the manifest with one more look, and without the oldest one if they are too many."""
         return self if look is None else self.model_copy(update={"looks": [*self.looks, look][-MAX_ROUNDS:]})
 
-    def before_last_round(self) -> Manifest:
-        """Return the manifest as it was before its last round; its looks are the same."""
-        return self.model_copy(update={"rounds": self.rounds[:-1]})._listed()
-
     def undone(self) -> Manifest:
-        """Return the manifest with its last round withdrawn; its looks are the same."""
-        before, last = self.before_last_round(), self.rounds[-1]
+        """Return the manifest as it was before its last round, which is listed as withdrawn; its looks are the same."""
+        before, last = self.model_copy(update={"rounds": self.rounds[:-1]})._listed(), self.rounds[-1]
         after = len(before.jobs)
         gone = Withdrawn(kind=last.kind, seeds=last.seeds, after=after, jobs=tuple(self.jobs[after:]))
         return before.model_copy(update={"withdrawn": [*self.withdrawn, gone]})

@@ -71,7 +71,7 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> 
         assert longer.goes_on(longer)
         assert not manifest.goes_on(longer)
         assert manifest.grown_as(longer) == longer
-        assert longer.before_last_round().jobs == manifest.jobs
+        assert longer.undone().jobs == manifest.jobs
         again = Manifest.read(longer.as_text().encode())
         assert again == longer
         assert list(again.jobs_by_key()) == longer.jobs
