@@ -148,7 +148,7 @@ class Collector:
             case Failed(reason):
                 return lost_row(job, "failed", reason, self._attempts(job.key)), None
             case Cancelled(reason):
-                if ended_by_a_cancelled_sweep(reason) and self._sweep.cancelled() is None:
+                if ended_by_a_cancelled_sweep(reason) and self._sweep.has(job.key):
                     raise _EndedForAnotherError(reason)
                 return lost_row(job, "cancelled", reason, self._attempts(job.key)), None
 

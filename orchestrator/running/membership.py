@@ -54,6 +54,8 @@ class Membership:
     _has_told_failure: bool = field(default=False, init=False)
     _next: float = field(default=0.0, init=False)
     _cancelled: str | None = field(default=None, init=False)
+    #: Jobs that another session has withdrawn.
+    _withdrawn: set[str] = field(default_factory=set, init=False)
     #: Jobs that continue for another sweep; None until the cancellation is carried out.
     _wanted: dict[str, str] | None = field(default=None, init=False)
 
@@ -107,7 +109,14 @@ class Membership:
 
     def _is_cancelled(self, rows: Mapping[str, Row]) -> bool:
         # Redis may have lost the mark of a cancellation that was carried out.
-        return any(row.status == "cancelled" for row in rows.values()) or self.cancelled() is not None
+        ended = any(row.status == "cancelled" for key, row in rows.items() if key not in self._withdrawn)
+        return ended or self.cancelled() is not None
+
+    def has(self, key: str) -> bool:
+        """Return whether a job is still to be trained: the sweep is not cancelled, and no session has withdrawn it."""
+        if key not in self._withdrawn:
+            self._withdrawn = set(self.manifest.jobs).difference(self.cluster.registry.longer(self.manifest).jobs)
+        return key not in self._withdrawn and self.cancelled() is None
 
     def _take(self, manifest: Manifest) -> bool:
         """Write the manifest into the folder if it has other jobs, and return whether it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from typing import Any
 
@@ -128,9 +129,7 @@ def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_li
     assert "Interrupted. " in output
 
 
-def test_watching_again_collects_what_was_added_and_drops_what_was_undone(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
+def test_watching_again_collects_what_was_added(command_line: CommandLine, cluster: Cluster) -> None:
     cluster.start_worker()
     broker = ("--broker", cluster.server.url)
     command_line.run("sweep", *SMALL, "--name", "a", *broker)
@@ -141,18 +140,31 @@ def test_watching_again_collects_what_was_added_and_drops_what_was_undone(
     # Then watching it again collects what was added.
     command_line.run("watch", "a", "--output", "elsewhere", *broker)
     assert len(command_line.rows("a", "elsewhere")) == 6
-    # When it is undone, the cluster knows that it has ended, and no other session brings the round back.
-    command_line.run("undo", "a", *broker)
-    registry = Registry(cluster.store())
+
+
+def test_what_is_undone_on_a_cluster_ends_everywhere_and_stays_undone(
+    command_line: CommandLine, cluster: Cluster
+) -> None:
+    # Given a finished sweep, a session elsewhere that extends it, and an early copy of that one's folder
+    worker = cluster.start_worker()
+    broker, registry = ("--broker", cluster.server.url), Registry(cluster.store())
+    command_line.run("sweep", *SMALL, "--name", "a", *broker)
+    command_line.run("watch", "a", "--output", "elsewhere", *broker)
+    extending = command_line.start("extend", "a", "--epochs", "5000", "--output", "elsewhere", *broker)
+    wait_for(lambda: "Resumes after epoch" in worker.log.read_text(), "a job of the round")
+    shutil.copytree(command_line.sweep("a", "elsewhere"), command_line.sweep("a", "copy"))
+    # When the round is undone
+    told = command_line.run("undo", "a", *broker).stdout
+    assert told.startswith("Withdrawn from a: 4 jobs of extend, 0 rows kept for reuse.")
+    # Then the session ends with the rows from before, and the cluster knows that the sweep has ended;
+    told = command_line.end(extending)
+    assert "Another session has withdrawn 4 jobs" in told
+    assert "jobs 4, accepted 4, attempts 4" in told
     assert registry.finished("a")
-    told = command_line.run("sweep", "--resume", "--name", "a", "--output", "elsewhere", *broker).stdout
-    assert "Another session has withdrawn 2 jobs" in told
-    assert "jobs 4, accepted 4" in told
-    described = [
-        registry.manifest("a"),
-        *(SweepFolder(command_line.folder / each, "a").manifest() for each in ("runs", "elsewhere")),
-    ]
-    assert [(len(each.jobs), len(each.withdrawn)) for each in described if each] == [(4, 1)] * 3
+    # and the session of the copy does not bring the round back.
+    assert "jobs 4, accepted 4" in command_line.run("sweep", "--resume", "--output", "copy", *broker).stdout
+    manifests = [SweepFolder(command_line.folder / each, "a").manifest() for each in ("runs", "elsewhere", "copy")]
+    assert {(len(each.jobs), len(each.withdrawn)) for each in (registry.manifest("a"), *manifests) if each} == {(4, 1)}
 
 
 def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained_again(
