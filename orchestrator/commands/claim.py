@@ -29,14 +29,14 @@ from orchestrator.commands.plan import Tell, ignore, place_for
 from orchestrator.commands.report import Target, Written
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, plan_verification, verify
 from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
+from orchestrator.folder.results_log import lines_of
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.folder.zipped import unpack
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.rounds import Round
-from orchestrator.text import counted, have, listed
+from orchestrator.text import counted, have
 from worker.trainers import registry
 
 #: The name of a claim in a sweep's folder; what is added to it for its signature; and what ssh-keygen signs it for.
@@ -253,32 +253,33 @@ def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
 
 
 def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
-    """Raise `ClaimError` if the claim was true of the sweep before it was extended; an untrue one is to be refuted.
+    """Raise `ClaimError` if the claim was true of the sweep before it went on; an untrue one is to be refuted.
 
-    The files of the claim's time are made again from the rows of now, and must have the SHA-256 of the claim.
+    The files of the claim's time are made again from the lines of now, and must have the SHA-256 of the claim.
     """
-    rounds: list[Round] = []
+    is_outdated, now = False, sweep.manifest
     with contextlib.suppress(SeedsweepError, ValidationError), tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
-        then, now, folder = (
-            Manifest.read(claim.files()[FILES[0]].encode()),
-            sweep.manifest,
-            SweepFolder(Path(made), "s"),
+        then, path = Manifest.read(claim.files()[FILES[0]].encode()), Path(made, "sweep")
+        if now == then or not now.goes_on(then):
+            return
+        path.mkdir()
+        (path / FILES[0]).write_text(then.as_text())
+        lines = lines_of(sweep.folder.path / FILES[1], then.withdrawn_jobs.union(then.jobs))
+        (path / FILES[1]).write_bytes(b"".join(lines))
+        (path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
+        earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]
+        is_outdated = (
+            now.provenance == then.provenance
+            and now.resumed[: len(then.resumed)] == then.resumed
+            and now.looks[: len(then.looks)] == then.looks
+            # A claim must not hide what was seen before.
+            and all(each.rows >= earlier.accounting.accepted for each in further)
+            and all(outcome != "failed" for outcome, _, _ in _compared(claim, earlier, rebuilt=False))
         )
-        before, after = ([each.provenance, *each.resumed] for each in (then, now))
-        if now.goes_on(then) and before == after[: len(before)] and then.looks == now.looks[: len(then.looks)]:
-            folder.path.mkdir()
-            (folder.path / FILES[0]).write_text(then.as_text())
-            (folder.path / FILES[1]).write_text(
-                "".join(sweep.rows[key].line() for key in then.jobs if key in sweep.rows)
-            )
-            (folder.path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
-            if all(outcome != "failed" for outcome, _, _ in _compared(claim, Sweep.read(folder), rebuilt=False)):
-                rounds = now.rounds[len(then.rounds) :]
-    if rounds:
-        count, kinds = len(claim.predicate.rows), listed(list(dict.fromkeys(each.kind for each in rounds)), "and")
-        added = f"{kinds} added {counted(len(sweep.jobs) - count, 'job')} to its {count}, whose rows are unchanged"
+    if is_outdated:
+        jobs = f"it had {len(claim.predicate.rows)} jobs, whose rows are unchanged, and has {len(now.jobs)} jobs now"
         advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
-        raise ClaimError(f"The sweep has changed since the claim: {added}; {advice}")
+        raise ClaimError(f"The sweep has changed since the claim: {jobs}; {advice}")
 
 
 def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding]:

@@ -214,24 +214,32 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     here.run("claim", "a")
     here.command_line.run("extend", "a", "--seeds", "2")
     # Its claim is outdated, unless what it is about has changed, too.
-    outdated = "The sweep has changed since the claim: extend added 2 jobs to its 4, whose rows are unchanged; "
+    outdated = "The sweep has changed since the claim: it had 4 jobs, whose rows are unchanged, and has 6 jobs now; "
     assert here.refused("verify-claim", "a").startswith(outdated)
     for file, change in ((ROWS, swap(1, "epoch_seconds", 0, to=9.0, file=ROWS)), ("claim.json", swap(*REGRET, to=0.1))):
         before = (folder / file).read_text()
         change(folder)
         assert "REFUTED: " in here.run("verify-claim", "a", status=1).out
         (folder / file).write_text(before)
+    # So it is after the extension was withdrawn, and that of the whole sweep.
+    for words, jobs in ((("undo", "a"), 4), (("extend", "a", "--seeds", "2"), 6)):
+        here.command_line.run(*words)
+        assert f"and has {jobs} jobs now; " in here.refused("verify-claim", "a")
     here.run("claim", "a")
-    assert read(folder)["predicate"]["sweep"]["looks"] == [{"command": "extend", "seeds": 2, "rows": 4}]
+    assert read(folder)["predicate"]["sweep"]["looks"][0] == {"command": "extend", "seeds": 2, "rows": 4}
     # When the claim hides it
     edit(folder, "claim.json", lambda told: told["predicate"]["sweep"].update(looks=[]))
     printed = here.run("verify-claim", "runs/a/claim.json", status=1)
     assert "REFUTED: sweep: looks: 1: command is missing in the claim, and extend in the sweep" in printed.out
     # or its folder does, too, then a verifier reads it.
+    honest = (folder / "sweep.json").read_text()
     edit(folder, "sweep.json", lambda told: told.pop("looks"))
     here.run("claim", "a")
     done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "1", "--json")
     assert json.loads(done.stdout)["predicate"]["warnedTests"] == ["looks"]
+    # It is not outdated beside a folder that does not hide it.
+    (folder / "sweep.json").write_text(honest)
+    assert "REFUTED: files: sweep.json is " in here.run("verify-claim", "a", status=1).out
 
 
 @pytest.mark.parametrize("how", [(), ("--rebuild",)])
