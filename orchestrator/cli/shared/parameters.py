@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ else:
     # What typer reads; `Command` opens it. Importing the class takes a while, and not every command needs it.
     SweepFolder = str
 
+T = TypeVar("T")
 #: The folder that holds the sweeps, one folder for each.
 DEFAULT_OUTPUT = Path("runs")
 MAX_WORKERS = 1024
@@ -126,30 +127,37 @@ def spelled(parameter: Any) -> str:
     return str(parameter.opts[-1] if parameter.param_type_name == "option" else parameter.metavar)
 
 
+def _parser(allowed: str, read: Callable[[str], T | None]) -> Callable[[str], T]:
+    """Return a parser that raises `InvalidInputError` for a text of which `read` makes nothing."""
+
+    def parse(text: object) -> T:
+        value = read(str(text))
+        if value is None:
+            raise InvalidInputError("the value", str(text), allowed)
+        return value
+
+    return parse
+
+
 def integer(low: int, high: int, help: str) -> Any:  # noqa: A002 (typer's name)
     """Return an option for an integer in a range."""
 
-    def parse(text: str) -> int:
+    def read(text: str) -> int | None:
         # int() would also accept 1_0, and digits of other scripts.
-        if not (re.fullmatch("[0-9]{1,10}", str(text)) and low <= int(text) <= high):
-            raise InvalidInputError("the number", text, f"an integer from {low} to {high}")
-        return int(text)
+        return int(text) if re.fullmatch("[0-9]{1,10}", text) and low <= int(text) <= high else None
 
-    return typer.Option(parser=parse, metavar="INTEGER", help=help)
+    return typer.Option(parser=_parser(f"an integer from {low} to {high}", read), metavar="INTEGER", help=help)
 
 
 def positive(help: str) -> Any:  # noqa: A002
     """Return an option for a finite number above 0, in the unit of the metric."""
 
-    def parse(text: str) -> float:
-        try:
-            value = float(text) if re.fullmatch(r"[0-9.eE+-]{1,30}", text) else 0.0
-        except ValueError:
-            value = 0.0
-        if not 0 < value < math.inf:
-            raise InvalidInputError("the number", text, "a number above 0, in the unit of the metric, such as 0.001")
-        return value
+    def read(text: str) -> float | None:
+        with contextlib.suppress(ValueError):
+            return value if re.fullmatch(r"[0-9.eE+-]{1,30}", text) and 0 < (value := float(text)) < math.inf else None
+        return None
 
+    parse = _parser("a number above 0, in the unit of the metric, such as 0.001", read)
     return typer.Option(parser=parse, metavar="NUMBER", help=help)
 
 
@@ -161,24 +169,13 @@ def offer(metavar: str) -> Callable[[], list[str]]:
 
 def one_of(*values: str, help: str) -> Any:  # noqa: A002
     """Return an option for one of several words."""
-
-    def parse(text: str) -> str:
-        if text not in values:
-            raise InvalidInputError("the word", text, listed(list(values), "or"))
-        return text
-
-    return typer.Option(parser=parse, metavar="|".join(values), help=help, autocompletion=offer("|".join(values)))
+    shown, parse = "|".join(values), _parser(listed(list(values), "or"), lambda text: text if text in values else None)
+    return typer.Option(parser=parse, metavar=shown, help=help, autocompletion=offer(shown))
 
 
 def path(allowed: str) -> Callable[[str], Path]:
     """Return a parser of paths. It rejects an empty text, which would mean the working folder."""
-
-    def parse(text: str) -> Path:
-        if not str(text) or "\0" in str(text):
-            raise InvalidInputError("the path", text, allowed)
-        return Path(text)
-
-    return parse
+    return _parser(allowed, lambda text: Path(text) if text and "\0" not in text else None)
 
 
 def file(metavar: str, help: str) -> Any:  # noqa: A002
