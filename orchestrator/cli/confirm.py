@@ -15,7 +15,7 @@ from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
-from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.commands.confirm import (
     DEFAULT_SEEDS,
     Confirmation,
@@ -47,6 +47,7 @@ def command(
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     no_reuse: NoReuse = False,
+    verbose: Verbose = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -72,8 +73,8 @@ def command(
         plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
         if dry_run:
             return show_estimate(plan.rehearse(), as_json=as_json, reuse=not no_reuse)
-        with plan.begin(interruption) as session, outcome(session, again):
-            swept = train(session, reuse=not no_reuse, display=partial(progress_for, console))
+        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
+            swept = train(session, reuse=not no_reuse, display=partial(progress_for, console, verbose=verbose))
             result = confirmed(session, swept, metric)
     found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}
     status = show_result(console, result.sweep, as_json=as_json, confirmed=found)

@@ -11,7 +11,7 @@ from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_estimate
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
-from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.commands.decide import DecideResult, at_most, decide, plan_decide
 from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
@@ -36,6 +36,7 @@ def command(
     metric: Metric = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
+    verbose: Verbose = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -63,8 +64,8 @@ def command(
             raise fail(error, status=CLUSTER_FAILED) from None
         if dry_run:
             return show_estimate(plan.rehearse(), as_json=as_json, race=at_most(plan, terms))
-        with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED):
-            result = decide(session, terms, display=partial(progress_for, console))
+        with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED, verbose=verbose):
+            result = decide(session, terms, display=partial(progress_for, console, verbose=verbose))
     if as_json:
         race = result.race
         print_result_as_json(

@@ -12,7 +12,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
-from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.extend import GrowthPlan, plan_extension
@@ -36,6 +36,7 @@ def command(
         bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
     ] = False,
     reuse_anyway: ReuseAnyway = False,
+    verbose: Verbose = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -61,8 +62,8 @@ def command(
             rehearsal.any_code = reuse_anyway
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
-        with plan.begin(interruption) as session, outcome(session, again):
-            display = partial(progress_for, console)
+        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
+            display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
     return show_result(console, result, as_json=as_json)
 

@@ -28,7 +28,7 @@ from orchestrator.cli.shared.parameters import (
     Workers,
     integer,
 )
-from orchestrator.cli.shared.progress import progress_for
+from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, require_broker
 from orchestrator.commands.plan import SweepPlan, place_for
@@ -121,6 +121,7 @@ def command(
     report: Annotated[
         bool, typer.Option("--report", help="Write the sweep's report at the end, as orchestrator report does.")
     ] = False,
+    verbose: Verbose = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -148,7 +149,7 @@ def command(
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
-        with plan.begin(interruption) as session, outcome(session, again):
+        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
             result = train(
                 session,
                 reuse=not no_reuse,
@@ -156,7 +157,7 @@ def command(
                 reuse_from=named,
                 fail_fast=fail_fast,
                 keep_weights=keep_weights,
-                display=partial(progress_for, console),
+                display=partial(progress_for, console, verbose=verbose),
             )
         if as_json and report:
             path = rewritten(plan.folder, place.settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -22,9 +23,9 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
-from orchestrator.text import counted, have
+from orchestrator.text import counted, duration, have
 from worker.redis.address import hide_password
-from worker.settings import load_settings
+from worker.settings import load_settings, read_settings
 from worker.text import printable
 
 
@@ -40,16 +41,24 @@ def interruptible() -> Iterator[Interruption]:
 
 
 @contextlib.contextmanager
-def outcome(session: Session, command: Sequence[str], *, status: int = 1) -> Iterator[None]:
+def outcome(
+    session: Session, command: Sequence[str], *, status: int = 1, verbose: bool | None = None
+) -> Iterator[None]:
     """Say how to go on if the block ends early; after an error, end the command.
 
     Args:
         session: What the block works on.
         command: The command that goes on with the sweep.
         status: The exit status after an error.
+        verbose: True to say where and with which settings the block works, and how long.
     """
+    began = time.monotonic()
+    if verbose:
+        complain(_used(session))
     try:
         yield
+        if verbose:
+            complain(f"This took {duration(time.monotonic() - began)}")
     except SeedsweepError as error:
         raise fail(error, how_to_go_on(session, command), status=status) from None
     except Interrupted:
@@ -58,6 +67,16 @@ def outcome(session: Session, command: Sequence[str], *, status: int = 1) -> Ite
     except OutputLost as lost:
         lost.advice = printable(how_to_go_on(session, command))
         raise
+
+
+def _used(session: Session) -> str:
+    """Return where a session trains, on which data set, and by which settings that are not the defaults."""
+    manifest, place, count = session.manifest, session.place, len(session.jobs)
+    data = f"{manifest.specification.data} ({manifest.dataset[:12]}), cached in {place.settings.cache_dir}"
+    origins = read_settings()[1]
+    given = [f"{name} {hide_password(str(getattr(place.settings, name)))} from {origins[name]}" for name in origins]
+    where = f"{counted(count, 'job')} in all, trained {place.describe(count)}"
+    return f"{where}; data set: {data}; settings: {', '.join(given) or 'all at their defaults'}"
 
 
 def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:

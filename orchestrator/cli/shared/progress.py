@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Self
+from typing import Annotated, Self
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -19,11 +20,13 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
-from orchestrator.running.listener import Progress
+from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
 
+_VERBOSE = "Say also where and with which settings jobs are trained, and how long; or show only results and errors."
+Verbose = Annotated[bool | None, typer.Option("-v/-q", "--verbose/--quiet", show_default=False, help=_VERBOSE)]
 #: Seconds without output after which plain progress prints a line.
 HEARTBEAT_SECONDS = 30.0
 #: Columns of a running job's epoch and metric, and of the widest and the shortest bar. A terminal on which these do not
@@ -194,13 +197,16 @@ def _table(lines: Sequence[_Line], room: int) -> Table:
     return table
 
 
-def progress_for(console: Console, sweep: Sweep) -> LiveProgress | PlainProgress:
+def progress_for(console: Console, sweep: Sweep, *, verbose: bool | None = None) -> Progress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
     Args:
         console: The output.
         sweep: The sweep, with the rows that it has already.
+        verbose: False to show nothing (`Verbose`).
     """
+    if verbose is False:
+        return SILENT
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
     can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
     return (LiveProgress if can_redraw else PlainProgress)(console, sweep)
