@@ -178,7 +178,7 @@ class CommandLine:
 
     def nothing_is_left(self) -> bool:
         """Whether no process and no temporary file of any command remains."""
-        return not self.cluster_processes() and not list(self.temporary.iterdir())
+        return not list(self.temporary.iterdir()) and not self.cluster_processes()
 
     def close(self) -> None:
         """End what a failed test left running."""

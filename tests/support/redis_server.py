@@ -21,6 +21,8 @@ from tests.support.waiting import wait_for
 PORTS = range(20_000, 32_000)
 #: Held open until this process ends: each one reserves a port.
 _reservations: list[socket.socket] = []
+#: The ports that this process has not tried, beginning with one of its own.
+_untried = itertools.chain(PORTS[os.getpid() * 7 % len(PORTS) :], PORTS[: os.getpid() * 7 % len(PORTS)])
 
 
 def require(found: object, what: str) -> None:
@@ -46,8 +48,7 @@ def free_port() -> int:
     A name in the abstract namespace stands for the port; like the port, it belongs to one process of the network
     namespace, and is free again when that process ends.
     """
-    first = os.getpid() * 7 % len(PORTS)
-    for port in itertools.chain(PORTS[first:], PORTS[:first]):
+    for port in _untried:
         reservation = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
