@@ -15,6 +15,7 @@ from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import labels
 from orchestrator.report.charts.marks.canvas import Scale, are_numbers, is_in_ratios
+from orchestrator.report.charts.marks.strips import Dot, Strip
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -84,6 +85,48 @@ class Group:
         if self.mean is None:
             return "no result"
         return f"mean {metric.shown(self.mean)} of {counted(len(self.scores), 'job')}"
+
+
+def dots(each: Drawn, metric: Metric) -> list[Dot]:
+    """Return a dot for each job with a result; one that diverged has no value."""
+    found = []
+    for entry in each.standing.jobs:
+        if entry.score is not None:
+            said = f"{'diverged at ' if entry.status == 'diverged' else ''}{metric.shown(entry.score)}"
+            place = labels.drawn(metric, entry.score) if entry.status == "succeeded" else None
+            found.append(Dot(entry.seed, place, f"{each.job(entry.seed)}: {said}"))
+    return found
+
+
+def strip(
+    group: Group, metric: Metric, label: str, said: str, each_job: bool, ends: tuple[float, float] | None = None
+) -> Strip:
+    """Return the row of configurations.
+
+    Args:
+        group: The configurations.
+        metric: What was measured.
+        label: Its name beside the axis.
+        said: The description of its mean.
+        each_job: Whether each job is a dot; otherwise a bar shows their middle 80 %, if there are two.
+        ends: Its interval, in the unit of the axis.
+    """
+    middle = None
+    if not each_job and len(group.scores) > 1:
+        tenths = statistics.quantiles(group.scores, n=10, method="inclusive")
+        middle = (labels.drawn(metric, tenths[0]), labels.drawn(metric, tenths[-1]))
+    notes = [] if group.mean is None else [metric.shown(group.mean)]
+    notes += [f"{group.diverged} diverged"] if group.diverged else []
+    return Strip(
+        label=label,
+        said=said,
+        mean=None if group.mean is None else labels.drawn(metric, group.mean),
+        ends=ends,
+        is_strong=group.is_contender,
+        note=", ".join(notes) or "no result",
+        dots=[dot for each in group.members for dot in dots(each, metric)] if each_job else (),
+        middle=middle,
+    )
 
 
 def drawn(sweep: Sweep) -> Sequence[Drawn]:

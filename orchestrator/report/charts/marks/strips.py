@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report.charts import labels, style
-from orchestrator.report.charts.configurations import Drawn, Group
 from orchestrator.report.charts.marks.canvas import Canvas, Scale
-from worker.trainers.protocol import Metric
 
 #: Width of the whole in pixels, so that its text is legible on a phone; and the least and the most between the labels.
 WHOLE, LEAST_WIDTH, MOST_WIDTH = 540, 260, 400
@@ -118,48 +115,6 @@ class Rows:
         room = (high - low) / 2 or abs(high) / 20
         ends = [min(max(end, low - room), high + room) for strip in self.strips for end in strip.ends or ()]
         return Scale.of([low, high, *ends], is_share=self.is_share)
-
-
-def dots(each: Drawn, metric: Metric) -> list[Dot]:
-    """Return a dot for each job with a result; one that diverged has no value."""
-    found = []
-    for entry in each.standing.jobs:
-        if entry.score is not None:
-            said = f"{'diverged at ' if entry.status == 'diverged' else ''}{metric.shown(entry.score)}"
-            place = labels.drawn(metric, entry.score) if entry.status == "succeeded" else None
-            found.append(Dot(entry.seed, place, f"{each.job(entry.seed)}: {said}"))
-    return found
-
-
-def of(
-    group: Group, metric: Metric, label: str, said: str, each_job: bool, ends: tuple[float, float] | None = None
-) -> Strip:
-    """Return the row of configurations.
-
-    Args:
-        group: The configurations.
-        metric: What was measured.
-        label: Its name beside the axis.
-        said: The description of its mean.
-        each_job: Whether each job is a dot; otherwise a bar shows their middle 80 %, if there are two.
-        ends: Its interval, in the unit of the axis.
-    """
-    middle = None
-    if not each_job and len(group.scores) > 1:
-        tenths = statistics.quantiles(group.scores, n=10, method="inclusive")
-        middle = (labels.drawn(metric, tenths[0]), labels.drawn(metric, tenths[-1]))
-    notes = [] if group.mean is None else [metric.shown(group.mean)]
-    notes += [f"{group.diverged} diverged"] if group.diverged else []
-    return Strip(
-        label=label,
-        said=said,
-        mean=None if group.mean is None else labels.drawn(metric, group.mean),
-        ends=ends,
-        is_strong=group.is_contender,
-        note=", ".join(notes) or "no result",
-        dots=[dot for each in group.members for dot in dots(each, metric)] if each_job else (),
-        middle=middle,
-    )
 
 
 def specification(rows: Rows) -> dict[str, Any]:
