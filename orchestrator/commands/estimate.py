@@ -69,18 +69,15 @@ def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
         race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
     """
     jobs, specification = session.jobs, session.manifest.specification
-    rows = session.own_rows()
-    for key, row in rows.items():
-        failed = race is not None and row.status == "failed"
-        if failed or session.folder.has_weights(jobs[key], row, bare=session.keeper.bare):
-            del session.missing[key]
-    kept = len(jobs) - len(session.missing)
+    kept, others = session.own(failed=race is not None)
+    for row in kept:
+        del session.missing[row.job]
     reused = [session.missing.pop(row.job) for row, _ in session.reusable(tell)] if reuse else []
     further = specification.remaining * len(specification.seeds) + (race or 0)
     number = len(session.missing) + further
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
-    counts = every, len(jobs) + further, kept, len(reused), number
-    own = session.folder, _measured(rows.values())
+    counts = every, len(jobs) + further, len(kept), len(reused), number
+    own = session.folder, _measured([*kept, *others])
     return Estimate(
         session.folder.name, *counts, *_estimate(session, number, *(own if own[1] else _beside(session))), bool(race)
     )

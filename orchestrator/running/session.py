@@ -95,27 +95,28 @@ class Session:
         with self.interruption.shield():
             self.folder.write_manifest(manifest)
 
-    def own_rows(self) -> dict[str, Row]:
-        """Return the rows of earlier sessions. Those that a new round could have were withdrawn: they are reused."""
-        is_new = bool(self.manifest.rounds) and not self.resuming
-        return self.folder.rows_of(self.manifest.undone().jobs_by_key() if is_new else self.jobs)
+    def own(self, *, failed: bool = False) -> tuple[list[Row], list[Row]]:
+        """Return the rows of earlier sessions whose weights are as the folder keeps them, and the others.
 
-    def keep_own(self, *, failed: bool = False) -> list[Row]:
-        """Take the rows of earlier sessions whose weights are as the folder keeps them; return the others.
+        Rows of a new round were withdrawn: they are reused like those of other sweeps.
 
         Args:
-            failed: Whether to take the rows of failed jobs, too, instead of training these again.
+            failed: Whether rows of failed jobs are among the first, so that these are not trained again.
         """
-        others, held = [], []
-        for key, row in self.own_rows().items():
-            is_whole = self.folder.has_weights(self.jobs[key], row, bare=self.keeper.bare)
-            if is_whole or (failed and row.status == "failed"):
-                self._note(row)
-                if self.folder.holds(row):
-                    held.append(row)
-            else:
-                others.append(row)
-        self.keeper.note(*held)
+        is_new = bool(self.manifest.rounds) and not self.resuming
+        whole: list[Row] = []
+        others: list[Row] = []
+        for row in self.folder.rows_of(self.manifest.undone().jobs_by_key() if is_new else self.jobs).values():
+            is_whole = self.folder.has_weights(self.jobs[row.job], row, bare=self.keeper.bare)
+            (whole if is_whole or (failed and row.status == "failed") else others).append(row)
+        return whole, others
+
+    def keep_own(self, *, failed: bool = False) -> list[Row]:
+        """Take the first ones of `own`, and return the others."""
+        whole, others = self.own(failed=failed)
+        for row in whole:
+            self._note(row)
+        self.keeper.note(*filter(self.folder.holds, whole))
         return others
 
     def _fits(self, found: Row | Result) -> bool:

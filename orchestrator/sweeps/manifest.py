@@ -77,14 +77,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         read: list[Round] = []
         specification, others = self.specification, 0
         for each in self.rounds:
-            others += len(each.seeds) * len(each.configurations)
-            values = sum(map(len, each.grid.values()))
-            if others > MAX_JOBS or len(each.seeds) > MAX_JOBS or values > MAX_JOBS:
-                raise ValueError(f"it has a round of more than {MAX_JOBS:,} jobs")
             read.append(each.read(specification))
             specification = read[-1].extend(specification)
-            if specification.size > MAX_JOBS:
-                raise ValueError(f"it has {specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+            others += len(each.seeds) * len(each.configurations)
+            if (most := max(specification.size, others)) > MAX_JOBS:
+                raise ValueError(f"it has {most} jobs; allowed: 1 to {MAX_JOBS:,}")
         return read
 
     def jobs_by_key(self) -> dict[str, Job]:
