@@ -264,7 +264,7 @@ def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
             return
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
-        lines = lines_of(sweep.folder.path / FILES[1], then.withdrawn_jobs.union(then.jobs))
+        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs)
         (path / FILES[1]).write_bytes(b"".join(lines))
         (path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
         earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]

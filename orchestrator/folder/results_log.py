@@ -32,9 +32,7 @@ _NUMBER_BYTES = 30
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
 
-def read_rows(
-    path: Path, jobs: Mapping[str, Job], count: int = 0, others: Collection[str] = ()
-) -> tuple[dict[str, Row], int]:
+def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = frozenset()) -> tuple[dict[str, Row], int]:
     """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
     The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need.
@@ -42,8 +40,7 @@ def read_rows(
     Args:
         path: The file; a missing one has no rows yet.
         jobs: The jobs by key.
-        count: The number of jobs of the sweep, if these are some of them.
-        others: The keys of the jobs that were withdrawn from the sweep: their lines are skipped, too.
+        known: The keys of all jobs that the sweep has, or has had: lines of the others among them are skipped, too.
 
     Returns:
         The rows, and the number of lines that were skipped although they are complete: foreign or damaged ones.
@@ -54,11 +51,11 @@ def read_rows(
     rows: dict[str, Row] = {}
     damaged = 0
     try:
-        with _open(path, jobs, count, len(others)) as file:
+        with _open(path, jobs, len(known - jobs.keys())) as file:
             for line in _lines(file):
                 row = _read(line, jobs)
                 if row is None:
-                    damaged += line.endswith(b"\n") and _job_of(line) not in others
+                    damaged += line.endswith(b"\n") and _job_of(line) not in known
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
@@ -102,10 +99,10 @@ def cut_torn_line(path: Path) -> None:
         file.truncate(_end_of_lines(file))
 
 
-def _open(path: Path, jobs: Mapping[str, Job], count: int, others: int) -> BufferedReader:
+def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
     """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
     file = open_regular(path)
-    size, count = os.fstat(file.fileno()).st_size, max(count, len(jobs))
+    size, count = os.fstat(file.fileno()).st_size, len(jobs)
     most = _FILE_BYTES + count * _JOB_BYTES + others * _PIECE_BYTES
     if size > most:
         # Asked only now: it takes a while for many jobs.

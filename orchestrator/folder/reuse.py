@@ -43,12 +43,12 @@ def sibling_results(
     """
     missing = dict(wanted)
     foreign: list[str] = []
-    known = {each.path.resolve() for each in (folder, *named)}
+    chosen = (folder, *named)
+    paths = {each.path.resolve() for each in chosen}
     output = folder.path.parent
     names = sorted((path.parent.name for path in output.glob("*/sweep.json")), reverse=True)
     siblings = (SweepFolder(output, name) for name in names if is_name(name))
-    chosen = [folder, *named] if folder.withdrawn else named
-    for other in (*chosen, *(each for each in siblings if each.path.resolve() not in known)):
+    for other in (*chosen, *(each for each in siblings if each.path.resolve() not in paths)):
         if not missing:
             break
         is_own = all(is_private(other.path / part) for part in _PARTS)
@@ -56,10 +56,10 @@ def sibling_results(
             foreign.append(other.name)
             continue
         try:
-            listed = {*other.manifest().jobs, *other.withdrawn}
-            shared = {key: job for key, job in missing.items() if key in listed}
+            known = other.manifest().known_jobs
             # A sweep without such jobs need not be read.
-            rows = other.rows_of(shared, len(listed)) if shared else {}
+            shared = {key: job for key, job in missing.items() if key in known}
+            rows = other.rows_of(shared) if shared else {}
         except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):
             continue
         except SweepUnreadableError as error:

@@ -59,7 +59,7 @@ class SweepFolder:
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
 
     Attributes:
-        withdrawn: The keys of the jobs that `undo` has withdrawn, by the `sweep.json` that was last read or written.
+        known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
     """
 
     def __init__(self, output: Path, name: str) -> None:
@@ -71,7 +71,7 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
-        self.withdrawn: frozenset[str] = frozenset()
+        self.known: frozenset[str] = frozenset()
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
 
@@ -123,7 +123,7 @@ class SweepFolder:
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
         self._write(self._description, manifest.as_text())
-        self.withdrawn = manifest.withdrawn_jobs
+        self.known = manifest.known_jobs
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -146,7 +146,7 @@ class SweepFolder:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
-        self.withdrawn = manifest.withdrawn_jobs
+        self.known = manifest.known_jobs
         return manifest
 
     @contextlib.contextmanager
@@ -218,16 +218,11 @@ class SweepFolder:
 
     def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
-        return read_rows(self._results, jobs, others=self.withdrawn)[0]
+        return read_rows(self._results, jobs, self.known)[0]
 
-    def rows_of(self, jobs: Mapping[str, Job], count: int = 0) -> dict[str, Row]:
-        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored.
-
-        Args:
-            jobs: The jobs by key.
-            count: The number of jobs of the sweep, if these are some of them.
-        """
-        rows, damaged = read_rows(self._results, jobs, count, self.withdrawn)
+    def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+        """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
+        rows, damaged = read_rows(self._results, jobs, self.known)
         whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
         self._damaged = damaged + len(rows) - len(whole)
         return whole
@@ -384,7 +379,7 @@ class SweepFolder:
         with self.writing():
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
-            others = lines_of(self._results, self.withdrawn - set(order))
+            others = lines_of(self._results, self.known - set(order))
             write_atomically(self._results, lambda file: file.writelines(chain(lines, others)))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)

@@ -153,16 +153,14 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     def goes_on(self, other: Manifest) -> bool:
         """Return whether this is the other sweep, perhaps with more configurations, rounds, or rounds withdrawn."""
-        undone, jobs = len(other.withdrawn), self.jobs
-        # The jobs that the sweep had before the other one withdraws a further round.
-        for each in reversed(self.withdrawn[undone:]):
-            jobs = [*jobs[: each.after], *each.jobs]
+        count = len(other.withdrawn)
+        gone = {key for each in self.withdrawn[count:] for key in each.jobs}
         return (
             self.begins_as(other)
             and self.specification.drawn[: len(other.specification.drawn)] == other.specification.drawn
-            and self.withdrawn[:undone] == other.withdrawn
-            and (undone < len(self.withdrawn) or self.rounds[: len(other.rounds)] == other.rounds)
-            and jobs[: len(other.jobs)] == other.jobs
+            and self.withdrawn[:count] == other.withdrawn
+            and (bool(gone) or self.rounds[: len(other.rounds)] == other.rounds)
+            and gone.union(self.jobs).issuperset(other.jobs)
         )
 
     @property
@@ -171,9 +169,9 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return self.jobs, self.withdrawn
 
     @property
-    def withdrawn_jobs(self) -> frozenset[str]:
-        """The keys of the jobs of withdrawn rounds, also of those that the sweep has got again."""
-        return frozenset(key for each in self.withdrawn for key in each.jobs)
+    def known_jobs(self) -> frozenset[str]:
+        """The keys of the jobs that the sweep has, and of those that were withdrawn."""
+        return frozenset(self.jobs).union(*(each.jobs for each in self.withdrawn))
 
     def begins_as(self, other: Manifest) -> bool:
         """Return whether both began as the same sweep, whatever was added to them since."""
@@ -220,8 +218,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     def undone(self) -> Manifest:
         """Return the manifest as it was before its last round, which is listed as withdrawn; its looks are the same."""
         before, last = self.model_copy(update={"rounds": self.rounds[:-1]})._listed(), self.rounds[-1]
-        after = len(before.jobs)
-        gone = Withdrawn(kind=last.kind, seeds=last.seeds, after=after, jobs=tuple(self.jobs[after:]))
+        gone = Withdrawn(kind=last.kind, seeds=last.seeds, jobs=tuple(self.jobs[len(before.jobs) :]))
         return before.model_copy(update={"withdrawn": [*self.withdrawn, gone]})
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:

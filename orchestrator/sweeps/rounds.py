@@ -99,13 +99,11 @@ class Withdrawn(BaseModel, frozen=True, extra="forbid"):
     Attributes:
         kind: The command that had added it.
         seeds: Its seeds.
-        after: The number of jobs that the sweep had before it.
         jobs: The keys of the jobs that it added.
     """
 
     kind: Kind
     seeds: Annotated[tuple[Seed, ...], FailFast()] = ()
-    after: int = Field(ge=1)
     jobs: Annotated[tuple[str, ...], FailFast()]
 
 

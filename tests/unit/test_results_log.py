@@ -90,8 +90,7 @@ def test_what_was_withdrawn_is_reused_like_the_results_of_another_sweep(
     for job in (*JOBS, *wanted.values()):
         folder.append(row(job))
     size = (folder.path / "results.jsonl").stat().st_size
-    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size - 3 * 100)
-    monkeypatch.setattr("orchestrator.folder.results_log._JOB_BYTES", 100)
+    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size - 2**24)
     # Then its own rows are read, and nothing is damaged
     assert (list(folder.rows_of(BY_KEY)), folder.damage) == (list(BY_KEY), None)
     # And the row is reused if its weights are there, and unless it does not fit.

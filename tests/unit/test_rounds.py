@@ -147,7 +147,7 @@ def test_withdrawn_rounds_stay_known_and_a_sweep_goes_on_from_them() -> None:
     assert not sweep().with_round(Round(kind="extend", seeds=(3,))).goes_on(one)
     # And the last one has the first jobs, and knows the others.
     assert steps[-1].jobs == sweep().jobs
-    assert steps[-1].withdrawn_jobs == {*two.jobs, *again.jobs} - set(sweep().jobs)
+    assert steps[-1].known_jobs == {*two.jobs, *again.jobs}
 
 
 def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,11 +235,11 @@ def test_results_of_other_sweeps_are_found_if_they_are_whole(tmp_path: Path) -> 
     other.append(row(JOBS[0]))
     other.append(row(JOBS[1], b"never stored"))
     failed.append(lost_row(JOBS[1], "failed", "it broke"))
-    # Then a sweep beside them gets the good one, and its own is not another's.
+    # Then a sweep beside them gets the good one, and has its own, which may have been withdrawn.
     folder.keep_weights(digest(BLOB), BLOB)
     folder.append(row(JOBS[1]))
     found = sibling_results(folder, BY_KEY, pytest.fail)
-    assert [(reused.job, source.name) for reused, source in found] == [(JOBS[0].key, "other")]
+    assert [(reused.job, source.name) for reused, source in found] == [(JOBS[1].key, "new"), (JOBS[0].key, "other")]
 
 
 @pytest.mark.parametrize("is_link", [False, True])
