@@ -87,7 +87,7 @@ class Group:
         return f"mean {metric.shown(self.mean)} of {counted(len(self.scores), 'job')}"
 
 
-def dots(each: Drawn, metric: Metric) -> list[Dot]:
+def dots_of(each: Drawn, metric: Metric) -> list[Dot]:
     """Return a dot for each job with a result; one that diverged has no value."""
     found = []
     for entry in each.standing.jobs:
@@ -98,7 +98,7 @@ def dots(each: Drawn, metric: Metric) -> list[Dot]:
     return found
 
 
-def strip(
+def strip_of(
     group: Group, metric: Metric, label: str, said: str, each_job: bool, ends: tuple[float, float] | None = None
 ) -> Strip:
     """Return the row of configurations.
@@ -124,7 +124,7 @@ def strip(
         ends=ends,
         is_strong=group.is_contender,
         note=", ".join(notes) or "no result",
-        dots=[dot for each in group.members for dot in dots(each, metric)] if each_job else (),
+        dots=[dot for each in group.members for dot in dots_of(each, metric)] if each_job else (),
         middle=middle,
     )
 

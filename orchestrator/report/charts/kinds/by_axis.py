@@ -11,7 +11,7 @@ from typing import Any, Self
 from nn.options.describe import heading
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels, style
-from orchestrator.report.charts.configurations import Drawn, Group, dots, strip
+from orchestrator.report.charts.configurations import Drawn, Group, dots_of, strip_of
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.canvas import Canvas, Scale, are_numbers, is_in_ratios
 from orchestrator.report.charts.marks.strips import CROSS, Rows
@@ -175,7 +175,7 @@ def rows(axis: Axis) -> Rows:
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,
         strips=[
-            strip(each, axis.metric, label, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
+            strip_of(each, axis.metric, label, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
             for label, text, each in shown
         ],
         known=len(axis.values),
@@ -195,7 +195,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
     worse = axis.up.low if axis.metric.higher_is_better else axis.up.high
     seeds = []
     for value, each in axis.values.items():
-        found = [(dot, _colour(member)) for member in each.members for dot in dots(member, axis.metric)]
+        found = [(dot, _colour(member)) for member in each.members for dot in dots_of(member, axis.metric)]
         # Vega-Lite has no offset on a numeric axis, so the numbers themselves are moved.
         for number, (dot, colour) in enumerate(found):
             beside = spread * (number * GOLDEN % 1 - 0.5) / WIDTH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
-from orchestrator.report.charts.configurations import Drawn, Group, strip
+from orchestrator.report.charts.configurations import Drawn, Group, strip_of
 from orchestrator.report.charts.marks import strips
 from orchestrator.report.charts.marks.strips import Rows, Strip
 from orchestrator.report.contents.parts import Chart
@@ -53,7 +53,7 @@ def rows(sweep: Sweep) -> Rows:
 def _strip(each: Drawn, metric: Metric, *, each_job: bool) -> Strip:
     low, high = each.standing.low, each.standing.high
     ends = None if low is None or high is None else (labels.drawn(metric, low), labels.drawn(metric, high))
-    return strip(Group([each]), metric, each.label, _said(each, metric), each_job, ends)
+    return strip_of(Group([each]), metric, each.label, _said(each, metric), each_job, ends)
 
 
 def _said(each: Drawn, metric: Metric) -> str:
