@@ -44,7 +44,7 @@ rounds = st.fixed_dictionaries(
 
 
 @patient
-@given(st.lists(rounds, max_size=4))
+@given(st.lists(rounds, max_size=4), st.integers(0, 15))
 @example(
     [
         {"kind": "extend", "grid": {"epochs": (2,), "hidden_layer_sizes": ((8, 4),)}},
@@ -53,31 +53,36 @@ rounds = st.fixed_dictionaries(
             "seeds": (9,),
             "configurations": ({"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (8, 4)},),
         },
-    ]
+    ],
+    0,
 )
-def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]]) -> None:
-    manifest = FIRST
-    for fields in added:
+@example([{"kind": "extend", "seeds": (2,)}, {"kind": "extend", "seeds": (2,)}, {"kind": "extend", "seeds": (3,)}], 5)
+def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]], undoing: int) -> None:
+    steps = [FIRST]
+    for number, fields in enumerate(added):
+        manifest = steps[-1]
         try:
             further = Round.model_validate(fields)
             longer = manifest.with_round(further, Look(command=further.kind, seeds=1, rows=1))
         except (ValueError, InvalidInputError):
             continue
-        # Every job has its key once, in an order that begins as it was, and is there when the file is read again.
+        # Every job has its key once, in an order that begins as it was.
         assert longer.jobs[: len(manifest.jobs)] == manifest.jobs
         assert len(set(longer.jobs)) == len(longer.jobs) > len(manifest.jobs)
         assert list(longer.jobs_by_key()) == longer.jobs
-        assert longer.goes_on(manifest)
-        assert longer.goes_on(longer)
-        assert not manifest.goes_on(longer)
         assert manifest.grown_as(longer) == longer
-        assert longer.undone().jobs == manifest.jobs
-        again = Manifest.read(longer.as_text().encode())
-        assert again == longer
-        assert list(again.jobs_by_key()) == longer.jobs
+        # Without the round, the sweep has the jobs from before, and knows of the others.
+        undone = longer.undone()
+        assert (undone.jobs, undone.known_jobs) == (manifest.jobs, longer.known_jobs)
+        steps += [longer, undone] if undoing >> number & 1 else [longer]
         # The grid is complete: every seed of the sweep for every configuration.
         assert set(longer.grown.jobs_by_key(MNIST_DIGEST)) <= set(longer.jobs)
-        manifest = longer
+    # Each step is the same when it is read again, and goes on with those before, and with none after.
+    for i, each in enumerate(steps):
+        again = Manifest.read(each.as_text().encode())
+        assert again == each
+        assert list(again.jobs_by_key()) == each.jobs
+        assert [again.goes_on(other) for other in steps] == [j <= i for j in range(len(steps))]
 
 
 MANY = [{"kind": "confirm", "seeds": [9], "configurations": [{"learning_rate": 0.1}]}] * 101

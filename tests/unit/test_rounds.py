@@ -90,7 +90,7 @@ def test_what_a_sampler_drew_gets_further_seeds() -> None:
 
 def test_the_file_of_a_sweep_without_rounds_has_none() -> None:
     content = json.loads(sweep().as_text())
-    assert not content.keys() & {"rounds", "looks"}
+    assert not content.keys() & {"rounds", "withdrawn", "looks"}
     assert read_again(sweep()).rounds == []
 
 
@@ -131,23 +131,6 @@ def test_a_round_before_a_search_has_ended_or_without_a_new_job_is_refused() -> 
         Manifest.read(json.dumps(content).encode())
     with pytest.raises(InvalidInputError, match="a job that the sweep lacks"):
         sweep().with_round(Round(kind="confirm", seeds=(0, 1), configurations=(POINT,)))
-
-
-def test_withdrawn_rounds_stay_known_and_a_sweep_goes_on_from_them() -> None:
-    # Given a sweep that has withdrawn both of its rounds, one after another was added
-    one = sweep().with_round(Round(kind="extend", seeds=(2,)))
-    two = one.with_round(Round(kind="extend", grid={"learning_rate": (0.3,)}))
-    again = two.undone().with_round(Round(kind="confirm", seeds=(5,), configurations=(POINT,)))
-    steps = [sweep(), one, two, two.undone(), again, again.undone(), again.undone().undone()]
-    # Then each step goes on with those before, and with none after
-    for i, later in enumerate(steps):
-        assert read_again(later) == later
-        assert [later.goes_on(each) for each in steps] == [j <= i for j in range(len(steps))]
-        assert later.grown_as(steps[-1]) == steps[-1]
-    assert not sweep().with_round(Round(kind="extend", seeds=(3,))).goes_on(one)
-    # And the last one has the first jobs, and knows the others.
-    assert steps[-1].jobs == sweep().jobs
-    assert steps[-1].known_jobs == {*two.jobs, *again.jobs}
 
 
 def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
