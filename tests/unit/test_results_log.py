@@ -80,24 +80,20 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     assert folder.weights_fault(JOBS[0], name) is None
 
 
-def test_what_was_withdrawn_is_reused_like_the_results_of_another_sweep(
-    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a sweep of which a job was withdrawn, with as many bytes as three jobs may have
+def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a sweep of which a job was withdrawn whose row is as long as a row can be
     longer = folder.manifest().with_round(Round(kind="extend", seeds=(2,)))
-    wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}
     folder.write_manifest(longer.undone())
-    for job in (*JOBS, *wanted.values()):
+    folder.keep_weights(digest(BLOB), BLOB)
+    for job in longer.jobs_by_key().values():
         folder.append(row(job))
     size = (folder.path / "results.jsonl").stat().st_size
     monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size - 2**24)
-    # Then its own rows are read, and nothing is damaged
+    # Then nothing is damaged, and the row is reused if it fits.
     assert (list(folder.rows_of(BY_KEY)), folder.damage) == (list(BY_KEY), None)
-    # And the row is reused if its weights are there, and unless it does not fit.
-    assert list(sibling_results(folder, wanted, print)) == []
-    folder.keep_weights(digest(BLOB), BLOB)
-    assert [(found.job, other) for found, other in sibling_results(folder, wanted, print)] == [(*wanted, folder)]
-    assert list(sibling_results(folder, wanted, print, fits=lambda _row: False)) == []
+    wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}
+    assert [row.job for row, _ in sibling_results(folder, wanted, pytest.fail)] == list(wanted)
+    assert list(sibling_results(folder, wanted, pytest.fail, lambda _row: False)) == []
 
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:
