@@ -290,33 +290,24 @@ def test_the_attempts_at_many_tasks_are_those_at_each(store: Store) -> None:
     assert [len(found) for _, found in attempts.of_each(tasks)] == [2, 0, 1]
 
 
-def test_only_losses_count_against_a_job(store: Store) -> None:
-    attempts = attempts_of(store, limit=2)
+def test_only_losses_count_against_a_job_which_is_given_up_in_their_words(store: Store) -> None:
+    attempts, hung = attempts_of(store, limit=2), "b" * 64
     report(store, "live@host")
     for _ in range(5):
         attempt_id, attempt = attempts.start(JOB, "live@host")
         attempts.finish(JOB, attempt_id, attempt, "given back")
         attempts.start(JOB, "live@host")  # Never ends, but its worker lives.
-    attempts.start(JOB, "dead@host")
-    attempts.start(JOB, "dead@host")
-    with pytest.raises(TooManyAttemptsError) as refusal:
-        attempts.is_suspect(JOB, 0)
-    assert str(refusal.value) == (
-        "the job took its worker down 2 times (worker lost on dead@host, worker lost on dead@host) and is given up"
-    )
-
-
-def test_a_job_that_hung_is_given_up_with_that_word(store: Store) -> None:
-    attempts = attempts_of(store, limit=2)
-    report(store, "w@host")
     for end in ("hung", "child lost"):
-        attempts.start(JOB, "w@host")
-        attempts.finish_on(JOB, "w@host", end)  # type: ignore[arg-type]
-    with pytest.raises(TooManyAttemptsError) as refusal:
-        attempts.is_suspect(JOB, 0)
-    assert str(refusal.value) == (
-        "the job hung or took its worker down 2 times (hung on w@host, child lost on w@host) and is given up"
-    )
+        attempts.start(JOB, "dead@host")
+        attempts.start(hung, "live@host")
+        attempts.finish_on(hung, "live@host", end)  # type: ignore[arg-type]
+    for task, said in {
+        JOB: "took its worker down 2 times (worker lost on dead@host, worker lost on dead@host)",
+        hung: "hung or took its worker down 2 times (hung on live@host, child lost on live@host)",
+    }.items():
+        with pytest.raises(TooManyAttemptsError) as refusal:
+            attempts.is_suspect(task, 0)
+        assert str(refusal.value) == f"the job {said} and is given up"
 
 
 def test_a_worker_that_was_only_cut_off_is_not_held_against_a_job(store: Store) -> None:
