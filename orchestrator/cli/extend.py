@@ -71,6 +71,6 @@ def command(
 def _plan(typed: TypedWords, folder: SweepFolder, place: Place) -> GrowthPlan:
     own = folder.manifest().grown
     vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
-    values = typed.values(vocabulary, complain)
+    values = typed.values(vocabulary)
     with typed.spelling(vocabulary):
         return plan_extension(folder, place, values, vocabulary)

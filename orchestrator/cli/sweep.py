@@ -213,15 +213,14 @@ def make_plan(
     skip_invalid: bool = False,
 ) -> SweepPlan:
     """Return the plan of the sweep that the words describe, or that `--resume` goes on with."""
-    notes: list[str] = []
     # An empty path would be the current folder.
     if spec == "":
         raise InvalidInputError("spec", spec, "the path of a TOML file, or of a sweep's sweep.json")
     file = None if spec is None else SpecificationFile(Path(spec))
     vocabulary = typed.vocabulary({} if file is None else file.words)
-    values = typed.values(vocabulary, notes.append)
+    values = typed.values(vocabulary)
     if file is not None:
-        values = file.values(vocabulary, notes.append) | values
+        values = file.values(vocabulary) | values
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
         plan = plan_resumption(folder, place)
@@ -240,8 +239,6 @@ def make_plan(
             if words.keys() == values.keys():
                 raise
             raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
-    for note in notes:
-        complain(note)
     return plan
 
 

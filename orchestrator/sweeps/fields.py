@@ -11,7 +11,6 @@ import itertools
 import json
 import operator
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from nn.options.network import MAX_SEED
 from orchestrator.sweeps.axes import RefusedError, axis, split
 from orchestrator.sweeps.samplers import Sampling, draw
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
-from orchestrator.text import counted, some
+from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT, AnyTrainer, names
@@ -203,7 +202,6 @@ class Vocabulary:
         spell: Callable[[str], str] = flag,
         *,
         where: str = "the specification",
-        tell: Callable[[str], object] = lambda _sentence: None,
     ) -> dict[str, Any]:
         """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
 
@@ -211,7 +209,6 @@ class Vocabulary:
             words: Values as text (from flags; a tuple of them if the flag was repeated) or as TOML types.
             spell: Returns a word as the user wrote it, for messages.
             where: The source of the words, for messages.
-            tell: Receives a sentence about repeated values, which count once.
 
         Raises:
             InvalidInputError: a word is unknown or given twice, or its value is not allowed.
@@ -227,8 +224,6 @@ class Vocabulary:
                 raise InvalidInputError(spell(name), Described("given twice"), allowed)
             read = self._read(word, spell(name), value)
             distinct = tuple(read) if self.words[word].option in zipped else tuple(dict.fromkeys(read))
-            if len(distinct) < len(read):
-                tell(self._repetition(word, spell(name), read))
             values[word] = distinct[0] if self.words[word].is_single else distinct
         return values
 
@@ -280,12 +275,6 @@ class Vocabulary:
             except _UNREADABLE:
                 return each
         return value
-
-    def _repetition(self, word: str, spelled: str, values: Sequence[Any]) -> str:
-        counts = Counter(values)
-        repeated = [text for value in counts if counts[value] > 1 for text in self.typed(word, (value,))]
-        often = f"{counted(len(repeated), 'value')} more than once, which {'counts' if len(repeated) == 1 else 'count'}"
-        return f"{spelled} has {often} once: {some(repeated)}"
 
 
 def vocabulary(trainer: str = DEFAULT, given: Mapping[str, object] | None = None) -> Vocabulary:

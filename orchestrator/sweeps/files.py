@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ class SpecificationFile:
             for entry in self._entries
         }
 
-    def values(self, vocabulary: Vocabulary, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    def values(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Return the values of the words, as `Vocabulary.parse` does. Arguments: see there.
 
         Raises:
@@ -80,7 +80,7 @@ class SpecificationFile:
                 raise InvalidInputError(entry.spelled(path), Described("misplaced"), "a line above all sections")
             entries[word] = entry
         words = {entry.name: entry.values for entry in entries.values()}
-        values = vocabulary.parse(words, lambda name: f"{name} in {path}", where=str(path), tell=tell)
+        values = vocabulary.parse(words, lambda name: f"{name} in {path}", where=str(path))
         for word, entry in entries.items():
             if entry.section == "options" and len(values[word]) > 1:
                 shown = Described(vocabulary.written(word, values[word]))

@@ -422,16 +422,13 @@ def test_bad_input_gets_one_sentence_and_nothing_is_begun(
     assert psutil.Process().children(recursive=True) == processes
 
 
-def test_what_is_just_allowed_is_trained_and_a_repeated_value_is_said(command_line: CommandLine) -> None:
+def test_what_is_just_allowed_is_trained_and_a_repeated_value_counts_once(command_line: CommandLine) -> None:
     # A limit of all that there is to train on would be a second name for a job without a limit: see above.
     write_idx_folder(command_line.folder / "small", side=28, train=60, test=40)
     (command_line.folder / "a.toml").write_text("[grid]\nlimit = [84, 84]\n")
     words = ("--seeds", "0", "--learning-rates", "0.1", "--epochs", "2,1", "--epochs", "2", "--data", "small")
     done = command_line.run("sweep", "--name", "x", "--spec", "a.toml", *words, status=1)
-    assert done.stderr == (
-        "--epochs has 1 value more than once, which counts once: 2\n"
-        "limit in a.toml has 1 value more than once, which counts once: 84\n"
-    )
+    assert done.stderr == ""
     options = [(row["options"]["epochs"], row["options"]["limit"]) for row in command_line.rows("x")]
     assert options == [(2, 84), (1, 84)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,10 @@ PROVENANCE = Provenance(
 )
 
 
-def read_file(path: Path, *, tell: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
     """Return the values of a specification file."""
     file = SpecificationFile(path)
-    return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words), tell)
+    return file.values(vocabulary(str(file.words.get("trainer", DEFAULT)), file.words))
 
 
 def sweep_of(**words: Any) -> SweepSpecification:

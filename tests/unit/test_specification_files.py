@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,11 +15,11 @@ from tests.support.sweep_folders import made as made_folder
 from tests.support.sweeps import parse, read_file, specification
 
 
-def read(folder: Path, content: str, **more: Any) -> SweepSpecification:
+def read(folder: Path, content: str) -> SweepSpecification:
     file = folder / "sweep.toml"
     # Half a character stands for a byte that is not UTF-8.
     file.write_text(content, errors="surrogateescape")
-    return specification(read_file(file, **more))
+    return specification(read_file(file))
 
 
 SECTIONS = """
@@ -105,13 +104,6 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, co
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"spec.*No such file"):
         read_file(tmp_path / "none.toml")
-
-
-def test_a_repeated_value_of_a_file_is_said_with_its_place(tmp_path: Path) -> None:
-    notes: list[str] = []
-
-    assert read(tmp_path, "[grid]\nepochs = [5, 5]", tell=notes.append).options["epochs"] == 5
-    assert notes == [f"epochs in {tmp_path}/sweep.toml has 1 value more than once, which counts once: 5"]
 
 
 def test_a_sweeps_own_description_is_a_specification(tmp_path: Path) -> None:

@@ -158,24 +158,18 @@ def test_any_word_may_have_several_values(words: dict[str, object], grid: dict[s
 
 
 @pytest.mark.parametrize(
-    ("words", "note"),
+    ("words", "expected"),
     [
-        ({"epochs": "5,10,5"}, "--epochs has 1 value more than once, which counts once: 5"),
-        ({"shuffle": (True, True)}, "--shuffle has 1 value more than once, which counts once: true"),
-        ({"hidden": ("8,4", "8,4")}, "--hidden has 1 value more than once, which counts once: 8,4"),
-        ({"limit": "7,07,8,8"}, "--limit has 2 values more than once, which count once: 7, 8"),
-        ({"seeds": ("0-4", "2-9")}, "--seeds has 3 values more than once, which count once: 2, 3, 4"),
-        ({"seeds": "0-4,0-4"}, "--seeds has 5 values more than once, which count once: 0, 1, 2 and 2 more"),
-        ({"epochs": "linear:1..2:4"}, "--epochs has 2 values more than once, which count once: 1, 2"),
+        ({"epochs": "5,10,5"}, (5, 10)),
+        ({"shuffle": (True, True)}, (True,)),
+        ({"hidden": ("8,4", "8,4")}, ((8, 4),)),
+        ({"limit": "7,07,8,8"}, (7, 8)),
+        ({"seeds": ("0-4", "2-9")}, tuple(range(10))),
+        ({"epochs": "linear:1..2:4"}, (1, 2)),
     ],
 )
-def test_a_repeated_value_is_dropped_and_said(words: dict[str, object], note: str) -> None:
-    notes: list[str] = []
-
-    (values,) = parse(words, tell=notes.append).values()
-
-    assert notes == [note]
-    assert len(set(values)) == len(values)
+def test_a_repeated_value_counts_once(words: dict[str, object], expected: tuple[object, ...]) -> None:
+    assert list(parse(words).values()) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any
@@ -167,10 +167,10 @@ class TypedWords:
                 self.given[option] = self.given.pop(word)
                 self._spellings[option] = self._spellings.pop(word)
 
-    def values(self, vocabulary: Vocabulary, tell: Callable[[str], object]) -> dict[str, Any]:
+    def values(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
         self._refuse_missing(vocabulary)
-        values = vocabulary.parse(self.given, self._spell, where="the command line", tell=tell)
+        values = vocabulary.parse(self.given, self._spell, where="the command line")
         for name in self._fixed:
             word = vocabulary.spelled[name]
             if isinstance(values[word], tuple) and len(values[word]) > 1:
