@@ -12,7 +12,7 @@ from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, NamedSweep, job_words
 from orchestrator.commands.test import HeldOut, read_test_split
-from orchestrator.folder.reading import FILE, Estimate
+from orchestrator.folder.reading import FILE
 from orchestrator.text import counted, moment
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
@@ -72,11 +72,8 @@ def _print(console: Console, found: HeldOut) -> None:
         for name, each in (("validation", record.validation), ("test", record.test))
     ]
     unit = " in %" if metric.is_share else ""
-    print_table(console, ("samples", f"mean{unit}", _heading(record.test), "95 %, new samples"), rows)
-
-
-def _heading(estimate: Estimate) -> str:
-    return "95 %, these samples" if estimate.method is not None else "95 % (needs 2 seeds)"
+    these = "95 %, these samples" if record.test.method is not None else "95 % (needs 2 seeds)"
+    print_table(console, ("samples", f"mean{unit}", these, "95 %, new samples"), rows)
 
 
 def _ends(metric: Metric, low: float | None, high: float | None) -> str:

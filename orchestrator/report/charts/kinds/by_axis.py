@@ -139,18 +139,15 @@ def _caption(axis: Axis) -> str:
         how = "Small dot: one seed; circle: their mean, filled where a configuration may be the best (a contender)"
     else:
         how = "Bar: the middle 80 % of the seeds; circle: their mean"
+    shown = f"{configurations.BINS} bins" if axis.has_numbers else f"the first {MOST_ROWS}"
     return labels.joined(
         how,
         is_plot and not axis.others and "line: from mean to mean",
         diverged > 0 and f"{counted(diverged, 'job')} diverged, which no mean counts",
         diverged > 0 and axis.each_job and "cross: a seed that diverged, at the edge",
-        not is_plot and known > MOST_ROWS and f"{_left(axis)} of {known} values",
+        not is_plot and known > MOST_ROWS and f"{shown} of {known} values",
         axis.others > 0 and f"{counted(axis.others, 'other option')} varied, too",
     )
-
-
-def _left(axis: Axis) -> str:
-    return f"{configurations.BINS} bins" if axis.has_numbers else f"the first {MOST_ROWS}"
 
 
 # Rows, of values that are not numbers, or of a large sweep
