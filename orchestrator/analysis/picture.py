@@ -32,9 +32,6 @@ PAPER_SHARE = 0.25
 #: The formats that are read. Pillow knows more: some start another program (EPS), or decode a picture before its size
 #: can be checked (ICO, ICNS).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-#: The characters that draw an image, and those for an output that knows only ASCII.
-BLOCKS = " ▀▄█"
-ASCII_BLOCKS = " '.#"
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -140,17 +137,3 @@ def _centred(digit: Image.Image) -> NDArray[np.uint8]:
     top, left = (min(max(round(SIDE / 2 - at), 0), SIDE - length) for at, length in places)
     field[top : top + levels.shape[0], left : left + levels.shape[1]] = levels
     return field
-
-
-def as_text(image: NDArray[np.uint8], characters: str = BLOCKS) -> str:
-    """Draw an image as text; each character stands for two pixels, one above the other.
-
-    Args:
-        image: uint8, shape (28, 28): 0 for paper up to 255 for ink.
-        characters: For no ink, ink above, ink below, and both.
-    """
-    is_ink = image > 127
-    return "\n".join(
-        "".join(characters[int(upper) + 2 * int(lower)] for upper, lower in zip(*pair, strict=True)).rstrip()
-        for pair in zip(is_ink[::2], is_ink[1::2], strict=True)
-    )

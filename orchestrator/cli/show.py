@@ -170,7 +170,7 @@ def predict(
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
     # Imported here because it takes a while.
-    from orchestrator.analysis.picture import ASCII_BLOCKS, BLOCKS, as_text, read_picture
+    from orchestrator.analysis.picture import read_picture
 
     try:
         picture = read_picture(image)
@@ -186,7 +186,6 @@ def predict(
         return 0
     shown = [f"{digit} ({percent(found[digit])})" for digit in ranked[:3]]
     console = Console()
-    say(console, as_text(picture, BLOCKS if knows_blocks(console) else ASCII_BLOCKS))
     say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
     say(console, f"Asked: {title(network)}")
     return 0

@@ -170,7 +170,7 @@ def test_predict_recognises_pictures_of_digits(
     assert right >= 28
 
 
-def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, digit: str) -> None:
+def test_predict_says_which_digit_by_which_job(swept: CommandLine, mnist: Dataset, digit: str) -> None:
     # Given an image that both networks get right
     text = swept.run("predict", "good", "--image", digit, "0:0.003").stdout
     words = ("seed=0", "learning_rate=0.003")
@@ -179,12 +179,11 @@ def test_predict_shows_what_the_network_saw(swept: CommandLine, mnist: Dataset, 
     assert f"digit.png reads as {mnist.validation.labels[0]} (" in text
     assert "Asked: job" in text
     assert "learning_rate=0.003" in text
-    assert text.count("█") > 10
 
 
-def test_an_output_that_knows_few_characters_is_drawn_on_with_them(swept: CommandLine, digit: str) -> None:
-    for encoding, *arguments in (("ascii", "show", "good", "0:0.03"), ("cp1252", "predict", "good", "--image", digit)):
-        text = swept.run(*arguments, PYTHONIOENCODING=encoding).stdout
+def test_an_output_that_knows_few_characters_is_drawn_on_with_them(swept: CommandLine) -> None:
+    for encoding in ("ascii", "cp1252"):
+        text = swept.run("show", "good", "0:0.03", PYTHONIOENCODING=encoding).stdout
         assert text.isascii()
         assert text.count("#") > 10
         assert "\\" not in text

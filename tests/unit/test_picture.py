@@ -16,7 +16,7 @@ from PIL import Image
 
 from nn.datasets.mnist import Dataset
 from orchestrator.analysis import picture
-from orchestrator.analysis.picture import ASCII_BLOCKS, as_text, read_picture
+from orchestrator.analysis.picture import read_picture
 from orchestrator.errors import PictureError
 from tests.support.datasets import to_bytes
 
@@ -130,14 +130,6 @@ def test_shade_and_grain_are_paper(tmp_path: Path, sheet: NDArray[np.uint8]) -> 
 
     assert np.abs(read - _read(tmp_path, sheet)).mean() < 6
     assert not read[0].any()
-
-
-def test_an_image_is_drawn_as_text() -> None:
-    image = np.zeros((28, 28), np.uint8)
-    image[0, 0] = image[1, 1] = image[2:4, 2] = 255
-    image[0, 3], image[0, 4] = 128, 127
-    assert as_text(image).split("\n") == ["▀▄ ▀", "  █", *[""] * 12]
-    assert as_text(image, ASCII_BLOCKS).split("\n") == ["'. '", "  #", *[""] * 12]
 
 
 def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path, images: NDArray[np.uint8]) -> None:
