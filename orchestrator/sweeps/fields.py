@@ -197,11 +197,7 @@ class Vocabulary:
         return tuple(dict.fromkeys((word, self.words[word].option or word)))
 
     def parse(
-        self,
-        words: Mapping[str, object],
-        spell: Callable[[str], str] = flag,
-        *,
-        where: str = "the specification",
+        self, words: Mapping[str, object], spell: Callable[[str], str] = flag, *, where: str = "the specification"
     ) -> dict[str, Any]:
         """Check words and return their values: a tuple of different values for `seeds` and each option, else one value.
 
