@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -55,30 +55,32 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
         OutputError: a target exists and may not be replaced, or the folder cannot be written.
     """
     refuse_taken(targets, replace=replace)
+    # Named before it is made: an interruption must not leave it behind at any moment.
+    folder = targets[0].with_name(f".{targets[0].name[:100]}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
-        remove_stale(targets[0].parent, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{targets[0].name[:100]}.", suffix=_SUFFIX, dir=targets[0].parent
-        ) as folder:
-            written = tuple(Path(folder, f"{i}{target.suffix}") for i, target in enumerate(targets))
-            yield written
-            for path in filter(Path.is_file, written):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-            refuse_taken(targets, replace=replace)
-            # Whenever this process is killed, no file is beside one of another export.
-            for target in targets[1:]:
-                target.unlink(missing_ok=True)
-            for path, target in zip(written, targets, strict=True):
-                if not (target.is_dir() and not target.is_symlink()):
-                    path.replace(target)
-                # What is replaced is removed with the temporary folder.
-                elif not _exchange(path, target):
-                    target.rename(Path(folder, "replaced"))
-                    path.rename(target)
-            sync_folder(targets[0].parent)
+        remove_stale(folder.parent, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
+        folder.mkdir(0o700)
+        written = tuple(folder / f"{i}{target.suffix}" for i, target in enumerate(targets))
+        yield written
+        for path in filter(Path.is_file, written):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        refuse_taken(targets, replace=replace)
+        # Whenever this process is killed, no file is beside one of another export.
+        for target in targets[1:]:
+            target.unlink(missing_ok=True)
+        for path, target in zip(written, targets, strict=True):
+            if not (target.is_dir() and not target.is_symlink()):
+                path.replace(target)
+            # What is replaced is removed with the temporary folder.
+            elif not _exchange(path, target):
+                target.rename(folder / "replaced")
+                path.rename(target)
+        sync_folder(folder.parent)
     except OSError as error:
         raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _exchange(path: Path, target: Path) -> bool:
