@@ -202,7 +202,7 @@ class Sweep:
         seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
         whole = len(self.jobs) == len(self.manifest.jobs)
         listed = set(self.manifest.jobs)
-        gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and listed.isdisjoint(each.jobs)]
+        gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and not listed.issuperset(each.jobs)]
         settings = (self.history, seeds, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 

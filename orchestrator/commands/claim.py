@@ -180,8 +180,11 @@ def verify_claim(
         if signers is not None:
             yield _signature(path, stored, Path(signers))
         with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
-            if not rebuild:
-                _refuse_outdated(claim, sweep)
+            try:
+                if not rebuild:
+                    _refuse_outdated(claim, sweep)
+            except OSError as error:
+                raise ClaimError(f"The claim cannot be checked: {error.strerror or error}") from None
             yield from _compared(claim, sweep, rebuilt=rebuild)
             place = place_for(None, tell=tell)
             here = replace(sweep, manifest=_with_data(sweep.manifest, data, place))
@@ -265,7 +268,8 @@ def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
         lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs)
-        (path / FILES[1]).write_bytes(b"".join(lines))
+        with (path / FILES[1]).open("wb") as file:
+            file.writelines(lines)
         (path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
         earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]
         is_outdated = (

@@ -24,6 +24,8 @@ from worker.job import Job
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of a file: some for any sweep, and an average for each job, which may have answered 700,000 samples.
 _FILE_BYTES, _JOB_BYTES = 2**24, 160 * 2**10
+#: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
+_LONG_ROWS = 64
 #: Most bytes of a line, and most values, beside the numbers of its epochs: 1000 attempts, and three texts.
 _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 #: Most bytes of a number.
@@ -49,13 +51,13 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged = 0
+    damaged, others = 0, known - jobs.keys()
     try:
-        with _open(path, jobs, len(known - jobs.keys())) as file:
+        with _open(path, jobs, len(others)) as file:
             for line in _lines(file):
                 row = _read(line, jobs)
                 if row is None:
-                    damaged += line.endswith(b"\n") and _job_of(line) not in known
+                    damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
@@ -103,7 +105,8 @@ def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
     """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
     file = open_regular(path)
     size, count = os.fstat(file.fileno()).st_size, len(jobs)
-    most = _FILE_BYTES + count * _JOB_BYTES + others * _PIECE_BYTES
+    # Others may have had more epochs; made-up ones must not lift the bound.
+    most = _FILE_BYTES + (count + others) * _JOB_BYTES + min(others, _LONG_ROWS) * _PIECE_BYTES
     if size > most:
         # Asked only now: it takes a while for many jobs.
         most += count * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)

@@ -114,9 +114,12 @@ class Membership:
 
     def has(self, key: str) -> bool:
         """Return whether a job is still to be trained: the sweep is not cancelled, and no session has withdrawn it."""
+        # First, because the cluster's manifest may be large, and there may be many cancelled jobs.
+        if self.cancelled() is not None:
+            return False
         if key not in self._withdrawn:
             self._withdrawn = set(self.manifest.jobs).difference(self.cluster.registry.longer(self.manifest).jobs)
-        return key not in self._withdrawn and self.cancelled() is None
+        return key not in self._withdrawn
 
     def _take(self, manifest: Manifest) -> bool:
         """Write the manifest into the folder if it has other jobs, and return whether it has."""

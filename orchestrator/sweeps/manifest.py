@@ -67,6 +67,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("invalid sweep name")
         if not 1 <= self.specification.size <= MAX_JOBS:
             raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+        if sum(len(each.jobs) for each in self.withdrawn) > MAX_JOBS:
+            raise ValueError(f"more than {MAX_JOBS:,} of its jobs were withdrawn")
         self.__dict__["rounds"] = self._read_rounds()
         return self
 
@@ -218,8 +220,10 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     def undone(self) -> Manifest:
         """Return the manifest as it was before its last round, which is listed as withdrawn; its looks are the same."""
         before, last = self.model_copy(update={"rounds": self.rounds[:-1]})._listed(), self.rounds[-1]
-        gone = Withdrawn(kind=last.kind, seeds=last.seeds, jobs=tuple(self.jobs[len(before.jobs) :]))
-        return before.model_copy(update={"withdrawn": [*self.withdrawn, gone]})
+        # Keys as they are recorded: an earlier version may have made them.
+        kept, added = self.jobs[: len(before.jobs)], self.jobs[len(before.jobs) :]
+        gone = Withdrawn(kind=last.kind, seeds=last.seeds, jobs=tuple(added))
+        return before.model_copy(update={"jobs": kept, "withdrawn": [*self.withdrawn, gone]})
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""

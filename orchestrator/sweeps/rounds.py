@@ -11,7 +11,7 @@ from pydantic import BaseModel, FailFast, Field, model_validator
 from nn.options.network import Seed
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import SweepSpecification
-from worker.job import Job
+from worker.job import Digest, Job
 
 #: The commands that add rounds to a sweep.
 Kind = Literal["extend", "confirm", "decide"]
@@ -104,7 +104,7 @@ class Withdrawn(BaseModel, frozen=True, extra="forbid"):
 
     kind: Kind
     seeds: Annotated[tuple[Seed, ...], FailFast()] = ()
-    jobs: Annotated[tuple[str, ...], FailFast()]
+    jobs: Annotated[tuple[Digest, ...], FailFast()]
 
 
 class Look(BaseModel, frozen=True, extra="forbid"):

@@ -74,6 +74,9 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]], und
         # Without the round, the sweep has the jobs from before, and knows of the others.
         undone = longer.undone()
         assert (undone.jobs, undone.known_jobs) == (manifest.jobs, longer.known_jobs)
+        # So it does with the keys of an earlier version.
+        earlier = longer.model_copy(update={"jobs": [key[::-1] for key in longer.jobs]})
+        assert earlier.undone().known_jobs == earlier.known_jobs
         steps += [longer, undone] if undoing >> number & 1 else [longer]
         # The grid is complete: every seed of the sweep for every configuration.
         assert set(longer.grown.jobs_by_key(MNIST_DIGEST)) <= set(longer.jobs)

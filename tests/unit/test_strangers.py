@@ -224,6 +224,8 @@ def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> 
         (FOREIGN + GOOD.replace(b'"seed":0', b'"seed":7'), "2 lines of"),
     ):
         (folder.path / "results.jsonl").write_bytes(content)
+        # As every command does first.
+        folder.manifest()
         folder.rows_of(BY_KEY)
         assert (folder.damage or "None").startswith(str(said))
 

@@ -85,8 +85,9 @@ def _lanes(made: Attempts, *, together: bool) -> dict[str, Sequence[Span]]:
 
 def _caption(made: Attempts, shown: Mapping[str, Sequence[Span]], known: int, *, together: bool) -> str:
     ends = {span.end for spans in shown.values() for span in spans if span.is_fault}
+    gap = duration(GAP * made.active(made.seconds))
     return labels.joined(
-        f"Bar: a time in which a worker trained; gaps of less than {duration(GAP * made.seconds)} are not shown"
+        f"Bar: a time in which a worker trained; gaps of less than {gap} are not shown"
         if together
         else "Bar: an attempt at a job, in a row for each process of a worker",
         *(f"{fault.sign}: {fault.words}" for end, fault in FAULTS.items() if end in ends),
@@ -128,7 +129,7 @@ def _specification(
     spans = [(label, span) for label, each in shown.items() for span in each]
     marks = [_span(label, span, at, names) for label, span in spans]
     faults = [mark for mark, (_, span) in zip(marks, spans, strict=True) if span.is_fault]
-    bars = canvas.chart(_times(shown, GAP * made.seconds, at) if together else marks)
+    bars = canvas.chart(_times(shown, GAP * made.active(made.seconds), at) if together else marks)
     outline = {"stroke": style.LIGHT["ground"], "strokeWidth": 0.5, "opacity": 0.85}
     layers = [
         pauses.mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3]).encode(x=x),
