@@ -77,8 +77,8 @@ def verify_claim(
     Neither the claim nor the folder is trusted, and nothing in them is executed: the trainer is the one that is
     installed here. The folder is only read. --json prints an in-toto test result.
 
-    Exit status: 0 if the claim holds, 1 if it is refuted, 2 if it cannot be checked: the sweep was extended since, for
-    example.
+    Exit status: 0 if the claim holds, 1 if it is refuted, 2 if it cannot be checked, for example because
+    the sweep was extended since.
 
     Example: orchestrator verify-claim claim.json --folder night-run.zip --jobs 59
     """

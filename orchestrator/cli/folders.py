@@ -1,4 +1,4 @@
-"""`orchestrator note`, `mv`, `undo` and `rm`: describe, rename, shorten or remove a sweep."""
+"""`orchestrator note`, `mv`, `undo` and `rm`: describe and rename a sweep, withdraw a round, or remove it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     """Withdraw what extend, confirm or decide last added to a sweep.
 
     The rows and weights stay in the folder: later sweeps reuse them, and so does this one if it gets the same jobs
-    again. Round and looks stay recorded: intervals stay as wide, and seeds of a withdrawn confirm are not fresh again.
+    again. The round and the looks stay recorded: intervals get no narrower, and its seeds are not fresh again.
 
     Example: orchestrator undo night-run
     """

@@ -211,7 +211,7 @@ def _file_of(path: Path) -> Path:
         return path
     if (path / FILES[0]).exists() and not (path / FILE).exists():
         command = shlex.join(["orchestrator", "claim", str(path)])
-        raise ClaimError(f"The sweep {path.name} has no claim; write one with: {command}")
+        raise ClaimError(f"The sweep {path.resolve().name} has no claim; write one with: {command}")
     return path / FILE
 
 
