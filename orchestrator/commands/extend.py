@@ -125,13 +125,15 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
     """
     place = place.reached()
     with folder.exclusive():
-        manifest = registered(place, folder.manifest())
-        if not manifest.rounds:
-            raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
-        rows = folder.rows_of(manifest.jobs_by_key())
-        # To withdraw results that one may have seen is to go on by them.
-        before = manifest.with_look(seen("extend", rows)).undone()
-        jobs = before.jobs_by_key()
+        manifest = folder.manifest()
+        before = registered(place, manifest)
+        # If an undo failed after the cluster had taken it, it ends now.
+        if not manifest.rounds or manifest.rounds[-1] in before.rounds:
+            if not (manifest := before).rounds:
+                raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
+            # To withdraw results that one may have seen is to go on by them.
+            before = before.with_look(seen("extend", folder.rows_of(before.jobs_by_key()))).undone()
+        rows, jobs = folder.rows_of(manifest.jobs_by_key()), before.jobs_by_key()
         left = {key: row for key, row in rows.items() if key in jobs}
         if place.cluster is not None:
             registry = place.cluster.registry
@@ -160,7 +162,7 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
         jobs = jobs_of(manifest)
         # A job that is added may lack the sweep's metric.
         Sweep.of(plan.folder, manifest, jobs, {})
-        seeds = len(manifest.grown.seeds)
+        seeds = len({*manifest.grown.seeds, *further.seeds})
         if look and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
             wider = "intervals get wider, to stay valid for any number of looks"
             plan.place.tell(f"A further look: {wider}. With {counted(seeds, 'seed')}, the verdict may be undecided")

@@ -155,7 +155,8 @@ def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_en
     # When it is extended once more, and this is undone from elsewhere
     extending = command_line.start("extend", "a", "--epochs", "5000", *broker)
     wait_for(lambda: "Resumes after epoch" in worker.log.read_text(), "a job of the round")
-    shutil.copytree(command_line.sweep("a"), command_line.sweep("a", "copy"))
+    for copy in ("copy", "late"):
+        shutil.copytree(command_line.sweep("a"), command_line.sweep("a", copy))
     told = command_line.run("undo", "a", "--output", "elsewhere", *broker).stdout
     assert told.startswith("Withdrawn from a: 6 jobs of extend, 0 rows kept for reuse.")
     # Then the session ends with the rows from before, and the cluster knows that the sweep has ended;
@@ -163,9 +164,12 @@ def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_en
     assert "Another session has withdrawn 6 jobs" in told
     assert "jobs 6, accepted 6" in told
     assert registry.finished("a")
+    # who withdraws it from an old copy of the folder withdraws no other one;
+    assert "6 jobs of extend, 0 rows" in command_line.run("undo", "a", "--output", "late", *broker).stdout
     # and the session of an old copy of the folder does not bring the round back.
     assert "jobs 6, accepted 6" in command_line.run("sweep", "--resume", "--output", "copy", *broker).stdout
-    manifests = [SweepFolder(command_line.folder / each, "a").manifest() for each in ("runs", "elsewhere", "copy")]
+    outputs = ("runs", "elsewhere", "copy", "late")
+    manifests = [SweepFolder(command_line.folder / each, "a").manifest() for each in outputs]
     assert {(len(each.jobs), len(each.withdrawn)) for each in (registry.manifest("a"), *manifests) if each} == {(6, 1)}
 
 

@@ -73,8 +73,10 @@ def _used(session: Session) -> str:
     """Return where a session trains, on which data set, and by which settings that are not the defaults."""
     manifest, place, count = session.manifest, session.place, len(session.jobs)
     data = f"{manifest.specification.data} ({manifest.dataset[:12]}), cached in {place.settings.cache_dir}"
-    origins = read_settings()[1]
-    given = [f"{name} {hide_password(str(getattr(place.settings, name)))} from {origins[name]}" for name in origins]
+    read, origins = read_settings()
+    own = [(name, getattr(place.settings, name), origins[name]) for name in origins]
+    told = ((name, used, where if used == getattr(read, name) else "the command line") for name, used, where in own)
+    given = [f"{name} {hide_password(str(used))} from {where}" for name, used, where in told]
     where = f"{counted(count, 'job')} in all, trained {place.describe(count)}"
     return f"{where}; data set: {data}; settings: {', '.join(given) or 'all at their defaults'}"
 
