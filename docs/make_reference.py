@@ -72,7 +72,7 @@ def python() -> Iterator[str]:
 def options() -> Iterator[str]:
     """Describe every option of the network."""
     yield "# Options of the network\n"
-    yield "An option has its name in Python and in rows, and its word in flags (`--learning-rates`) and TOML files.\n"
+    yield "Python and rows use an option's name; flags (`--learning-rates`) and TOML files use its word.\n"
     fields = NetworkOptions.model_fields
     rows = []
     for name, info in fields.items():
@@ -81,10 +81,10 @@ def options() -> Iterator[str]:
             default = f"{', '.join(map(written, values))} (each, in a sweep)"
         rows.append((f"`{name}`", str(info.description), f"`{word(NetworkOptions, name)}`", default, allowed(info)))
     yield table(("option", "meaning", "word", "default", "allowed"), rows)
-    yield "## Options that have no effect beside others\n"
-    yield "These must have their defaults beside the other option's value; anything else would name one job twice.\n"
+    yield "## Options without effect in some combinations\n"
+    yield "Together with the given value of another option, these have no effect, and must keep their defaults.\n"
     yield table(
-        ("option", "beside", "because of it"),
+        ("option", "together with", "reason"),
         ((f"`{name}`", f"`{other}` {written(value)}", because) for name, other, value, because in WITHOUT_EFFECT),
     )
 
@@ -92,8 +92,8 @@ def options() -> Iterator[str]:
 def variables() -> Iterator[str]:
     """Describe every setting, by the comment of its field."""
     yield "# Settings\n"
-    yield "Workers and `orchestrator` read these environment variables; an empty one counts as absent. Files"
-    yield "set them, too, and containers: [Settings](../how-to/operating.md#settings) says which.\n"
+    yield "Workers and `orchestrator` read these environment variables; an empty one counts as absent."
+    yield "[Settings](../how-to/operating.md#settings) describes the files that also set them, and the containers.\n"
     comments = re.findall(r"((?: *#: .*\n)+) +(\w+): ", Path(settings.__file__).read_text())
     meanings = {name: " ".join(re.findall(r"#: (.*)", comment)) for comment, name in comments}
     rows = []

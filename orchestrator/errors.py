@@ -33,7 +33,7 @@ class IncomparableError(SeedsweepError):
 
 
 class HeldOutError(SeedsweepError):
-    """The test split of a sweep cannot be read, or not again."""
+    """A sweep has no test split, or its test split cannot be evaluated."""
 
 
 class ClaimError(SeedsweepError):

@@ -767,7 +767,7 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
 
 
 def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
-    """Return how each sweep of a folder stands, the last changed first: what `orchestrator list` shows.
+    """Return the state of each sweep of a folder, the last changed first, as `orchestrator list` shows it.
 
     Raises:
         SweepUnreadableError: the folder cannot be read.
@@ -779,7 +779,7 @@ def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
 def cluster(
     workers: int | None = None, *, trainer: str = DEFAULT, data: str | os.PathLike[str] | None = None
 ) -> Iterator[str]:
-    """Start an embedded cluster that several sweeps share, and end it with the block.
+    """Start an embedded cluster for several sweeps, and end it with the `with` block.
 
     Args:
         workers: The number of its processes; None for one per core.

@@ -37,7 +37,7 @@ class Settings(BaseModel):
     broker_url: str | None = Field(default=None, description="a URL")
     #: The Redis server that holds the results. Without it, the broker.
     result_backend: str | None = Field(default=None, description="a URL")
-    #: What a worker trains; it leaves the jobs of other trainers to other workers.
+    #: The trainer of a worker, which leaves the jobs of other trainers to other workers.
     trainer: str = Field(default="network", description="the name of an installed trainer")
     #: A worker's data set; for `orchestrator`, the default of `--data`. For `network`: `bundled`, or a folder with the
     #: four IDX files. Without it, the trainer's own default.
@@ -46,15 +46,15 @@ class Settings(BaseModel):
     cache_dir: Path = Field(
         default_factory=lambda: Path("~/.cache/seedsweep").expanduser(), description="the path of a folder"
     )
-    #: Threads that BLAS, OpenMP and numba may use in a job: `OMP_NUM_THREADS` and its like are set to it. The bits of a
-    #: trainer that is not exact may depend on it, and its rows name it.
+    #: Threads that BLAS, OpenMP and numba may use in a job; `OMP_NUM_THREADS` and similar variables are set to it. It
+    #: may change the bits of a trainer that is not exact, so rows of such a trainer record it.
     threads: int = Field(default=1, ge=1, le=1024, description="an integer from 1 to 1024")
     #: The folder for what trainers print and log, with a file for each job; a sweep sets it for its embedded cluster.
     #: Without it, trainers write to the worker's log, and the end of a failed job's log comes with its result.
     log_dir: Path | None = Field(default=None, description="the path of a folder")
-    #: Seconds after which a message whose lease is no longer renewed is redelivered.
+    #: Seconds after which a message is redelivered if its lease is not renewed.
     lease_seconds: float = Field(default=30.0, ge=3.0, le=86_400.0, description="seconds from 3 to 86400")
-    #: Seconds between two searches for messages whose lease has expired.
+    #: Seconds between two searches for messages with an expired lease.
     restore_seconds: float = Field(default=3.0, ge=0.5, le=600.0, description="seconds from 0.5 to 600")
     #: Timeout of a command to Redis, in seconds; the worker then reconnects.
     socket_seconds: float = Field(default=20.0, ge=2.0, le=600.0, description="seconds from 2 to 600")
@@ -62,10 +62,10 @@ class Settings(BaseModel):
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds that a stopping worker waits for the end of an epoch before it interrupts its jobs.
     stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds after which a job fails if no worker has its trainer, in its version, and its data set.
+    #: Seconds after which a job fails if no worker has the right version of its trainer, and its data set.
     dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds without progress after which a worker ends the process that trains a job. The limit is longer if ten of
-    #: the job's slowest epochs (a day at most), or three times `SEEDSWEEP_SOCKET_SECONDS`, are.
+    #: Seconds without progress after which a worker ends the process that trains a job. The limit is never below
+    #: ten times the job's slowest epoch (at most a day), or three times `SEEDSWEEP_SOCKET_SECONDS`.
     hang_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
     #: Seconds without progress after which a job's stack is written to its log, and a sweep mentions the job.
     silent_seconds: float = Field(default=60.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
@@ -76,15 +76,15 @@ class Settings(BaseModel):
     )
     #: The number of times that a job may hang or take its worker down before it fails.
     max_attempts: int = Field(default=3, ge=1, le=1000, description="an integer from 1 to 1000")
-    #: The number of jobs failed in a row after which a worker takes no more.
+    #: The number of consecutive failed jobs after which a worker takes no more jobs.
     breaker_failures: int = Field(default=5, ge=1, le=1000, description="an integer from 1 to 1000")
-    #: Seconds for which results and weights are kept in Redis. What decides how an open job goes on (attempts,
-    #: checkpoint, cancellation) is kept while a worker holds the job, and for a week at least.
+    #: Seconds for which Redis keeps results and weights. The state of an unfinished job (attempts, checkpoint,
+    #: cancellation) is kept while a worker holds the job, and for at least a week.
     result_expires: int = Field(
         default=7 * 86_400, ge=60, le=315_360_000, description="an integer of seconds from 60 to 315360000"
     )
-    #: Bytes of weights that stay in Redis for later sweeps. Older ones leave once each unfinished sweep of their job
-    #: has its row or has ended.
+    #: Bytes of weights that stay in Redis for later sweeps. Older weights are deleted once every unfinished sweep with
+    #: their job has its row or has ended.
     artifact_bytes: int = Field(
         default=64 * 2**20, ge=0, le=2**50, description="an integer of bytes from 0 to 1125899906842624"
     )

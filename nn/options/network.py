@@ -68,7 +68,7 @@ class NetworkOptions(BaseModel):
         default=0,
         ge=0,
         le=2**31 - 1,
-        description="Number of samples to hold out of training, the last of those in use, for orchestrator test.",
+        description="Number of samples to hold out for orchestrator test: the last of those in use.",
     )
     split: Split = Field(default="fixed", description=SPLIT_HELP)
 

@@ -146,7 +146,7 @@ def verify_claim(
     tell: Tell = ignore,
     interruption: Interruption | None = None,
 ) -> ClaimResult:
-    """Check a claim, which may be a stranger's. Jobs are trained again unless it is refuted before.
+    """Check a claim, even a stranger's. Jobs are trained again, unless the claim is refuted first.
 
     Args:
         path: The claim's file, or the sweep's folder with `claim.json`.

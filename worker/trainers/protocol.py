@@ -76,7 +76,7 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where training resumes: the number of epochs that were trained, and the trainer's state after them."""
+    """Where training resumes: the number of trained epochs, and the trainer's state after them."""
 
     epochs: int
     state: bytes
@@ -105,7 +105,7 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """How a trained model did on its test split.
+    """The result of a trained model on its test split.
 
     Attributes:
         value: The metric on the test split.
@@ -174,7 +174,7 @@ class OnEpoch(Protocol):
 
 
 class Trainer(ABC, Generic[OptionsT, DataT]):
-    """Trains models of one kind. It has no state: two objects of the class are alike.
+    """Trains models of one kind. It has no state: all objects of the class are alike.
 
     Options are read by the model that `options_for` returns, and metrics are described by `metric_of`: by default,
     `Options` and `metric`.

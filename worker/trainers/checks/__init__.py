@@ -43,7 +43,7 @@ def check_trainer(
     threads: int = 1,
     only: Collection[str] = (),
 ) -> None:
-    """Check that a trainer keeps the promises of `Trainer`. It trains each of the options some ten times.
+    """Check that a trainer keeps the promises of `Trainer`. It trains about ten times with each set of options.
 
     Use it in a test of the trainer's package, with options that take a few short epochs.
 

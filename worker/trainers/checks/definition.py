@@ -27,7 +27,7 @@ _BEYOND = {"minimum": -1, "maximum": 1, "exclusiveMinimum": 0, "exclusiveMaximum
 
 
 def well_formed(case: Case) -> None:
-    """Name, version, all Options, metric and data are as the protocol says, and the class needs no arguments."""
+    """Name, version, options, metric and data follow the protocol, and the class needs no arguments."""
     trainer = case.trainer
     problem = problem_of(trainer, str(getattr(trainer, "name", "")))
     if problem is not None:
@@ -55,7 +55,7 @@ def options_are_described(options: BaseModel) -> None:
 
 
 def defaults_can_be_typed(options: BaseModel) -> None:
-    """Each default is read back from the text, or the list in a file, that a user writes for it."""
+    """Each default can be written as text or as a list in a file, and is read back unchanged."""
     model = type(options)
     for name, info in model.model_fields.items():
         if info.is_required():
@@ -72,7 +72,7 @@ def defaults_can_be_typed(options: BaseModel) -> None:
 
 
 def options_survive_json(case: Case, options: BaseModel) -> None:
-    """Options that are written as JSON and read back are the same, and give the same job key."""
+    """Options written as JSON and read back are equal, and give the same job key."""
     again = _again(case, json.loads(options.model_dump_json()))
     if again != options:
         raise Broken(f"{named(options)} became {named(again)} as JSON; use types that JSON keeps")
@@ -156,7 +156,7 @@ def missing_data_is_refused(case: Case) -> None:
 
 
 def changed_data_has_another_digest(case: Case) -> None:
-    """Checked if the source is a file: a copy has the same digest; a changed copy has another one or is refused."""
+    """If the source is a file, a copy has the same digest, and a changed copy has another one or is refused."""
     path = Path(case.source)
     if not (path.is_absolute() and path.is_file()):
         return

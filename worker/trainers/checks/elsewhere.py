@@ -37,13 +37,13 @@ _HEAVY = ("numpy", "scipy", "sklearn", "pandas", "torch", "jax", "tensorflow", "
 
 
 def imports_are_late(case: Case) -> None:
-    """The module of the trainer imports no large library: the command line asks every trainer for its options."""
+    """The trainer's module imports no large library, because most commands import it only to read its options."""
     if heavy := _report(case)["heavy"]:
         raise Broken(f"the trainer's module imports {', '.join(heavy)}; import it in the methods that need it")
 
 
 def trains_in_a_forked_process(case: Case) -> None:
-    """A forked process can train. As in a worker, `shares` says which of `load` and `prepare` precede the fork."""
+    """A forked process can train. As in a worker, `shares` decides whether `load` and `prepare` run before the fork."""
     if problem := _report(case).get("not forked"):
         raise Broken(problem)
 
@@ -71,7 +71,7 @@ def nothing_is_printed(case: Case) -> None:
 
 
 def surroundings_stay(case: Case) -> None:
-    """Training changes no global generator, environment variable, working folder or NumPy error state; imports may."""
+    """Training changes no global generator, environment variable, working folder or NumPy error state. Imports may."""
     if changed := _told(case)["changed"]:
         raise Broken(f"training changes {', '.join(changed)}; use generators and settings of its own")
 

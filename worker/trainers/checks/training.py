@@ -21,7 +21,7 @@ _STOPPED_HINT = "offer no checkpoint after the epoch at which training stops"
 
 
 def trains(case: Case, options: BaseModel) -> None:
-    """Training with each of the options ends without an exception."""
+    """Training with each set of options ends without an exception."""
     for seed in case.seeds:
         case.straight(options, seed)
 
@@ -64,7 +64,7 @@ def a_problem_is_one_sentence(options: BaseModel, recorded: Recorded) -> None:
 
 
 def correct_samples_agree_with_the_metric(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """If the metric is a share, `correct` has a bool for each sample, and the share of true ones is the last metric."""
+    """If the metric is a share, `correct` has a bool per sample, and the share of true ones is the last metric."""
     if not case.trainer.metric_of(options).is_share or recorded.trained.problem is not None:
         return
     _check_answers("train", recorded.trained.correct, recorded.values[-1])
@@ -83,7 +83,7 @@ def _check_answers(method: str, answers: Sequence[object] | None, metric: float)
 
 
 def sizes_are_bounded(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """The artifact and the states of checkpoints are bytes, at most as many as `max_bytes`."""
+    """The artifact and the states of checkpoints are bytes, and not longer than `max_bytes`."""
     largest = case.trainer.max_bytes(options, case.data.digest)
     found = {"the artifact": recorded.trained.artifact}
     found |= {f"the state after epoch {epoch}": state for epoch, state in recorded.states.items()}
@@ -125,7 +125,7 @@ def artifact_is_accepted(case: Case, options: BaseModel, recorded: Recorded) -> 
 
 
 def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """Checked if `held_out` is not 0: `test` returns the metric, and for each held-out sample whether it is right."""
+    """If `held_out` is not 0, `test` returns the metric, and whether each held-out sample was answered correctly."""
     size = case.trainer.held_out(options)
     if type(size) is not int or size < 0:
         raise Broken(f"held_out returns {shown(size)}; return the number of samples in the test split")
@@ -144,7 +144,7 @@ def the_test_split_is_evaluated(case: Case, options: BaseModel, recorded: Record
 
 
 def same_bits_twice(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """A job that is trained again, without taking checkpoints, gives the same bits."""
+    """A second training of a job, without checkpoints, gives the same bits."""
     hint = "draw every random number from a generator that the seed alone starts"
     again = case.train(options, case.seeds[0], take=False)
     check_same(options, recorded.facts(), again.facts(), "a second training with the same seed", hint)
@@ -161,7 +161,7 @@ def data_and_options_stay(case: Case) -> None:
 
 
 def seeds_matter(case: Case, options: BaseModel) -> None:
-    """Checked if there are several seeds: they give other metrics or another artifact."""
+    """If there are several seeds, they give different metrics or artifacts."""
     facts = [case.straight(options, seed).facts() for seed in case.seeds]
     if len(facts) > 1 and all(each == facts[0] for each in facts):
         raise Broken(
@@ -229,7 +229,7 @@ def longer_jobs_go_on_to_the_same_bits(case: Case, options: BaseModel, recorded:
 
 
 def damaged_checkpoints_are_refused(case: Case, options: BaseModel, recorded: Recorded) -> None:
-    """A state that is empty, cut off or garbage raises WeightsError; one with a changed byte may be trained."""
+    """An empty, truncated or random state raises WeightsError; a state with one changed byte may be accepted."""
     epochs, state = next(iter(recorded.states.items()), (1, b""))
     for what, damaged in _damages(state):
         error, raised = _stopped(case, options, Checkpoint(epochs, damaged))
