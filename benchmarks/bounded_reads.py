@@ -156,7 +156,7 @@ def compare_times(client: redis.Redis, jobs: int, rounds: int) -> float:
             client.mget(chunk)
         between = time.perf_counter()
         for chunk in chunks(names):
-            read_each(client, chunk, limits.RESULT)
+            list(read_each(client, chunk, limits.RESULT))
         ratios.append((time.perf_counter() - between) / (between - started))
     return statistics.median(ratios)
 

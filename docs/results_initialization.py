@@ -26,8 +26,8 @@ from orchestrator.sweeps.names import JobNames
 SECTION = """
 ## How weights start
 
-Does it matter from which distribution the initial weights are drawn, and whether nodes have biases? One sweep answers
-this for correct gradients, at several learning rates and under the same seeds:
+Do the distribution of the initial weights and the use of biases matter? One sweep answers this for correct gradients,
+at several learning rates and under the same seeds:
 
 ```sh
 orchestrator sweep --name initialization --initialization notebook,lecun,glorot,he,lecun_uniform,glorot_uniform \\
@@ -35,7 +35,7 @@ orchestrator sweep --name initialization --initialization notebook,lecun,glorot,
 python docs/make_results.py --initialization runs/initialization
 ```
 
-Mean and standard deviation over the seeds of the validation accuracy, in percent, after the last epoch; the best
+Mean and standard deviation of the validation accuracy over the seeds, in percent, after the last epoch. The best
 learning rate of each variant is bold:
 
 <!-- begin initialization-accuracy -->
