@@ -1,4 +1,4 @@
-"""`orchestrator note`, `mv`, `undo` and `rm`: describe and rename a sweep, withdraw a round, or remove it."""
+"""`orchestrator note`, `mv`, `undo`, `prune` and `rm`: describe and rename a sweep, or remove a part or all of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import open_sweep, size
+from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.text import counted, listed, sized
 from worker.settings import load_settings
 from worker.text import printable
@@ -64,6 +65,27 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"
     told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"
     return answer(told, as_json=as_json, name=folder.name, withdrawn=withdrawn.kind, jobs=jobs, rows=rows)
+
+
+def prune(
+    folder: NamedSweep,
+    keep: Annotated[
+        str,
+        typer.Option(
+            "--keep-weights", parser=check_keep_weights, metavar="<all|best:K|none>", help="What stays, as in sweep."
+        ),
+    ] = "best:3",
+    as_json: AsJson = False,
+) -> int:
+    """Remove weights from a sweep's folder, and say what that frees; weights trains a job's again.
+
+    The rows stay, and all that other commands say of them. Other sweeps keep the weights that they reused.
+
+    Example: orchestrator prune night-run --keep-weights best:1
+    """
+    freed = managing.prune(folder, keep)
+    told = f"Removed {sized(freed)} of weights from {folder.path}; the sweep keeps {keep} from now on"
+    return answer(told, as_json=as_json, name=folder.name, keep_weights=keep, bytes=freed)
 
 
 def rm(

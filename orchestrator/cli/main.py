@@ -29,13 +29,14 @@ LONGEST_MESSAGE = 1000
 PANELS = {
     "Train": ("sweep", "extend", "confirm", "decide", "undo"),
     "Answer": ("leaderboard", "compare", "test", "verify", "verify-claim"),
-    "Look": ("list", "show", "plot", "logs", "weights", "predict", "note", "mv", "rm"),
+    "Look": ("list", "show", "plot", "logs", "weights", "predict", "note", "mv", "prune", "rm"),
     "Share": ("report", "serve", "export", "claim"),
     "Cluster": ("submit", "status", "watch", "cancel"),
     "Set up": ("config", "doctor", "trainers"),
 }
 SHARED = {
-    **dict.fromkeys(("note", "mv", "undo", "rm"), "folders"),
+    **dict.fromkeys(("note", "mv", "undo", "prune", "rm"), "folders"),
+    "cancel": "watch",
     "config": "doctor",
     "predict": "show",
     "submit": "sweep",

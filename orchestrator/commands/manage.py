@@ -1,4 +1,4 @@
-"""`rm`, `mv` and `note`: remove a sweep, give it another name, or say what it is about."""
+"""`rm`, `mv`, `prune` and `note`: remove a sweep or its weights, give it another name, or say what it is about."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from nn.errors import Described, InvalidInputError
 from nn.files import sync_folder, write_atomically
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
+from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE
+from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE, size
 
 
 def remove(folder: SweepFolder) -> None:
@@ -49,6 +50,18 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
         folder.path.rename(renamed.path)
         sync_folder(renamed.path.parent)
     return renamed
+
+
+def prune(folder: SweepFolder, policy: str) -> int:
+    """Keep only some of a sweep's weights from now on (`Manifest.keep_weights`); return the bytes of those removed.
+
+    Raises: as `remove`, and `SweepNotFoundError` if the folder is not a sweep's.
+    """
+    with _changing(folder):
+        manifest, before = folder.manifest(), size(folder.path / "weights")
+        folder.write_manifest(manifest.model_copy(update={"keep_weights": policy}))
+        Keeper(folder, policy).note(*filter(folder.holds, folder.rows_of(manifest.jobs_by_key()).values()))
+    return before - size(folder.path / "weights")
 
 
 def annotate(folder: SweepFolder, text: str) -> None:

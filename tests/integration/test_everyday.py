@@ -111,6 +111,21 @@ def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
     assert swept.refused("note", "first", "a" * 501).startswith("TEXT is one of 501 characters; allowed: ")
 
 
+def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
+    board, files = swept.run("leaderboard", "first").out, (swept.runs / "first" / "weights").glob
+    sizes = {file.stem: file.stat().st_size for file in files("*")}
+    freed = json.loads(swept.run("prune", "first", "--keep-weights", "best:1", "--json").out)["bytes"]
+    assert (freed, len(sizes)) == (sum(sizes.values()) - sum(file.stat().st_size for file in files("*")), 6)
+    # The best of each configuration stay, and a session goes on without the others.
+    assert len(list(files("*"))) == 2
+    best = swept.run("weights", "first").out.strip()
+    assert "jobs 6, accepted 6" in swept.run("sweep", "--resume", "--name", "first").out
+    told = swept.run("prune", "first", "--keep-weights", "none").out
+    assert told.endswith(" kB of weights from runs/first; the sweep keeps none from now on\n")
+    assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [])
+    assert swept.run("weights", "first").out.strip() == best
+
+
 def test_a_renamed_sweep_has_its_new_name_everywhere(swept: InProcess) -> None:
     swept.page("first")
     assert swept.refused("mv", "first", "second") == "NEW is 'second'; allowed: a name that nothing in runs has\n"
