@@ -7,8 +7,12 @@ from tests.chaos.history import Event
 from tests.support.worker_process import WorkerProcess
 
 
+class NothingToHarm(Exception):  # noqa: N818 - not an error
+    """The fault did not happen."""
+
+
 def miss(arena: Arena, event: Event) -> None:
-    """There was nothing to harm."""
+    """Note that there was nothing to harm."""
     event["struck"] = False
     end(arena, event)
 
@@ -19,10 +23,8 @@ def end(arena: Arena, event: Event) -> None:
     arena.history.add("over", began=event["t"], **told)
 
 
-def victim(
-    arena: Arena, choice: int, event: Event, *, counts: bool, processes: int | None = None
-) -> WorkerProcess | None:
-    """Pick a worker, if possible one that trains a job.
+def victim(arena: Arena, choice: int, event: Event, *, counts: bool, processes: int | None = None) -> WorkerProcess:
+    """Pick a worker, if possible one that trains a job; raise `NothingToHarm` if there is none.
 
     Where it counts against the jobs, those are spared that were hit as often as a job can bear.
     With `processes`, it is one with so many.
@@ -37,7 +39,7 @@ def victim(
     busy = [worker for worker in workers if arena.monitor.running(worker.name)]
     candidates = busy or workers
     if not candidates:
-        return None
+        raise NothingToHarm
     worker = candidates[choice % len(candidates)]
     event["jobs"] = arena.monitor.running(worker.name)
     event["worker"] = worker.name

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from tests.chaos.arena.arena import Arena
-from tests.chaos.faults.common import end, miss
+from tests.chaos.faults.common import NothingToHarm, end
 from tests.chaos.history import Event
 
 
 def cut_connections(arena: Arena, choice: int, event: Event) -> None:
     if arena.redis_is_away:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     kinds = (("normal",), ("pubsub",), ("normal", "pubsub"))[choice % 3]
     cut(arena, *kinds)
     end(arena, event)
@@ -24,8 +23,7 @@ def cut(arena: Arena, *kinds: str) -> None:
 
 def stall_network(arena: Arena, choice: int, event: Event) -> None:
     if arena.network_is_silent:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.network_is_silent = True
     arena.proxy.stall()
 

@@ -9,7 +9,7 @@ import psutil
 
 from tests.chaos.arena.arena import LEASE_SECONDS, Arena
 from tests.chaos.arena.monitor import ENDED
-from tests.chaos.faults.common import end, miss, victim
+from tests.chaos.faults.common import NothingToHarm, end, miss, victim
 from tests.chaos.history import Event
 
 #: What a machine that lost power needs until its worker starts again: longer than the bound of a recovery.
@@ -24,10 +24,9 @@ WRONG_SECONDS = 2 * LEASE_SECONDS
 
 def kill_child(arena: Arena, choice: int, event: Event) -> None:
     worker = victim(arena, choice, event, counts=True)
-    children = worker.children() if worker is not None and worker.process.poll() is None else []
+    children = worker.children() if worker.process.poll() is None else []
     if not children:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     with contextlib.suppress(psutil.NoSuchProcess):
         children[choice % len(children)].kill()
     end(arena, event)
@@ -35,9 +34,6 @@ def kill_child(arena: Arena, choice: int, event: Event) -> None:
 
 def kill_worker(arena: Arena, choice: int, event: Event) -> None:
     worker = victim(arena, choice, event, counts=True)
-    if worker is None:
-        miss(arena, event)
-        return
     worker.kill()
     arena.killed.add(worker.name)
     # A new worker looks at once for jobs of the dead; where it comes late, the one that is left must.
@@ -47,9 +43,6 @@ def kill_worker(arena: Arena, choice: int, event: Event) -> None:
 
 def freeze_worker(arena: Arena, choice: int, event: Event) -> None:
     worker = victim(arena, choice, event, counts=True)
-    if worker is None:
-        miss(arena, event)
-        return
     worker.signal_all(signal.SIGSTOP)
     arena.frozen.append(worker)
     # Its jobs need not wait for it to wake up: what counts begins now.
@@ -66,9 +59,6 @@ def freeze_worker(arena: Arena, choice: int, event: Event) -> None:
 
 def stop_worker(arena: Arena, choice: int, event: Event) -> None:
     worker = victim(arena, choice, event, counts=False)
-    if worker is None:
-        miss(arena, event)
-        return
     arena.stop_worker(worker)
     arena.replace(worker, same_name=False)
     end(arena, event)
@@ -78,10 +68,9 @@ def hang_process(arena: Arena, choice: int, event: Event) -> None:
     """Stop one process of a pool, which keeps its job until its worker ends it."""
     # Of several processes, one might have no job.
     worker = victim(arena, choice, event, counts=True, processes=1)
-    children = worker.children() if worker is not None and worker.process.poll() is None else []
+    children = worker.children() if worker.process.poll() is None else []
     if not children or not event["jobs"]:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     child = children[0]
     child.suspend()
     struck = arena.history.now()
@@ -106,9 +95,6 @@ def _have_ended(arena: Arena, jobs: list[str]) -> bool:
 def skew_clock(arena: Arena, choice: int, event: Event) -> None:
     """Set a worker's clock wrong by more than a third of a lease, for some leases, and until the worker says so."""
     worker = victim(arena, choice, event, counts=False)
-    if worker is None:
-        miss(arena, event)
-        return
     event["seconds"] = (-10.0, -2.0, 2.0, 10.0)[choice % 4]
     arena.clocks[worker.name].set(event["seconds"])
     # No job has to wait until it is right again.

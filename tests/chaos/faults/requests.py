@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.arena.arena import Arena
-from tests.chaos.faults.common import end, miss
+from tests.chaos.faults.common import NothingToHarm, end
 from tests.chaos.history import Event
 
 
@@ -21,8 +21,7 @@ def kill_orchestrator(arena: Arena, choice: int, event: Event) -> None:
 def fill_disk(arena: Arena, choice: int, event: Event) -> None:
     """Fill the output's file system to the last byte. The runner empties it when the sweep has given up."""
     if arena.filler is not None:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     filler = arena.output / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 10, 1):

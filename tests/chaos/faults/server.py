@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.chaos.arena.arena import Arena
-from tests.chaos.faults.common import end, miss
+from tests.chaos.faults.common import NothingToHarm, end
 from tests.chaos.faults.network import cut
 from tests.chaos.history import Event
 
@@ -27,8 +27,7 @@ def kill_redis(arena: Arena, choice: int, event: Event) -> None:
 
 def _restart_redis(arena: Arena, choice: int, event: Event, how: signal.Signals) -> None:
     if arena.redis_is_away:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.redis_is_away = True
     arena.redis.stop(how)
 
@@ -43,8 +42,7 @@ def _restart_redis(arena: Arena, choice: int, event: Event, how: signal.Signals)
 def crash_redis(arena: Arena, choice: int, event: Event) -> None:
     """Kill Redis and take what it wrote in its last second: a machine that lost power had not written that yet."""
     if arena.redis_is_away:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.redis_is_away = True
     logs = {log: log.stat().st_size for log in _append_only_files(arena.redis.folder)}
 
@@ -76,8 +74,7 @@ def refuse_writes(arena: Arena, choice: int, event: Event) -> None:
 def refuse_and_cut(arena: Arena, choice: int, event: Event) -> None:
     """Let Redis take no writes, and cut every connection meanwhile, for longer than leaked descriptors would last."""
     _refuse(arena, choice, event, seconds=6.0 + choice % 30 / 10)
-    if event["struck"]:
-        _go_on_cutting(arena)
+    _go_on_cutting(arena)
 
 
 def _go_on_cutting(arena: Arena) -> None:
@@ -89,8 +86,7 @@ def _go_on_cutting(arena: Arena) -> None:
 
 def _refuse(arena: Arena, choice: int, event: Event, seconds: float) -> None:
     if arena.redis_is_away or arena.redis_refuses_writes:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.redis_refuses_writes = True
     refuse, accept = (
         (("CONFIG", "SET", "min-replicas-to-write", "1"), ("CONFIG", "SET", "min-replicas-to-write", "0")),

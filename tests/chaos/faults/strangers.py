@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from tests.chaos.arena.arena import Arena
-from tests.chaos.faults.common import end, miss
+from tests.chaos.faults.common import NothingToHarm, end, miss
 from tests.chaos.history import Event
 from tests.support.messages import CONTROL_CHANNEL, NOISE, body, command, message
 from worker.messages import QUEUE, TRAIN
@@ -94,8 +94,7 @@ def _packed() -> str:
 def forge_headers(arena: Arena, choice: int, event: Event) -> None:
     """Put messages of the sweep's own jobs into the queue, at both ends, valid but for a header or what follows."""
     if arena.redis_is_away or arena.redis_refuses_writes:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.monitor.look()
     jobs = arena.monitor.running() + arena.monitor.untouched()
     rng = random.Random(choice)
@@ -111,8 +110,7 @@ def forge_headers(arena: Arena, choice: int, event: Event) -> None:
 def store_foreign_values(arena: Arena, choice: int, event: Event) -> None:
     """Store values in the places of results and reports of jobs that have not ended, each in another one."""
     if arena.redis_is_away or arena.redis_refuses_writes:
-        miss(arena, event)
-        return
+        raise NothingToHarm
     arena.monitor.look()
     rng = random.Random(choice)
     jobs = arena.monitor.running() + rng.sample(waiting := arena.monitor.untouched(), min(8, len(waiting)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.chaos.arena.arena import Arena
 from tests.chaos.faults import network, operators, processes, requests, server, strangers
+from tests.chaos.faults.common import NothingToHarm, miss
 from tests.chaos.history import Event
 from tests.chaos.plan import Fault, Strike
 
@@ -13,7 +14,10 @@ from tests.chaos.plan import Fault, Strike
 def strike(arena: Arena, planned: Strike) -> None:
     """Let a fault happen, and note it: `over` is when its cause has gone, `jobs` are those that it hit."""
     event = arena.history.add("fault", fault=planned.fault, over=None, jobs=[], struck=True)
-    _FAULTS[planned.fault](arena, planned.choice, event)
+    try:
+        _FAULTS[planned.fault](arena, planned.choice, event)
+    except NothingToHarm:
+        miss(arena, event)
 
 
 _FAULTS: dict[Fault, Callable[[Arena, int, Event], None]] = {
