@@ -779,7 +779,7 @@ def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
 def cluster(
     workers: int | None = None, *, trainer: str = DEFAULT, data: str | os.PathLike[str] | None = None
 ) -> Iterator[str]:
-    """Start an embedded cluster for several sweeps, and end it with the `with` block.
+    """Start an embedded cluster for several sweeps; it ends with the `with` block.
 
     Args:
         workers: The number of its processes; None for one per core.

@@ -62,7 +62,7 @@ class Settings(BaseModel):
     checkpoint_seconds: float = Field(default=5.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds that a stopping worker waits for the end of an epoch before it interrupts its jobs.
     stop_seconds: float = Field(default=7.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
-    #: Seconds after which a job fails if no worker has the right version of its trainer, and its data set.
+    #: Seconds after which a job fails if no worker has both its data set and the right version of its trainer.
     dataset_seconds: float = Field(default=60.0, ge=0.0, le=86_400.0, description="seconds from 0 to 86400")
     #: Seconds without progress after which a worker ends the process that trains a job. The limit is never below
     #: ten times the job's slowest epoch (at most a day), or three times `SEEDSWEEP_SOCKET_SECONDS`.
@@ -83,8 +83,8 @@ class Settings(BaseModel):
     result_expires: int = Field(
         default=7 * 86_400, ge=60, le=315_360_000, description="an integer of seconds from 60 to 315360000"
     )
-    #: Bytes of weights that stay in Redis for later sweeps. Older weights are deleted once every unfinished sweep with
-    #: their job has its row or has ended.
+    #: Bytes of weights that stay in Redis for later sweeps. Older weights are deleted once no unfinished sweep waits
+    #: for their job.
     artifact_bytes: int = Field(
         default=64 * 2**20, ge=0, le=2**50, description="an integer of bytes from 0 to 1125899906842624"
     )

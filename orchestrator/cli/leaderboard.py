@@ -62,7 +62,7 @@ def command(
     Reads the sweep's folder, of a finished sweep or one that runs, and changes nothing. The verdict is about all
     configurations, or those that --where leaves; --sort and --top change only what is shown.
 
-    Exit status: 0, or 1 if no configuration can be recommended, because no job has a result or all diverged.
+    Exit status: 0, or 1 if no configuration can be recommended, because no job has a result or most diverged.
 
     Example: orchestrator leaderboard night-run --where learning_rate=0.03 --wide
     """
