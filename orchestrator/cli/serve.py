@@ -29,7 +29,7 @@ def command(
         typer.Argument(metavar="SWEEP", help="The only sweep to show, by its name or its folder."),
     ] = None,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The address to listen at; 0.0.0.0 for every address of this machine.")
+        str, typer.Option(metavar="ADDRESS", help="The address to listen at; 0.0.0.0 for all that this machine has.")
     ] = "127.0.0.1",
     port: Annotated[int, integer(0, 65535, "The port to listen at; 0 for any that is free.")] = 5556,
     token_file: Annotated[

@@ -150,7 +150,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
     environment: str | None = Field(
-        default=None, description="The versions and the CPU with which the job was trained; absent if its trainer is exact."
+        default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
     code: str | None = Field(
         default=None,
