@@ -164,7 +164,7 @@ def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> di
         values.sort()
     if numbers and len(values) > most:
         ends = Scale(float(values[0]), float(values[-1]), is_in_ratios(values)).parts(BINS)
-        bins = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)]
+        bins = labels.distinct((f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)), longest)
         return {each: bins[bisect(ends[1:-1], each)] for each in values}
     shown = values[:most]
     texts = labels.distinct((labels.named(names.shown(name, value)) for value in shown), longest)

@@ -135,10 +135,9 @@ def _caption(axis: Axis) -> str:
             "Dot: one seed, beside its value so that none hides another; bar: the mean of a configuration; blue: a "
             "configuration that may be the best (a contender), which has the longer bar"
         )
-    elif axis.each_job:
-        how = "Small dot: one seed; circle: their mean, filled where a configuration may be the best (a contender)"
     else:
-        how = "Bar: the middle 80 % of the seeds; circle: their mean"
+        seeds = "Small dot: one seed" if axis.each_job else "Bar: the middle 80 % of the seeds"
+        how = f"{seeds}; circle: their mean, filled where a configuration may be the best (a contender)"
     shown = f"{configurations.BINS} bins" if axis.has_numbers else f"the first {MOST_ROWS}"
     return labels.joined(
         how,
