@@ -79,7 +79,8 @@ def prune(
 ) -> int:
     """Remove weights from a sweep's folder, and say what that frees; weights trains a job's again.
 
-    The rows stay, and all that other commands say of them. Other sweeps keep the weights that they reused.
+    The rows stay, and what other commands say of them. Weights of jobs that undo withdrew go in any case. Other sweeps
+    keep the weights that they reused.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """

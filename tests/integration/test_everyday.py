@@ -113,16 +113,19 @@ def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
 
 def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     board, files = swept.run("leaderboard", "first").out, (swept.runs / "first" / "weights").glob
+    # Weights of a withdrawn job, and what is none
+    (swept.runs / "first" / "weights" / f"{'0' * 64}.safetensors").write_bytes(bytes(8))
+    (swept.runs / "first" / "weights" / "x").touch()
     sizes = {file.stem: file.stat().st_size for file in files("*")}
     freed = json.loads(swept.run("prune", "first", "--keep-weights", "best:1", "--json").out)["bytes"]
-    assert (freed, len(sizes)) == (sum(sizes.values()) - sum(file.stat().st_size for file in files("*")), 6)
+    assert (freed, len(sizes)) == (sum(sizes.values()) - sum(file.stat().st_size for file in files("*")), 8)
     # The best of each configuration stay, and a session goes on without the others.
-    assert len(list(files("*"))) == 2
+    assert len(list(files("*"))) == 3
     best = swept.run("weights", "first").out.strip()
     assert "jobs 6, accepted 6" in swept.run("sweep", "--resume", "--name", "first").out
     told = swept.run("prune", "first", "--keep-weights", "none").out
     assert told.endswith(" kB of weights from runs/first; the sweep keeps none from now on\n")
-    assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [])
+    assert (swept.run("leaderboard", "first").out, [file.name for file in files("*")]) == (board, ["x"])
     assert swept.run("weights", "first").out.strip() == best
 
 
