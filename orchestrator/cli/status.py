@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from orchestrator.cli.shared.outcome import standing
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
-from orchestrator.commands.plan import place_for
-from orchestrator.commands.status import status
-from orchestrator.folder.sweeps import open_sweep
+from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration
+from worker.settings import load_settings
 
 
 def command(
@@ -36,7 +34,15 @@ def command(
     """
     folder = None if name is None else open_sweep(name, output, elsewhere=True)
     output = output if folder is None else folder.path.parent
-    found = status(output, place_for(broker, tell=complain), None if folder is None else folder.name)
+    found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
+    names, taken = Sweeps(output).names() if output.exists() else [], locks()
+    may_run = broker is not None or load_settings().broker_url is not None
+    if may_run or any(held(output / each, taken) for each in names):
+        # Imported here because it takes longer than all else, and mostly nothing runs.
+        from orchestrator.commands.plan import place_for
+        from orchestrator.commands.status import status
+
+        found = status(output, place_for(broker, tell=complain), None if folder is None else folder.name)
     if folder is not None and not found["sweeps"] and not folder.exists():
         open_sweep(folder.name, output)
     if as_json:
@@ -44,7 +50,12 @@ def command(
         return 0
     console = Console(highlight=False)
     if not found["sweeps"]:
-        say(console, "No sweep runs" if folder is None else standing(folder, broker))
+        told = "No sweep runs"
+        if folder is not None:
+            from orchestrator.cli.shared.outcome import standing
+
+            told = standing(folder, broker)
+        say(console, told)
     for each in found["sweeps"]:
         seconds = each.pop("seconds_left")
         each["time_left"] = None if seconds is None else duration(seconds)
