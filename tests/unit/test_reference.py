@@ -97,15 +97,6 @@ def test_an_epoch_is_a_step_for_each_sample_in_the_given_order(loss: str) -> Non
         np.testing.assert_array_equal(trained, expected)
 
 
-def test_an_engine_keeps_its_weights_to_itself() -> None:
-    given = some_weights((7, 5, 3, 4))
-    engine = NumPyEngine(given, loss="cross_entropy")
-    engine.weights().W1[:] = 0
-    given.W2[:] = 0
-    for held, drawn in zip(engine.weights(), some_weights((7, 5, 3, 4)), strict=True):
-        np.testing.assert_array_equal(held, drawn)
-
-
 SIZES = (9, 6, 5, 4)
 
 
