@@ -58,12 +58,14 @@ class Recorder:
         pass
 
 
-def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
+def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
+    """Return a collector, and what takes down the rows and messages that it gives."""
+    recorder = Recorder()
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
     manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
-    return Collector(sweep, recorder.accept, Keeper(folder, "all"))
+    return Collector(sweep, recorder.accept, Keeper(folder, "all")), recorder
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
@@ -137,8 +139,7 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     worker.kill()
     cluster.submit(queued_already)
     # When a sweep asks for them, and one more
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from="elsewhere")
     cluster.start_worker(concurrency=2)
     list(collector.collect(waiting))
@@ -156,8 +157,7 @@ def test_jobs_that_redis_forgot_are_submitted_again(
     monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
     # Given two queued jobs, and a server that loses both
     jobs = jobs_by_key(2)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     cluster.server.client().flushall()
 
@@ -206,8 +206,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     client, backend = cluster.app.backend.client, cluster.app.backend
     for key, stored in zip(jobs, NO_STATES, strict=True):
         client.set(backend.get_key_for_task(key), stored)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     cluster.start_worker()
     # When a sweep asks for them, then they are trained as if nothing stood there
     list(collector.collect(collector.begin(jobs, reuse=True, reused_from=None)))
@@ -226,8 +225,7 @@ def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: Clust
 def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
     # Given queued jobs whose places are then taken by something else
     jobs = jobs_by_key(5)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     incomplete, foreign, too_long, no_text, failed = jobs
     stored = {
@@ -262,8 +260,7 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
     # Given queued jobs, of which one is cancelled, and one has taken a worker down; and all their messages are lost: a
     # worker was killed in the instant between taking them and putting them on record
     kept, cancelled, tried = jobs = [make_job(seed=seed) for seed in range(3)]
-    view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(ClusterView(cluster.settings))
     waiting = collector.begin({job.key: job for job in jobs}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
     cluster.app.tasks[TRAIN].attempts().start(tried.key, "w0@gone")
@@ -279,13 +276,12 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
 
 
 def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a job that is in training when a sweep is resumed, and ends between its two looks at the cluster
     job = make_job(epochs=6)
     cluster.start_worker(*SLOW_EPOCHS)
     cluster.begin(job)
-    view, recorder = ClusterView(cluster.settings), Recorder()
     looks = []
 
     def ending_after_the_first(look: Callable[..., object]) -> Callable[..., object]:
@@ -301,7 +297,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
 
     for owner, name in ((view.results, "states"), (view.queue, "messages")):
         monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     # When it begins
     list(collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None)))
     # Then the job is not trained a second time
