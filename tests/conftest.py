@@ -20,6 +20,7 @@ from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.in_process import InProcess
 from tests.support.launcher import Launcher
+from tests.support.live_server import Serve, servers
 from tests.support.redis_server import RedisServer
 
 # The same examples in every run, so that a failure is one for everybody; no deadline, because machines are shared.
@@ -148,6 +149,13 @@ def command_line(tmp_path: Path, cache_dir: Path) -> Iterator[CommandLine]:
     """The command `orchestrator`, with a temporary folder of its own."""
     with command_line_in(tmp_path, cache_dir) as made:
         yield made
+
+
+@pytest.fixture
+def serve(command_line: CommandLine) -> Iterator[Serve]:
+    """Starts servers of the sweeps in the command line's folder; all of them end with the test."""
+    with servers(command_line) as start:
+        yield start
 
 
 @pytest.fixture

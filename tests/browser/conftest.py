@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from selenium import webdriver
 
 from tests.support import report_folders
 from tests.support.chromium import Page, chromium
-from tests.support.command_line import CommandLine
+from tests.support.command_line import command_line_in
 
 
 @pytest.fixture
@@ -42,11 +41,7 @@ def report(cache_dir: Path) -> Callable[[str], Path]:
     def made(kind: str) -> Path:
         folder = cache_dir / "reports" / kind
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="cl-") as temporary:
-            command_line = CommandLine(folder, Path(temporary), cache_dir)
-            try:
-                return report_folders.report(kind, command_line)
-            finally:
-                command_line.close()
+        with command_line_in(folder, cache_dir) as command_line:
+            return report_folders.report(kind, command_line)
 
     return made

@@ -23,11 +23,8 @@ JOBS = 10
 
 @pytest.fixture
 def flower(cluster: Cluster, tmp_path: Path) -> Iterator[FlowerProcess]:
-    made = FlowerProcess(tmp_path, cluster.server.url)
-    try:
-        yield made.start()
-    finally:
-        made.stop()
+    with FlowerProcess(tmp_path, cluster.server.url) as made:
+        yield made
 
 
 def visit(browser: webdriver.Chrome, flower: FlowerProcess, path: str, *, login: bool = True) -> str:

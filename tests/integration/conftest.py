@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
@@ -33,6 +34,11 @@ def shared_server(server_of_this_process: RedisServer) -> RedisServer:
         client.config_set(name, value)
     client.flushall()
     return server_of_this_process
+
+
+@pytest.fixture
+def client(shared_server: RedisServer) -> redis.Redis:
+    return shared_server.client()
 
 
 @pytest.fixture

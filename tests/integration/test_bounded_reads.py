@@ -6,20 +6,20 @@ import contextlib
 import json
 import tracemalloc
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 import redis
 from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
+from nn.weights import digest
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.running.collect import fetch_weights
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer
+from tests.support.sweep_folders import BLOB, result
 from worker.errors import TooManyAttemptsError
-from worker.job import Result
 from worker.records import checkpoints
 from worker.records.presence import WORKERS
 from worker.records.report import Attempt
@@ -50,11 +50,6 @@ local size = table.remove(ARGV, 2)
 ARGV[#ARGV + 1] = string.rep(string.rep('1', 512), size / 512)
 return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 """
-
-
-@pytest.fixture
-def client(shared_server: RedisServer) -> redis.Redis:
-    return shared_server.client()
 
 
 @pytest.fixture
@@ -171,14 +166,7 @@ class TestOthers:
         assert list(scan_values(client, "b", 50)) == []
 
 
-def result(**fields: Any) -> Result:
-    values = {
-        "job": JOB.key, "status": "succeeded", "validation_score": [0.5], "epoch_seconds": [0.1],
-        "weights_sha256": "0" * 64, "weights_bytes": BOMB, "worker": "w", "attempts": 1,
-    }  # fmt: skip
-    return Result.model_validate(values | fields)
-
-
+WEIGHTS = f"seedsweep:weights:{JOB.key}.{digest(BLOB)}"
 #: What somebody put into Redis, who reads it, and what it counts as; None if the read raises an error of ours.
 BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = {
     "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.results.states([JOB.key]), {}),
@@ -186,12 +174,9 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
         ("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.app.AsyncResult(JOB.key).state, "PENDING",
     ),
     "weights that a result names by their size": (
-        ("SET", f"seedsweep:weights:{JOB.key}.{'0' * 64}"), lambda view: fetch_weights(view.store, JOB, result()), None,
+        ("SET", WEIGHTS), lambda view: fetch_weights(view.store, JOB, result(JOB, 0.5, weights_bytes=BOMB)), None,
     ),
-    "weights of another size": (
-        ("SET", f"seedsweep:weights:{JOB.key}.{'0' * 64}"),
-        lambda view: fetch_weights(view.store, JOB, result(weights_bytes=1000)), None,
-    ),
+    "weights of another size": (("SET", WEIGHTS), lambda view: fetch_weights(view.store, JOB, result(JOB, 0.5)), None),
     "a manifest": (("HSET", NAME, "manifest"), lambda view: view.registry.manifest("first"), None),
     "the mark of a cancelled sweep": (("HSET", NAME, "cancelled"), lambda view: view.registry.cancelled("first"), None),
     "the name of a sweep": (("SADD", "seedsweep:sweeps"), lambda view: view.registry.wanted_by_others("a", ["b"]), {}),
@@ -263,10 +248,10 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     assert "\U0001f600" * 1000 in state.reason
     assert len(state.reason) <= 10_000
     # And so is a result of the most epochs
-    many = [1 / 3] * 100_000
-    fields = {"validation_score": many, "others": {"notebook_accuracy": [x * 3 for x in many]}, "epoch_seconds": many}
+    many, smileys = [1 / 3] * 100_000, "\U0001f600" * 10_000
+    fields = {"others": {"notebook_accuracy": [x * 3 for x in many]}, "epoch_seconds": many}
     other = make_job(epochs=100_000)
-    long = result(job=other.key, worker="\U0001f600" * 10_000, error="\U0001f600" * 10_000, **fields)
+    long = result(other, *many, worker=smileys, error=smileys, **fields)
     view.app.backend.store_result(other.key, long, "SUCCESS")
     assert view.results.states([other.key])[other.key].result == long
     # And of a job that has fewer epochs, it is another job's

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -451,14 +451,9 @@ def test_a_zip_file_writes_nothing_outside(claimed: InProcess) -> None:
 # Signatures
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Iterator[Path]:
-    made = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(made)], check=True)
-    return made
-
-
-def test_a_signature_names_who_signed_this_claim(claimed: InProcess, key: Path) -> None:
+def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     claimed.run("claim", "a", "--sign", str(key))
     signers = claimed.folder / "signers"
     signers.write_text(f'ann@example.org namespaces="seedsweep-claim" {key.with_suffix(".pub").read_text()}')

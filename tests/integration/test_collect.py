@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import pytest
 from celery.exceptions import TaskRevokedError
 
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
@@ -24,14 +23,13 @@ from orchestrator.running import stalls
 from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs
-from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.provenance import provenance
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
-from tests.support.sweeps import sweep_of
+from tests.support.sweep_folders import result
+from tests.support.sweeps import manifest_of, sweep_of
 from tests.support.waiting import wait_for
 from worker.errors import NoSuchWorkerError
 from worker.health import check
-from worker.job import Job, Result, task_id
+from worker.job import Job, task_id
 from worker.messages import TRAIN
 from worker.redis.waiting import WaitingRedis, once
 
@@ -60,16 +58,14 @@ class Recorder:
         pass
 
 
-def collector_for(view: ClusterView, recorder: Recorder) -> Collector:
+def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
+    """Return a collector, and what takes down the rows and messages that it gives."""
+    recorder = Recorder()
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
-    specification = sweep_of(seeds=(0,), learning_rates=(0.01,))
-    listed = list(specification.jobs_by_key(MNIST_DIGEST))
-    manifest = Manifest(
-        name="a", specification=specification, dataset=MNIST_DIGEST, jobs=listed, provenance=provenance()
-    )
+    manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
-    return Collector(sweep, recorder.accept, Keeper(folder, "all"))
+    return Collector(sweep, recorder.accept, Keeper(folder, "all")), recorder
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
@@ -143,8 +139,7 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     worker.kill()
     cluster.submit(queued_already)
     # When a sweep asks for them, and one more
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from="elsewhere")
     cluster.start_worker(concurrency=2)
     list(collector.collect(waiting))
@@ -162,8 +157,7 @@ def test_jobs_that_redis_forgot_are_submitted_again(
     monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
     # Given two queued jobs, and a server that loses both
     jobs = jobs_by_key(2)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     cluster.server.client().flushall()
 
@@ -212,8 +206,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     client, backend = cluster.app.backend.client, cluster.app.backend
     for key, stored in zip(jobs, NO_STATES, strict=True):
         client.set(backend.get_key_for_task(key), stored)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     cluster.start_worker()
     # When a sweep asks for them, then they are trained as if nothing stood there
     list(collector.collect(collector.begin(jobs, reuse=True, reused_from=None)))
@@ -230,23 +223,16 @@ def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: Clust
 
 
 def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
-    def result(job: str, epochs: int = 2, worker: str = "w") -> dict[str, Any]:
-        return {
-            "job": job, "status": "succeeded", "validation_score": [0.5] * epochs, "epoch_seconds": [0.1] * epochs,
-            "weights_sha256": "0" * 64, "weights_bytes": 1, "worker": worker, "attempts": 1,
-        }  # fmt: skip
-
     # Given queued jobs whose places are then taken by something else
     jobs = jobs_by_key(5)
-    recorder = Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     incomplete, foreign, too_long, no_text, failed = jobs
     stored = {
         incomplete: ({"job": "x"}, "the stored result is invalid: "),
-        foreign: (result(too_long), "the stored result belongs to another job"),
-        too_long: (result(too_long, epochs=3), "the stored result belongs to another job"),
-        no_text: (result(no_text, worker="\ud800"), "the stored result is invalid: "),
+        foreign: (result(jobs[too_long], 0.5, 0.5), "the stored result belongs to another job"),
+        too_long: (result(jobs[too_long], 0.5, 0.5, 0.5), "the stored result belongs to another job"),
+        no_text: (dict(result(jobs[no_text], 0.5, 0.5)) | {"worker": "\ud800"}, "the stored result is invalid: "),
     }
     for key, (forged, _) in stored.items():
         cluster.app.backend.store_result(key, forged, "SUCCESS")
@@ -274,8 +260,7 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
     # Given queued jobs, of which one is cancelled, and one has taken a worker down; and all their messages are lost: a
     # worker was killed in the instant between taking them and putting them on record
     kept, cancelled, tried = jobs = [make_job(seed=seed) for seed in range(3)]
-    view, recorder = ClusterView(cluster.settings), Recorder()
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(ClusterView(cluster.settings))
     waiting = collector.begin({job.key: job for job in jobs}, reuse=True, reused_from=None)
     cluster.store().cancel([cancelled.key], "by a test")
     cluster.app.tasks[TRAIN].attempts().start(tried.key, "w0@gone")
@@ -291,13 +276,12 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
 
 
 def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a job that is in training when a sweep is resumed, and ends between its two looks at the cluster
     job = make_job(epochs=6)
     cluster.start_worker(*SLOW_EPOCHS)
     cluster.begin(job)
-    view, recorder = ClusterView(cluster.settings), Recorder()
     looks = []
 
     def ending_after_the_first(look: Callable[..., object]) -> Callable[..., object]:
@@ -313,7 +297,7 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
 
     for owner, name in ((view.results, "states"), (view.queue, "messages")):
         monkeypatch.setattr(owner, name, ending_after_the_first(getattr(owner, name)))
-    collector = collector_for(view, recorder)
+    collector, recorder = collector_for(view)
     # When it begins
     list(collector.collect(collector.begin({job.key: job}, reuse=True, reused_from=None)))
     # Then the job is not trained a second time
@@ -321,22 +305,16 @@ def test_a_result_that_arrives_while_a_sweep_is_resumed_is_taken(
     assert cluster.workers[0].text().count(f"[{job.key}] succeeded") == 1
 
 
-def result_of(key: str) -> Result:
-    return Result(
-        job=key, status="succeeded", validation_score=[0.5], epoch_seconds=[0.1], weights_sha256="0" * 64,
-        weights_bytes=1, worker="w1@test", attempts=1,
-    )  # fmt: skip
-
-
 def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     jobs = [make_job(seed=seed) for seed in range(9)]
     done, check, wrong, other, failed, crashed, revoked, started, back = keys = [job.key for job in jobs]
     check = keys[1] = task_id(jobs[1], "verify-1")
+    first, second = (result(job, 0.5) for job in jobs[:2])
     store = shared_cluster.app.backend.store_result
-    store(done, result_of(done).model_dump(mode="json"), "SUCCESS")
-    store(check, result_of(jobs[1].key).model_dump(mode="json"), "SUCCESS")
+    store(done, first.model_dump(mode="json"), "SUCCESS")
+    store(check, second.model_dump(mode="json"), "SUCCESS")
     store(wrong, {"job": wrong}, "SUCCESS")
-    store(other, result_of(done).model_dump(mode="json"), "SUCCESS")
+    store(other, first.model_dump(mode="json"), "SUCCESS")
     store(failed, NoSuchWorkerError("no worker has it"), "FAILURE")
     store(crashed, ValueError("no"), "FAILURE")
     store(revoked, TaskRevokedError("not wanted"), "REVOKED")
@@ -346,8 +324,8 @@ def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     states = ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key])
 
     assert states == {
-        done: Finished(result_of(done)),
-        check: Finished(result_of(jobs[1].key)),
+        done: Finished(first),
+        check: Finished(second),
         wrong: Failed("the stored result is invalid: Field required"),
         other: Failed("the stored result belongs to another job"),
         failed: Failed("no worker has it"),

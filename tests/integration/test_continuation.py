@@ -16,8 +16,8 @@ from orchestrator.running.continuation import Continuation
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster, make_job
 from tests.support.redis_server import RedisServer
-from tests.support.sweep_folders import row
-from tests.support.sweeps import manifest_of, sweep_of
+from tests.support.sweep_folders import filled, row
+from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.records import checkpoints
 from worker.records.checkpoints import Epoch, SavedCheckpoint
@@ -37,15 +37,12 @@ def finished(folder: SweepFolder, job: Job) -> Row:
 
     blob = to_safetensors(initial_weights((784, 8, 4, 10), np.random.RandomState(job.seed), "float32"))
     folder.keep_weights(digest(blob), blob)
-    scores = [0.5 + epoch / 100 for epoch in range(job.epochs)]
-    return row(job, blob).model_copy(update={"validation_score": scores, "epoch_seconds": [0.25] * job.epochs})
+    return row(job, blob, tuple(0.5 + epoch / 100 for epoch in range(job.epochs)))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> SweepFolder:
-    made = SweepFolder(tmp_path, "a")
-    made.create(manifest_of(SWEPT))
-    return made
+    return filled(tmp_path, SWEPT, lambda _: None)
 
 
 def stored(cluster: Cluster) -> set[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +19,9 @@ def cures(here: InProcess, *words: str, status: int) -> dict[str, str]:
     return found
 
 
-def test_a_sound_cluster_needs_no_cure(
-    persistent_redis_server: RedisServer, here: InProcess, tmp_path: Path, cache_dir: Path
-) -> None:
-    with contextlib.closing(Cluster(persistent_redis_server, tmp_path, cache_dir)) as cluster:
-        cluster.start_worker()
-        told = here.run("doctor", "--broker", persistent_redis_server.url).out
+def test_a_sound_cluster_needs_no_cure(persistent_cluster: Cluster, here: InProcess) -> None:
+    persistent_cluster.start_worker()
+    told = here.run("doctor", "--broker", persistent_cluster.server.url).out
     assert all(line.startswith("ok ") for line in told.splitlines())
     assert "trainer network: version 2; 1 worker with version" in told
 

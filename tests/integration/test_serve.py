@@ -25,12 +25,6 @@ from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
 
-@pytest.fixture
-def serve(command_line: CommandLine) -> Iterator[Serve]:
-    with servers(command_line) as start:
-        yield start
-
-
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[CommandLine]:
     """The folder of the shared server: each test uses sweeps of its own names."""

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,11 +53,10 @@ def put(line: CommandLine) -> Path:
 
 
 @pytest.fixture
-def serve(command_line: CommandLine) -> Iterator[Serve]:
+def serve(serve: Serve, command_line: CommandLine) -> Serve:
     """Starts servers of one finished sweep, `s`."""
     put(command_line)
-    with servers(command_line) as start:
-        yield start
+    return serve
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,8 @@ def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client)
         assert server.get("/s").status == 200
         # One leaves, and another one gets its place
         readers.pop().close()
-        wait_for(lambda: _hears(server), "the place of a reader who has left")
+        first_part = partial(raw, server, ask, whole=False)
+        wait_for(lambda: first_part().startswith(b"HTTP/1.1 200"), "the place of a reader who has left")
 
         # Connections that say nothing take the places that are left; then no more are taken, and those there go on
         idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(MOST_CONNECTIONS)]
@@ -233,11 +234,6 @@ def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client)
         for reader in readers:
             reader.close()
     assert wait_for(lambda: not _is_refused(server), "the next reader")
-
-
-def _hears(server: Client) -> bool:
-    ask = f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n"
-    return raw(server, ask, whole=False).startswith(b"HTTP/1.1 200")
 
 
 def _is_refused(server: Client) -> bool:

@@ -10,6 +10,7 @@ import redis
 
 from nn.errors import WeightsError
 from orchestrator.cluster.registry import Registry
+from tests.support import presences
 from tests.support.redis_server import RedisServer
 from worker.app import create_app
 from worker.errors import TooManyAttemptsError, WeightsMissingError
@@ -21,11 +22,6 @@ from worker.records.store import Store, artifact
 from worker.settings import Settings
 
 JOB = "a" * 64
-
-
-@pytest.fixture
-def client(shared_server: RedisServer) -> redis.Redis:
-    return shared_server.client()
 
 
 @pytest.fixture
@@ -155,13 +151,9 @@ def test_what_is_no_state_does_not_keep_a_state_out(shared_server: RedisServer) 
 
 
 def report(store: Store, name: str, **changes: object) -> Presence:
-    now = time.time()
-    presence = Presence(
-        name=name, host="host", pid=1, started=now - 50, beat=now, looped=now, kept_up=now, running={}, concurrency=1,
-        blocking=False, consuming=True, broken=None, dataset=None,
-    ).model_copy(update=changes)  # fmt: skip
-    Roster(store, lease_seconds=10).report(presence)
-    return presence
+    made = presences.presence().model_copy(update={"name": name} | changes)
+    Roster(store, lease_seconds=10).report(made)
+    return made
 
 
 def test_what_a_presence_says_is_one_line(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +16,8 @@ from tests.support.secured_server import SecuredServer
 @pytest.fixture(scope="module")
 def secured_server() -> Iterator[SecuredServer]:
     """A Redis server that knows the cluster's roles and nobody else (but the test)."""
-    with tempfile.TemporaryDirectory(prefix="sec-") as folder:
-        server = SecuredServer(Path(folder))
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="sec-") as folder, SecuredServer(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +26,6 @@ def secured_cluster(
 ) -> Iterator[Cluster]:
     """A cluster whose workers use their own role; the tests of a module share them."""
     folder = tmp_path_factory.mktemp("secured")
-    made = Cluster(secured_server, folder, cache_dir, broker_url=secured_server.url_for("worker"))
-    try:
+    broker = secured_server.url_for("worker")
+    with contextlib.closing(Cluster(secured_server, folder, cache_dir, broker_url=broker)) as made:
         yield made
-    finally:
-        made.close()

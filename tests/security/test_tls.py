@@ -22,13 +22,8 @@ from tests.support.waiting import wait_for
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
     require(shutil.which("openssl"), "openssl")
     certificates = make_certificates(tmp_path_factory.mktemp("authority") / "tls")
-    with tempfile.TemporaryDirectory(prefix="tls-") as folder:
-        made = TlsServer(Path(folder), certificates)
-        try:
-            made.start()
-            yield made
-        finally:
-            made.stop()
+    with tempfile.TemporaryDirectory(prefix="tls-") as folder, TlsServer(Path(folder), certificates) as made:
+        yield made
 
 
 def test_worker_orchestrator_and_flower_speak_tls(

@@ -1,4 +1,4 @@
-"""Compares prepared data sets bit by bit, and finds the images that they were."""
+"""Compares prepared data sets bit by bit, makes smaller ones, and finds the images that they were."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from numpy.typing import NDArray
 from nn.datasets.mnist import Dataset
 from nn.samples import Samples
 
-PARTS = ("spans", "indices", "values", "labels")
-
-
-def same_bits(a: Samples, b: Samples) -> bool:
-    pairs = [(getattr(a, part), getattr(b, part)) for part in PARTS]
-    return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
-
 
 def same_data(a: Dataset, b: Dataset) -> bool:
-    return same_bits(a.samples, b.samples) and a.n_train == b.n_train and a.digest == b.digest
+    parts = ("spans", "indices", "values", "labels")
+    pairs = [(getattr(a.samples, part), getattr(b.samples, part)) for part in parts]
+    same_bits = all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
+    return same_bits and a.n_train == b.n_train and a.digest == b.digest
 
 
 def few(data: Dataset, n_train: int, n_validation: int) -> Dataset:
@@ -34,8 +30,3 @@ def to_bytes(samples: Samples) -> NDArray[Any]:
     # Every k / 255 in float32, times 255, is nearer to k than to any other whole number.
     levels = np.rint(samples.values * np.float32(255)).astype(np.uint8)
     return replace(samples, values=levels).to_dense()
-
-
-def pixels(data: Dataset) -> NDArray[np.uint8]:
-    """Return all images as bytes, those to train on first."""
-    return np.concatenate([to_bytes(data.train), to_bytes(data.validation)])

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support import launcher
-from tests.support.paths import ROOT
-from tests.support.redis_server import free_port
+from tests.support.redis_server import Program, free_port
 from tests.support.waiting import wait_for
 from tests.support.web import ask, basic
+from tests.support.worker_process import start_celery
 
 USER, PASSWORD = "seedsweep", "a-password-of-this-test"
 
 
-class FlowerProcess:
-    """Flower behind a password, read-only, with its history in a file; it runs within `with`.
+class FlowerProcess(Program):
+    """Flower behind a password, read-only, with its history in a file.
 
     Args:
         folder: Where its log and its history go.
@@ -45,39 +40,18 @@ class FlowerProcess:
             "FLOWER_STATE_SAVE_INTERVAL": "500",
             "FLOWER_MAX_TASKS": "20000",
         } | environment
-        self.process: launcher.Popen | None = None
+        self.log.touch()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> FlowerProcess:
+    def start(self) -> Self:
         """Start it and wait until it answers and listens to the workers."""
-        with self.log.open("ab") as log:
-            self._logged = log.tell()
-            self.process = launcher.Popen(
-                [sys.executable, "-m", "celery", "-A", "worker", "flower"],
-                cwd=ROOT,
-                env=os.environ | self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._logged = len(self.text())
+        self.process = start_celery(self.log, self._environment, "flower")
         wait_for(self._answers, "Flower", report=self.text)
         return self
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait(timeout=20)
-            self.process = None
 
     def written(self) -> int:
         """Return when its history was last written, in nanoseconds; 0 if it was not."""

@@ -165,13 +165,11 @@ class _Connection:
 
     def __init__(self) -> None:
         self._connection = socket.socket(socket.AF_UNIX)
-        wait_for(self._connects, "the launcher")
+        address = "\0" + os.environ[Launcher.VARIABLE]
+        wait_for(lambda: not self._connection.connect_ex(address), "the launcher")
         self._unread = b""
         self._statuses: dict[int, int] = {}
         self._lock = threading.RLock()
-
-    def _connects(self) -> bool:
-        return not self._connection.connect_ex("\0" + os.environ[Launcher.VARIABLE])
 
     def fork(self, process: dict[str, Any], streams: list[int]) -> int:
         """Fork a process, and return its id; 0 if it would not be what Python starts."""

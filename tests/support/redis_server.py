@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import redis
@@ -62,8 +62,31 @@ def free_port() -> int:
     raise AssertionError("every test port is taken")
 
 
-class RedisServer:
-    """A server with its data in `folder`, which runs within `with`; it can be killed and started again.
+class Program:
+    """A program that runs within `with`; it can be stopped and started again."""
+
+    process: subprocess.Popen[Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        raise NotImplementedError
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it: SIGTERM lets it write its data, SIGKILL does not."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=20)
+            self.process = None
+
+
+class RedisServer(Program):
+    """A server with its data in `folder`.
 
     Args:
         folder: Where its socket, log and data go. Its path must be short: a unix socket's has at most 107 bytes.
@@ -95,7 +118,6 @@ class RedisServer:
             "appendfsync": "always",
         } | (options or {})
         self._prefix = prefix
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -108,31 +130,16 @@ class RedisServer:
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> RedisServer:
-        """Start the server and wait until it answers."""
+    def start(self) -> Self:
         arguments = [part for name, value in self._options.items() for part in (f"--{name}", value)]
-        self._process = subprocess.Popen([*self._prefix, server_program(), *arguments], start_new_session=True)
+        self.process = subprocess.Popen([*self._prefix, server_program(), *arguments], start_new_session=True)
         wait_for(self._answers, "the server", report=lambda: self.log.read_text() if self.log.exists() else "")
         return self
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the server: SIGTERM lets it write its data, SIGKILL does not."""
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(timeout=20)
-            self._process = None
-
     def send(self, how: signal.Signals) -> None:
         """Send the server a signal: SIGSTOP makes it silent, SIGCONT lets it go on."""
-        if self._process is not None:
-            self._process.send_signal(how)
+        if self.process is not None:
+            self.process.send_signal(how)
 
     def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop the server and start it again, with what it kept of its data."""
@@ -140,8 +147,8 @@ class RedisServer:
         self.start()
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, f"the server ended at once; see {self.log}"
+        assert self.process is not None
+        assert self.process.poll() is None, f"the server ended at once; see {self.log}"
         try:
             with self.client() as client:
                 return bool(client.ping())

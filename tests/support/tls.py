@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import threading
 from pathlib import Path
+from typing import Self
 
 import redis
 
@@ -116,11 +117,10 @@ class TlsServer(SecuredServer):
                 "tls-ca-cert-file": str(certificates / "ca.crt"),
             }
 
-    def start(self) -> TlsServer:
+    def start(self) -> Self:
         if self._front is not None:
             self._front.start()
-        super().start()
-        return self
+        return super().start()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         super().stop(how)

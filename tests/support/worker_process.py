@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,21 @@ import psutil
 from tests.support import launcher
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for
+
+
+def start_celery(
+    log: Path, environment: Mapping[str, str], *arguments: str, prefix: tuple[str, ...] = ()
+) -> launcher.Popen:
+    """Start a program of Celery in a process group of its own; what it prints goes into a log."""
+    with log.open("ab") as output:
+        return launcher.Popen(
+            [*prefix, sys.executable, "-m", "celery", "-A", "worker", *arguments],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 class WorkerProcess:
@@ -40,20 +56,11 @@ class WorkerProcess:
     ) -> None:
         self.name = f"{name}@test"
         self.log = folder / f"{name}.log"
-        command = [*prefix, sys.executable, "-m", "celery", "-A", "worker", "worker", "--loglevel", "INFO"]
-        options = ["--hostname", self.name, "--concurrency", str(concurrency)]
+        options = ["--loglevel", "INFO", "--hostname", self.name, "--concurrency", str(concurrency)]
         if not sociable:
             # A worker looks for its neighbours for a second when it starts; few tests need that.
             options += ["--without-mingle", "--without-gossip"]
-        with self.log.open("ab") as log:
-            self.process = launcher.Popen(
-                [*command, *options, *arguments],
-                cwd=ROOT,
-                env=os.environ | environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self.process = start_celery(self.log, environment, "worker", *options, *arguments, prefix=prefix)
 
     def text(self) -> str:
         """Return the log so far."""

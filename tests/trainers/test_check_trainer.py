@@ -100,22 +100,16 @@ def test_bad_arguments(arguments: dict[str, Any], field: str) -> None:
     assert error.value.field == field
 
 
-@pytest.fixture(scope="module")
-def few_images(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data set of MNIST's image size, with a hundredth of its images."""
-    folder = tmp_path_factory.mktemp("images")
-    write_idx_folder(folder, train=600, test=100, side=28)
-    return str(folder)
-
-
-def test_the_network_keeps_every_promise(few_images: str, tmp_path: Path) -> None:
+def test_the_network_keeps_every_promise(tmp_path: Path) -> None:
+    # Given a data set of MNIST's image size, with a hundredth of its images
+    write_idx_folder(tmp_path / "images", train=600, test=100, side=28)
     numpy: dict[str, Any] = {"learning_rate": 0.1, "epochs": 2, "engine": "numpy", "hidden_layer_sizes": (8, 4)}
     options: list[dict[str, Any]] = [
         {"learning_rate": 0.1, "epochs": 4},
         {**numpy, "rule": "notebook", "test_size": 50},
         {**numpy, "dtype": "float64", "biases": True, "shuffle": True, "split": "seed"},
     ]
-    check_trainer(NetworkTrainer, data=few_images, options=options, cache_dir=tmp_path)
+    check_trainer(NetworkTrainer, data=str(tmp_path / "images"), options=options, cache_dir=tmp_path)
 
 
 def test_classifiers_of_scikit_learn_keep_every_promise() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -137,11 +138,8 @@ class Walk:
 
 @pytest.fixture
 def walk(tmp_path: Path, redis_server: RedisServer, cache_dir: Path) -> Iterator[Walk]:
-    made = Walk(tmp_path, redis_server, cache_dir)
-    try:
+    with contextlib.closing(Walk(tmp_path, redis_server, cache_dir)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.slow(reason="a whole walk: two wheels, an environment, sweeps, a worker that is killed, and its lease")

@@ -256,18 +256,13 @@ def test_what_is_no_pair_of_configurations_is_refused(tmp_path: Path) -> None:
         compare(folder, empty)
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two sweeps, the second with another option, and one whose seeds draw splits."""
-    runs = tmp_path_factory.mktemp("compare") / "runs"
+def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    # Given two sweeps, the second with another option, and one whose seeds draw splits
+    runs = tmp_path / "runs"
     folder_of(runs, CLOSE)
     folder_of(runs, CLOSE, "b", biases=True)
     folder_of(runs, CLOSE, "drawn", split="seed")
-    return runs
-
-
-def test_what_is_printed(runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(runs.parent)
+    monkeypatch.chdir(tmp_path)
 
     def printed(*words: str, status: int = 0) -> str:
         assert run(["compare", "a", *words]) == status

@@ -23,12 +23,6 @@ from tests.support.idx_files import (
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_idx_folder(tmp_path)
-    return tmp_path
-
-
 def refusal(folder: Path) -> str:
     with pytest.raises(DatasetError) as refused:
         idx.read_folder(folder)
@@ -88,10 +82,10 @@ def test_wrong_content_is_refused_by_name(
         (lambda blob: blob[:12] + b"\xff\xff\xff" + blob[15:], "is not an intact gzip file"),
     ],
 )
-def test_damaged_gzip_is_refused_by_name(folder: Path, damage, expected: str) -> None:
-    path = folder / f"{TRAIN_IMAGES}.gz"
+def test_damaged_gzip_is_refused_by_name(small_folder: Path, damage, expected: str) -> None:
+    path = small_folder / f"{TRAIN_IMAGES}.gz"
     path.write_bytes(damage(path.read_bytes()))
 
-    sentence = refusal(folder)
+    sentence = refusal(small_folder)
     assert sentence.startswith(str(path))
     assert expected in sentence

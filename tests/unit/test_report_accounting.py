@@ -61,11 +61,6 @@ def snapshot(tmp_path: Path) -> Sweep:
     return snapshot_of(tmp_path, sweep_of(seeds=tuple(range(6)), learning_rates=(0.1,), epochs=2), eventful)
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Sweep:
-    return snapshot_of(tmp_path, TWO_JOBS, lambda job: trained(job, 0.9, seconds=3.0))
-
-
 def marks(svg: str) -> list[ElementTree.Element]:
     return [each for each in ElementTree.fromstring(svg).iter() if each.get("aria-label")]  # noqa: S314 - our own
 
@@ -166,7 +161,8 @@ class TestSection:
             ("seed 3", "1", "<b>w3@h", "first run", "failed", "12.0", "2.0"),
         ]
 
-    def test_a_sweep_without_histories_says_why_it_has_no_times(self, old: Sweep) -> None:
+    def test_a_sweep_without_histories_says_why_it_has_no_times(self, tmp_path: Path) -> None:
+        old = snapshot_of(tmp_path, TWO_JOBS, lambda job: trained(job, 0.9, seconds=3.0))
         made = attempts.of(old)
         assert accounting.untimed(made).startswith("When the attempts began and ended is not known: their cluster was")
         assert list(known(accounting.workers(old, made)).rows) == [("w@host", "2", "2", "4", "12.0", "-", "-")]
