@@ -14,11 +14,9 @@ from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
-from orchestrator.cluster.connect import Place
-from orchestrator.commands.extend import GrowthPlan, plan_extension
+from orchestrator.commands.extend import plan_extension
 from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
-from orchestrator.folder.sweep_folder import SweepFolder
 
 KIND = ExtensionCommand
 
@@ -26,10 +24,6 @@ KIND = ExtensionCommand
 def command(
     context: typer.Context,
     folder: AnySweep,
-    varied: Annotated[
-        list[str] | None,
-        typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
-    ] = None,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
     no_reuse: Annotated[
@@ -54,9 +48,14 @@ def command(
     console = Console(stderr=as_json, highlight=False)
     if no_reuse and reuse_anyway:
         raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
-    typed = TypedWords(context.obj, (), varied or ())
+    typed: TypedWords = context.obj
     with interruptible() as interruption:
-        plan = _plan(typed, folder, place_for(broker, workers, tell=complain))
+        place = place_for(broker, workers, tell=complain)
+        own = folder.manifest().grown
+        vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
+        values = typed.values(vocabulary)
+        with typed.spelling(vocabulary):
+            plan = plan_extension(folder, place, values, vocabulary)
         if dry_run:
             rehearsal = plan.rehearse()
             rehearsal.any_code = reuse_anyway
@@ -66,11 +65,3 @@ def command(
             display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
     return show_result(console, result, as_json=as_json)
-
-
-def _plan(typed: TypedWords, folder: SweepFolder, place: Place) -> GrowthPlan:
-    own = folder.manifest().grown
-    vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
-    values = typed.values(vocabulary)
-    with typed.spelling(vocabulary):
-        return plan_extension(folder, place, values, vocabulary)

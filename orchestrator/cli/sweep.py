@@ -29,7 +29,7 @@ from orchestrator.cli.shared.parameters import (
     integer,
 )
 from orchestrator.cli.shared.progress import Verbose, progress_for
-from orchestrator.cli.shared.words import Fixed, SpecificationCommand, TypedWords
+from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, require_broker
 from orchestrator.commands.plan import SweepPlan, place_for
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
@@ -47,29 +47,6 @@ from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
-Spec = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="A TOML file with the options above, or a sweep's sweep.json. Flags override it.",
-    ),
-]
-Varied = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--grid",
-        metavar="NAME=VALUES",
-        help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
-    ),
-]
-Zipped = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--zip",
-        metavar="NAME=VALUES NAME=VALUES ...",
-        help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
-    ),
-]
 NewName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]"),
@@ -90,10 +67,6 @@ KeepWeights = Annotated[
 
 def command(
     context: typer.Context,
-    spec: Spec = None,
-    fixed: Fixed = None,
-    varied: Varied = None,
-    zipped: Zipped = None,
     name: NewName = None,
     output: Output = DEFAULT_OUTPUT,
     broker: BrokerOrOwn = None,
@@ -138,11 +111,10 @@ def command(
         raise InvalidInputError(field, Described("given"), Beside("--no-reuse"))
     if report:
         packages.require("--report")
-    typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
-        plan = make_plan(typed, spec, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
+        plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
         if dry_run:
             rehearsal = plan.rehearse(keep_weights)
             rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named
@@ -170,10 +142,6 @@ def command(
 
 def submit(
     context: typer.Context,
-    spec: Spec = None,
-    fixed: Fixed = None,
-    varied: Varied = None,
-    zipped: Zipped = None,
     name: NewName = None,
     output: Output = DEFAULT_OUTPUT,
     broker: Broker = None,
@@ -189,11 +157,10 @@ def submit(
 
     Example: orchestrator submit --seeds 0-9 --name night-run --broker redis://gpu-host:6379/0
     """
-    typed = TypedWords(context.obj, fixed or (), varied or (), zipped or ())
     with interruptible() as interruption:
         place = place_for(broker, tell=complain)
         require_broker(place.settings)
-        plan = make_plan(typed, spec, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
+        plan = make_plan(context.obj, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
         with plan.begin(interruption) as session:
             swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)
     watch = shlex.join(["orchestrator", "watch", swept.name, *place_flags(swept.folder, broker)])
@@ -204,7 +171,6 @@ def submit(
 
 def make_plan(
     typed: TypedWords,
-    spec: str | None,
     name: str | None,
     output: Path,
     place: Place,
@@ -214,9 +180,9 @@ def make_plan(
 ) -> SweepPlan:
     """Return the plan of the sweep that the words describe, or that `--resume` goes on with."""
     # An empty path would be the current folder.
-    if spec == "":
-        raise InvalidInputError("spec", spec, "the path of a TOML file, or of a sweep's sweep.json")
-    file = None if spec is None else SpecificationFile(Path(spec))
+    if typed.spec == "":
+        raise InvalidInputError("spec", typed.spec, "the path of a TOML file, or of a sweep's sweep.json")
+    file = None if typed.spec is None else SpecificationFile(Path(typed.spec))
     vocabulary = typed.vocabulary({} if file is None else file.words)
     values = typed.values(vocabulary)
     if file is not None:
@@ -224,7 +190,7 @@ def make_plan(
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
         plan = plan_resumption(folder, place)
-        _refuse_difference(values, typed, vocabulary, spec, plan)
+        _refuse_difference(values, typed, vocabulary, plan)
         if skip_invalid and not plan.manifest.specification.skip_invalid:
             beside = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
             raise InvalidInputError("skip_invalid", Described("given"), beside)
@@ -232,7 +198,7 @@ def make_plan(
         folder = SweepFolder(output, free_name(output) if name is None else name)
         words = with_data(values, vocabulary, place.settings)
         try:
-            with typed.spelling(vocabulary, spec):
+            with typed.spelling(vocabulary):
                 made = specification(words, vocabulary, skip_invalid=skip_invalid)
                 plan = plan_sweep(folder, made, place)
         except DatasetError as error:
@@ -242,15 +208,13 @@ def make_plan(
     return plan
 
 
-def _refuse_difference(
-    values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, spec: str | None, plan: SweepPlan
-) -> None:
+def _refuse_difference(values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, plan: SweepPlan) -> None:
     """Reject words that differ from the sweep's own specification."""
     for word, value in values.items():
         own = vocabulary.value_of(plan.manifest.specification, word)
         if value == own:
             continue
-        field = typed.spelled(word, vocabulary, spec)
+        field = typed.spelled(word, vocabulary)
         text = vocabulary.written(word, value)
         shown = typed.given.get(word, Described(text))
         if isinstance(shown, tuple):

@@ -32,7 +32,7 @@ def command(
     """
     console = Console(stderr=as_json, highlight=False)
     cluster = place_for(broker, tell=lambda text: say(console, text)).reached().cluster
-    found = trainers(cluster, TypedWords({}, fixed or (), ()).given)
+    found = trainers(cluster, TypedWords({}, fixed).given)
     if as_json:
         print_json({"trainers": [asdict(each) for each in found]})
         return 0

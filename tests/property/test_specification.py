@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from unittest.mock import Mock
 
 import pytest
 import typer
@@ -146,11 +147,10 @@ def test_any_specification_survives_its_file_its_words_and_its_flags(
         specification(parse({word: typed(word, value) for word, value in values.items() if value is not None})) == made
     )
 
-    given_words: dict[str, Any] = {}
-    monkeypatch.setattr(cli_sweep, "TypedWords", lambda words, *_: given_words.update(words))
-    monkeypatch.setattr(cli_sweep, "make_plan", lambda *_, **__: (_ for _ in ()).throw(typer.Exit))
+    planned = Mock(side_effect=typer.Exit)
+    monkeypatch.setattr(cli_sweep, "make_plan", planned)
     assert run(["sweep", *flags_of(made)]) == 0
-    assert specification(parse(given_words)) == made
+    assert specification(parse(planned.call_args.args[0].given)) == made
 
 
 @patient

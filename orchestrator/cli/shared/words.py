@@ -7,8 +7,8 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Annotated, Any
+from functools import cached_property, partial
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -18,23 +18,49 @@ from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
 from worker.trainers.registry import DEFAULT
 
+Spec = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A TOML file with the options above, or a sweep's sweep.json. Flags override it.",
+    ),
+]
 Fixed = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Fix an option of any trainer; may be repeated."),
 ]
-
-
+Varied = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=VALUES",
+        help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
+    ),
+]
+Zipped = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zip",
+        metavar="NAME=VALUES NAME=VALUES ...",
+        help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
+    ),
+]
+Added = Annotated[
+    list[str] | None,
+    typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
+]
 #: Values that an option has only beside a value of another one: `0,0.9@optimizer=sgd`.
 _CONDITION = re.compile(r'(.+)@([A-Za-z][\w-]*=[^@"]+)', re.ASCII)
 
 
-def _typed(values: Sequence[Any]) -> Any:
-    """Return what was typed after a flag: a tuple if the flag was repeated."""
-    return values[0] if len(values) == 1 else tuple(values)
-
-
 class SpecificationCommand(Command):
-    """A command with a flag for each word of a specification; the values are in the context's `obj`, by word."""
+    """A command with a flag for each word of a specification, and further ones for any word.
+
+    What was typed after them is the context's `obj`, as `TypedWords`.
+    """
+
+    #: The further flags, by the arguments of `TypedWords`.
+    further: ClassVar[Mapping[str, Any]] = {"spec": Spec, "fixed": Fixed, "varied": Varied, "zipped": Zipped}
 
     def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
         """Return the words that have a flag, with its help."""
@@ -54,30 +80,34 @@ class SpecificationCommand(Command):
     def _flags(self) -> list[Any]:
         known = fields.vocabulary()
 
-        def parameter(name: str, word: Word) -> inspect.Parameter:
+        def annotation(name: str, word: Word) -> Any:
             flags = [fields.flag(each) for each in reversed(known.spellings(name))]
             if word.is_switch:
                 flags = [f"{each}/--no-{each[2:]}" for each in flags]
             metavar = "" if word.is_switch else word.metavar
             option = typer.Option(*flags, help=word.help, metavar=metavar, autocompletion=offer(word.metavar))
-            annotation = Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
-            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            return Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
 
-        return made_of([parameter(*each) for each in self.words(known.words).items()])
+        flags = {**{name: annotation(name, word) for name, word in self.words(known.words).items()}, **self.further}
+        of = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY, default=None)
+        return made_of([of(name, annotation=each) for name, each in flags.items()])
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, those of the specification first."""
         return [*self._flags, *super().get_params(ctx)]
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; the flags that the user left out are not in `obj`."""
-        words = {each.name: ctx.params.pop(each.name) for each in self._flags}
-        ctx.obj = {word: _typed(values) for word, values in words.items() if values}
+        """Run the command."""
+        given = {each.name: ctx.params.pop(each.name) for each in self._flags}
+        further = {name: given.pop(name) for name in self.further}
+        ctx.obj = TypedWords({word: values for word, values in given.items() if values}, **further)
         return super().invoke(ctx)
 
 
 class ExtensionCommand(SpecificationCommand):
     """A command whose flags add values to a sweep: seeds, and values of each training option."""
+
+    further: ClassVar[Mapping[str, Any]] = {"varied": Added}
 
     def words(self, known: Mapping[str, Word]) -> Mapping[str, Word]:
         """Keep seeds and training options, without their defaults: without a flag, a sweep keeps what it has."""
@@ -96,6 +126,7 @@ class TypedWords:
         fixed: What was typed after each `--set`.
         varied: What was typed after each `--grid`.
         zipped: What was typed after each `--zip`: several `NAME=VALUES`.
+        spec: The path of a specification file.
 
     Attributes:
         given: What was typed, by word; a tuple if it was repeated.
@@ -105,19 +136,27 @@ class TypedWords:
     """
 
     def __init__(
-        self, flags: Mapping[str, object], fixed: Sequence[str], varied: Sequence[str], zipped: Sequence[str] = ()
+        self,
+        flags: Mapping[str, Sequence[object]],
+        fixed: Sequence[str] | None = None,
+        varied: Sequence[str] | None = None,
+        zipped: Sequence[str] | None = None,
+        spec: str | None = None,
     ) -> None:
-        self.given: dict[str, object] = dict(flags)
+        self.spec = spec
+        self.given: dict[str, object] = {
+            word: values[0] if len(values) == 1 else tuple(values) for word, values in flags.items()
+        }
         self._spellings = {word: fields.flag(word) for word in flags}
         self._file: dict[str, object] = {}
-        groups = [each.split("\0") if "\0" in each else each.split() for each in zipped]
+        groups = [each.split("\0") if "\0" in each else each.split() for each in zipped or ()]
         for option, pairs in (("--set", fixed), ("--grid", varied), *(("--zip", group) for group in groups)):
-            for pair in pairs:
+            for pair in pairs or ():
                 self._add(option, pair)
         if groups:
             self._spellings["zipped"] = "--zip"
             self.given["zipped"] = tuple(",".join(map(self._name, group)) for group in groups)
-        self._fixed = {self._name(pair) for pair in fixed}
+        self._fixed = {self._name(pair) for pair in fixed or ()}
 
     def _add(self, option: str, pair: str) -> None:
         name, equals, value = pair.partition("=")
@@ -170,7 +209,7 @@ class TypedWords:
     def values(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
         self._refuse_missing(vocabulary)
-        values = vocabulary.parse(self.given, self._spell, where="the command line")
+        values = vocabulary.parse(self.given, lambda name: self._spellings.get(name, name), where="the command line")
         for name in self._fixed:
             word = vocabulary.spelled[name]
             if isinstance(values[word], tuple) and len(values[word]) > 1:
@@ -186,26 +225,23 @@ class TypedWords:
             if field.is_required and not given & set(vocabulary.spellings(word)):
                 raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
 
-    def _spell(self, name: str) -> str:
-        return self._spellings.get(name, name)
-
-    def spelled(self, word: str, vocabulary: Vocabulary, spec: str | None) -> str:
+    def spelled(self, word: str, vocabulary: Vocabulary) -> str:
         """Return a word as it was typed, or as it stands in the specification file."""
         typed = next((each for each in vocabulary.spellings(word) if each in self.given), None)
         if typed is not None:
             return self._spellings[typed]
-        if spec is not None:
-            return f"{word} in {spec}"
+        if self.spec is not None:
+            return f"{word} in {self.spec}"
         # Only the options of the default trainer have flags of their own.
         return fields.flag(word) if word in fields.vocabulary().words else f"--set {word}"
 
     @contextlib.contextmanager
-    def spelling(self, vocabulary: Vocabulary, spec: str | None = None) -> Iterator[None]:
+    def spelling(self, vocabulary: Vocabulary) -> Iterator[None]:
         """Let the errors of a block spell words as the user did."""
         try:
             yield
         except InvalidInputError as error:
             if error.field not in vocabulary.spelled:
                 raise
-            field = self.spelled(vocabulary.spelled[error.field], vocabulary, spec)
+            field = self.spelled(vocabulary.spelled[error.field], vocabulary)
             raise InvalidInputError(field, error.value, error.allowed) from None
