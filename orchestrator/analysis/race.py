@@ -8,9 +8,10 @@ sweep's manifest and rows, and a resumed one repeats its earlier decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 from orchestrator.analysis.leaderboard.judgement import MOST_NAMED
@@ -117,25 +118,19 @@ class Race:
         """The first look for which one in the race lacks jobs, and the seeds that each lacks then."""
         present = [{entry.seed for entry in each.entries} for each in self._racing]
         for look in LOOKS.tolist():
-            seeds = self._seeds(look)
+            seeds = list(islice(self._seeds(), look))
             lacking = {i: [seed for seed in seeds if seed not in own] for i, own in enumerate(present)}
             lacking = {i: missing for i, missing in lacking.items() if missing}
             if lacking:
                 return look, lacking
         return 0, {}
 
-    def _seeds(self, count: int) -> list[int]:
-        """Return the first seeds of the race: those of the sweep in its order, then the integers after the largest."""
-        known = list(self.sweep.judgement.seeds)
-        return [*known, *self._further(known, count - len(known))][:count]
-
-    def _further(self, known: Sequence[int], count: int) -> Iterator[int]:
-        seed, taken = max(known), set(known)
-        while count > 0:
-            seed = (seed + 1) % _SEEDS
-            if seed not in taken:
-                count -= 1
-                yield seed
+    def _seeds(self) -> Iterator[int]:
+        """Yield the seeds of the race: those of the sweep in its order, then the integers after the largest."""
+        known = dict.fromkeys(self.sweep.judgement.seeds)
+        yield from known
+        after = max(known) + 1
+        yield from (seed for each in range(after, after + _SEEDS) if (seed := each % _SEEDS) not in known)
 
     @property
     def seeds(self) -> int:
