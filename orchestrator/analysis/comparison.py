@@ -257,7 +257,9 @@ def _conclusion(found: Comparison) -> str:
         return f"Undecided: {empty.name} has no mean, because {why}"
     interval = found.difference.interval
     if interval is None:
-        return f"Undecided: {_means(found)}; so few seeds tell nothing about the difference{_would_decide(found)}"
+        means = [f"{side.name} has {found.metric.shown(side.chosen.scored.mean or 0.0)}" for side in (found.a, found.b)]
+        few = "so few seeds tell nothing about the difference"
+        return f"Undecided: {' and '.join(means)}; {few}{_would_decide(found)}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
     tolerance = amount(found.metric, found.tolerance)
     if found.outcome == "within":
@@ -285,11 +287,6 @@ def _would_decide(found: Comparison) -> str:
     if seeds > MOST_SEEDS:
         return f"; {MOST_SEEDS:,} more seeds each would not decide"
     return f"; about {counted(seeds, 'more seed')} each would probably decide"
-
-
-def _means(found: Comparison) -> str:
-    sides = (found.a, found.b)
-    return " and ".join(f"{side.name} has {found.metric.shown(side.chosen.scored.mean or 0.0)}" for side in sides)
 
 
 def _reservations(side: Side) -> list[str]:

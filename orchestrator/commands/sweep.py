@@ -162,7 +162,9 @@ def train(
     if reuse:
         session.reuse_siblings(said.append)
     with display(snapshot(session)) as progress:
-        progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{_drawn(session)}")
+        left = counted(session.remaining, "more configuration")
+        drawn = f" so far; {left} to be drawn" if session.remaining else ""
+        progress.message(f"Sweep {session.folder.name}: {counted(len(session.jobs), 'job')}{drawn}")
         if kept:
             progress.message(f"{kept} {'was' if kept == 1 else 'were'} finished in an earlier session of this sweep")
         missing, trainer = len(session.missing), session.manifest.specification.trainer
@@ -187,13 +189,7 @@ def submit(session: Session, *, reuse: bool = True, keep_weights: str | None = N
     """Queue the jobs of a session on its cluster without waiting for them. Arguments and errors: see `train`."""
     session.keep_weights(keep_weights)
     session.submit(reuse=reuse)
-    return Sweep.of(session.folder, session.manifest, session.jobs, session.rows)
-
-
-def _drawn(session: Session) -> str:
-    if not session.remaining:
-        return ""
-    return f" so far; {counted(session.remaining, 'more configuration')} to be drawn"
+    return snapshot(session)
 
 
 def finish(session: Session) -> Sweep:

@@ -17,9 +17,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check, choose, train_again
-from orchestrator.sweeps.manifest import Manifest
 from worker.job import Job
-from worker.settings import Settings
 from worker.trainers import registry
 
 DEFAULT_JOBS = 5
@@ -105,17 +103,12 @@ def plan_verification(
     in_order = [rows[key] for key in sweep.jobs if key in rows]
     chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
     if place.settings.broker_url is None:
-        _check_dataset(folder.name, sweep.manifest, place.settings)
+        made, known = sweep.manifest.specification, sweep.manifest.dataset
+        found = made.trained_by.digest(made.data, place.settings.cache_dir)
+        if found != known:
+            trained = f"the sweep {folder.name} was trained on {known[:12]}"
+            raise DatasetError(f"The data set {made.data} is now {found[:12]}; {trained}")
     return VerificationPlan(replace(sweep, rows=rows), [sweep.jobs[row.job] for row in chosen], seed, place.reached())
-
-
-def _check_dataset(name: str, manifest: Manifest, settings: Settings) -> None:
-    data = manifest.specification.data
-    found = manifest.specification.trained_by.digest(data, settings.cache_dir)
-    if found != manifest.dataset:
-        raise DatasetError(
-            f"The data set {data} is now {found[:12]}; the sweep {name} was trained on {manifest.dataset[:12]}"
-        )
 
 
 def verify(

@@ -8,7 +8,7 @@ import mmap
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from io import BufferedReader, FileIO
+from io import BufferedReader
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -98,7 +98,12 @@ def append_row(path: Path, row: Row) -> None:
 def cut_torn_line(path: Path) -> None:
     """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
     with contextlib.suppress(FileNotFoundError), open_own(path) as file:
-        file.truncate(_end_of_lines(file))
+        end = 0
+        if os.fstat(file.fileno()).st_size:  # Nothing of an empty file can be mapped.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                # Not more of the file is read than its end.
+                end = content.rfind(b"\n") + 1
+        file.truncate(end)
 
 
 def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
@@ -149,11 +154,3 @@ def _job_of(line: bytes) -> str:
 def _numbers(job: Job) -> int:
     """Return the most metrics and seconds that a row of a job has."""
     return job.epochs * (2 + len(job.others))
-
-
-def _end_of_lines(file: FileIO) -> int:
-    """Return the offset behind the last newline, without reading more of the file than its end."""
-    if not os.fstat(file.fileno()).st_size:
-        return 0  # Nothing of an empty file can be mapped.
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.rfind(b"\n") + 1

@@ -53,7 +53,9 @@ def file(chart: Chart, form: str) -> bytes:
         chart: The chart.
         form: The format: `png`, `svg` or `pdf`.
     """
-    drawn = _drawn(form, _titled(chart), **({"scale": SCALE} if form == "png" else {}))
+    caption = textwrap.wrap(labels.plain(chart.caption), CAPTION_WIDTH)
+    titled = {**chart.specification, "title": {"text": labels.plain(chart.title), "subtitle": caption}}
+    drawn = _drawn(form, titled, **({"scale": SCALE} if form == "png" else {}))
     return _inlined(chart, drawn, alone=True).encode() if form == "svg" else bytes(drawn)
 
 
@@ -63,11 +65,6 @@ def _drawn(form: str, specification: Mapping[str, Any], **options: float) -> Any
 
     draw = getattr(vl_convert, f"vegalite_to_{form}")
     return draw({**specification, "config": style.config()}, allowed_base_urls=[], **options)
-
-
-def _titled(chart: Chart) -> dict[str, Any]:
-    caption = textwrap.wrap(labels.plain(chart.caption), CAPTION_WIDTH)
-    return {**chart.specification, "title": {"text": labels.plain(chart.title), "subtitle": caption}}
 
 
 # For a page
