@@ -10,6 +10,7 @@ multiply-adds, and no fast-math flag is set.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -74,6 +75,11 @@ _define(operator.add, "fadd")
 _define(operator.sub, "fsub")
 _define(operator.mul, "fmul")
 _define(operator.truediv, "fdiv")
+
+
+def _of(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the code generator of an intrinsic that needs no types: `build` takes the builder and the arguments."""
+    return lambda _context, builder, _sig, args: build(builder, *args)
 
 
 @intrinsic(prefer_literal=True)
@@ -208,31 +214,19 @@ def _halve(builder: Any, vector: Any, combine: Callable[..., Any]) -> Any:
 @intrinsic
 def total(_typing: Any, vector: Any) -> Any:
     """Return the sum of the lanes, added as the tree that `fold` uses."""
-
-    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        return _halve(builder, args[0], lambda builder, a, b: builder.fadd(a, b))
-
-    return vector.scalar(vector), codegen
+    return vector.scalar(vector), _of(functools.partial(_halve, combine=lambda builder, a, b: builder.fadd(a, b)))
 
 
 @intrinsic
 def highest(_typing: Any, vector: Any) -> Any:
     """Return the largest lane; if one is NaN, any of the lanes."""
-
-    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        return _halve(builder, args[0], _larger)
-
-    return vector.scalar(vector), codegen
+    return vector.scalar(vector), _of(functools.partial(_halve, combine=_larger))
 
 
 @intrinsic
 def larger(_typing: Any, a: Any, b: Any) -> Any:
     """Return the larger of two vectors, lane by lane."""
-
-    def codegen(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        return _larger(builder, *args)
-
-    return a(a, b), codegen
+    return a(a, b), _of(_larger)
 
 
 @intrinsic
