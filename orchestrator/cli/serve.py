@@ -14,7 +14,7 @@ from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
-from orchestrator.commands.serve import ServePlan, plan_serve
+from orchestrator.commands.serve import plan_serve
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
 
@@ -66,12 +66,11 @@ def command(
     interruption = Interruption()
     with contextlib.suppress(Interrupted), interruption.handling():
         token = None if token_file is None else _token(token_file)
-        plan = plan_serve(sweep, output, host=host, port=port, token=token, names=names or ())
-        server = Server(plan.sweeps, plan.access, plan.sockets, complain)
+        server = plan_serve(sweep, output, host=host, port=port, token=token, names=names or (), tell=complain)
         with server.running():
-            _say(plan, token_file, as_json=as_json)
+            _say(server, token_file, as_json=as_json)
             if opens:
-                _open(plan)
+                _open(server)
             server.wait()
     return 0
 
@@ -88,20 +87,20 @@ def _token(file: str) -> str:
     return text
 
 
-def _say(plan: ServePlan, token_file: str | None, *, as_json: bool) -> None:
+def _say(server: Server, token_file: str | None, *, as_json: bool) -> None:
     # A token from a file is not printed: the output may end in a log.
-    address = plan.address if token_file is None else plan.bare_address
-    only, folder = plan.sweeps.only, str(plan.sweeps.output)
+    address = server.address if token_file is None else server.bare_address
+    only, folder = server.sweeps.only, str(server.sweeps.output)
     more = "" if token_file is None else f", with ?token= and the token in {token_file}"
     told = f"Serving {only or folder} at {address}{more} (Ctrl-C ends it)"
     answer(told, as_json=as_json, address=address, folder=folder, sweep=only)
 
 
-def _open(plan: ServePlan) -> None:
-    if plan.access.token is not None:
+def _open(server: Server) -> None:
+    if server.access.token is not None:
         complain(
             "--open opens no page that wants a token: every user of this machine can read the arguments of a browser. "
             "Open the address yourself"
         )
-    elif not webbrowser.open(plan.bare_address):
-        complain(f"There is no browser to open; the address is {plan.bare_address}")
+    elif not webbrowser.open(server.bare_address):
+        complain(f"There is no browser to open; the address is {server.bare_address}")

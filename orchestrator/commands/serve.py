@@ -4,45 +4,15 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlencode
 
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.live.access import Access
-from orchestrator.live.server import bind, is_loopback
+from orchestrator.live.server import Server, bind, is_loopback
 from orchestrator.report import packages
-
-
-@dataclass(frozen=True)
-class ServePlan:
-    """A server that is about to start; its port is bound already.
-
-    Attributes:
-        sweeps: What it shows.
-        access: Which requests it answers.
-        sockets: Where it listens.
-        origin: Where a browser finds it: `http://127.0.0.1:5556`.
-    """
-
-    sweeps: Sweeps
-    access: Access
-    sockets: Sequence[socket.socket]
-    origin: str
-
-    @property
-    def address(self) -> str:
-        """The address of the index, or of the only sweep, with the token if one is needed."""
-        token = "" if self.access.token is None else f"?{urlencode({'token': self.access.token})}"
-        return f"{self.bare_address}{token}"
-
-    @property
-    def bare_address(self) -> str:
-        """The address without the token."""
-        return f"{self.origin}/{self.sweeps.only or ''}"
 
 
 def plan_serve(
@@ -53,8 +23,9 @@ def plan_serve(
     port: int,
     token: str | None = None,
     names: Sequence[str] = (),
-) -> ServePlan:
-    """Check the arguments, bind the port, and return the plan.
+    tell: Callable[[str], None] = lambda _line: None,
+) -> Server:
+    """Check the arguments, bind the port, and return the server, which is about to start.
 
     Args:
         name: The only sweep to show, by its name or the path of its folder; None for all sweeps of `output`.
@@ -63,6 +34,7 @@ def plan_serve(
         port: The port; 0 for any that is free.
         token: The token that readers must have; None for a random one, or none on loopback.
         names: Further names by which browsers reach the server, such as a proxy's.
+        tell: Receives a line for each answered request.
 
     Raises:
         MissingPackageError: the packages that pages need are not installed.
@@ -78,7 +50,7 @@ def plan_serve(
     # Unguessable: 32 random bytes.
     token = secrets.token_urlsafe(32) if token is None and not is_local else token
     access = Access.to([*own, *names], token=token, any_address=not is_local)
-    return ServePlan(sweeps, access, sockets, _origin(host, sockets))
+    return Server(sweeps, access, sockets, _origin(host, sockets), tell)
 
 
 def _sweeps(name: str | None, output: Path) -> Sweeps:

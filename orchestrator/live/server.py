@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlencode
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
@@ -67,25 +68,43 @@ def is_loopback(sockets: Sequence[socket.socket]) -> bool:
 
 
 class Server:
-    """A server that runs in a thread of its own.
+    """A server whose port is bound already, and which runs in a thread of its own.
 
     Args:
         sweeps: What it shows.
-        access: Who may ask.
+        access: Which requests it answers.
         sockets: Where it listens.
+        origin: Where a browser finds it: `http://127.0.0.1:5556`.
         tell: Receives a line for each answered request, without its query, which may contain the token.
     """
 
     def __init__(
-        self, sweeps: Sweeps, access: Access, sockets: Sequence[socket.socket], tell: Callable[[str], None]
+        self,
+        sweeps: Sweeps,
+        access: Access,
+        sockets: Sequence[socket.socket],
+        origin: str,
+        tell: Callable[[str], None],
     ) -> None:
-        self._sweeps = sweeps
-        self._access = access
-        self._sockets = sockets
+        self.sweeps = sweeps
+        self.access = access
+        self.sockets = sockets
+        self._origin = origin
         self._tell = tell
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="pages", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """The address of the index, or of the only sweep, with the token if one is needed."""
+        token = "" if self.access.token is None else f"?{urlencode({'token': self.access.token})}"
+        return f"{self.bare_address}{token}"
+
+    @property
+    def bare_address(self) -> str:
+        """The address without the token."""
+        return f"{self._origin}/{self.sweeps.only or ''}"
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -108,7 +127,7 @@ class Server:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        feeds = Feeds(self._sweeps)
+        feeds = Feeds(self.sweeps)
         server = _Bounded(
             self._application(feeds),
             max_header_size=MAX_HEADER_BYTES,
@@ -116,7 +135,7 @@ class Server:
             idle_connection_timeout=REQUEST_SECONDS,
             body_timeout=REQUEST_SECONDS,
         )
-        server.add_sockets(self._sockets)
+        server.add_sockets(self.sockets)
         try:
             await self._stop.wait()
         finally:
@@ -125,7 +144,7 @@ class Server:
             await feeds.stop()
 
     def _application(self, feeds: Feeds) -> Application:
-        given = {"access": self._access, "feeds": feeds}
+        given = {"access": self.access, "feeds": feeds}
         return Application(
             [
                 (r"/", Page, given),

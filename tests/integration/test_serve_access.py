@@ -17,7 +17,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.commands.serve import plan_serve
 from orchestrator.live import handlers
 from orchestrator.live.feed import MOST_VIEWERS
-from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
+from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
@@ -193,9 +193,9 @@ def test_what_is_too_large_or_no_http_is_refused(server: LiveServer) -> None:
 def bounded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A server in this process, which tells readers twice a second that it lives."""
     monkeypatch.setattr(handlers, "ALIVE_SECONDS", 0.5)
-    plan = plan_serve(None, put(command_line), host="127.0.0.1", port=0)
-    with Server(plan.sweeps, plan.access, plan.sockets, lambda _: None).running():
-        yield Client(plan.sockets[0].getsockname()[1])
+    server = plan_serve(None, put(command_line), host="127.0.0.1", port=0)
+    with server.running():
+        yield Client(server.sockets[0].getsockname()[1])
 
 
 def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client) -> None:
