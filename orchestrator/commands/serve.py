@@ -49,7 +49,7 @@ def plan_serve(
     own = (host, "127.0.0.1", "::1") if is_local else (host, socket.gethostname())
     # Unguessable: 32 random bytes.
     token = secrets.token_urlsafe(32) if token is None and not is_local else token
-    access = Access.to([*own, *names], token=token, any_address=not is_local)
+    access = Access(token, (*own, *names), any_address=not is_local)
     return Server(sweeps, access, sockets, _origin(host, sockets), tell)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -20,18 +20,13 @@ class Access:
 
     Attributes:
         token: What a reader must know; None if everyone who reaches the server may read.
-        names: Names in lower case, and addresses, that the header `Host` may have, against DNS rebinding.
+        names: Names and addresses, besides `localhost`, that the header `Host` may have, against DNS rebinding.
         any_address: Whether `Host` may be any IP address, because the server has several. Rebinding needs a name.
     """
 
     token: str | None
-    names: frozenset[str]
+    names: Collection[str]
     any_address: bool = False
-
-    @classmethod
-    def to(cls, names: Iterable[str], *, token: str | None, any_address: bool) -> Access:
-        """Return the access to a server that is known under these names."""
-        return cls(token, frozenset(_normal(name) for name in ("localhost", *names)), any_address)
 
     def refusal(self, headers: HTTPHeaders) -> str | None:
         """Return why a request is refused, as one sentence; None if it is for this server and from its own pages."""
@@ -62,7 +57,7 @@ class Access:
             name = _normal(split_host_and_port(host)[0])
         except ValueError:
             return False
-        return name in self.names or (self.any_address and _is_address(name))
+        return name in map(_normal, ("localhost", *self.names)) or (self.any_address and _is_address(name))
 
 
 def _is_own_page(headers: HTTPHeaders, host: str) -> bool:
