@@ -237,7 +237,9 @@ def _jobs(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
 def _means(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
     """Return the points of the means and bands, the first configuration last: on top of the others."""
     found = []
-    for place, curve in reversed(list(enumerate(shown))):
+    for place, curve in reversed([(place, curve) for place, curve in enumerate(shown) if curve.points]):
+        end = curve.points[-1]
+        mean = f"mean {metric.shown(end.mean)} of {counted(end.n, 'seed')} after {counted(end.epoch, 'epoch')}"
         colour, width, opacity = (_colour(place), 2.25, 1.0) if place < LABELLED else (_colour(place), 1.0, 0.7)
         found += [
             {
@@ -249,17 +251,11 @@ def _means(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
                 "colour": colour,
                 "width": width,
                 "opacity": opacity,
-                "said": _said(curve, metric),
+                "said": labels.description(f"{curve.configuration.name}: {mean}"),
             }
             for point in curve.points
         ]
     return found
-
-
-def _said(curve: Curve, metric: Metric) -> str:
-    end = curve.points[-1]
-    mean = f"mean {metric.shown(end.mean)} of {counted(end.n, 'seed')} after {counted(end.epoch, 'epoch')}"
-    return labels.description(f"{curve.configuration.name}: {mean}")
 
 
 def _named(

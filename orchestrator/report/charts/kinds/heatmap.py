@@ -99,16 +99,17 @@ def chart(sweep: Sweep, name: str) -> Chart:
     crosses = ["×" if cell.diverged else "" for cell in found.values()]
     numbers = [f"{metric.number(cell.mean)}{cross}" for cell, cross in zip(found.values(), crosses, strict=True)]
     fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
-    scale = _scale(found.values(), metric)
-    # A mean far off has its number even where the others have none: its colour is that of the edge.
     drawn = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
+    scale = Scale.around([mean for mean in drawn if mean is not None] or [0.0], is_share=metric.is_share)
+    # A mean far off has its number even where the others have none: its colour is that of the edge.
     is_far = [mean is not None and mean != scale.within(mean) for mean in drawn]
     texts = [number if fits or far else cross for number, cross, far in zip(numbers, crosses, is_far, strict=True)]
+    marks = list(zip(texts, (None if mean is None else scale.share(mean) for mean in drawn), strict=True))
     return Chart(
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
         caption=_caption(found.values(), (across, up), metric, fits=fits),
-        specification=_specification(_values(found, texts, across, up, metric), across, up),
+        specification=_specification(_values(found, marks, across, up, metric), across, up),
         headings=(across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender"),
         rows=[(*place, *_cells(cell, metric)) for place, cell in found.items()],
     )
@@ -129,11 +130,6 @@ def _caption(found: Collection[Group], of: tuple[Side, Side], metric: Metric, *,
             if len(side.levels) < side.known
         ),
     )
-
-
-def _scale(found: Collection[Group], metric: Metric) -> Scale:
-    means = [labels.drawn(metric, cell.mean) for cell in found if cell.mean is not None]
-    return Scale.around(means or [0.0], is_share=metric.is_share)
 
 
 def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
@@ -179,13 +175,15 @@ def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> 
 
 
 def _values(
-    found: Mapping[tuple[str, str], Group], texts: Sequence[str], across: Side, up: Side, metric: Metric
+    found: Mapping[tuple[str, str], Group],
+    marks: Sequence[tuple[str, float | None]],
+    across: Side,
+    up: Side,
+    metric: Metric,
 ) -> list[dict[str, Any]]:
-    means = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
-    scale = _scale(found.values(), metric)
+    """Return a mark for each cell; `marks` are its text, and where its mean is on the scale of colours."""
     values = []
-    for ((column, row), cell), mean, text in zip(found.items(), means, texts, strict=True):
-        share = None if mean is None else scale.share(mean)
+    for ((column, row), cell), (text, share) in zip(found.items(), marks, strict=True):
         diverged = f", {cell.diverged} diverged" if cell.diverged else ""
         said = f"{across.title} {column}, {up.title} {row}: {cell.said(metric)}{diverged}"
         values.append({
