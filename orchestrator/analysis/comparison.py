@@ -298,10 +298,8 @@ def _reservations(side: Side) -> list[str]:
 
 
 def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None]:
-    return {
-        f"low{suffix}": None if interval is None else interval.low,
-        f"high{suffix}": None if interval is None else interval.high,
-    }
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return {f"low{suffix}": low, f"high{suffix}": high}
 
 
 def _side_as_dict(side: Side) -> dict[str, Any]:

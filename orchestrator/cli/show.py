@@ -46,7 +46,15 @@ def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) ->
     network = trained_job(swept, words or ())
     evaluation = evaluate(network, data_of(swept.manifest, network.job, load_settings().cache_dir))
     if as_json:
-        print_json(identity(network) | _as_dict(network.row, evaluation))
+        found = {
+            "validation_score": network.row.validation_score,
+            "others": network.row.others,
+            "accuracy": evaluation.accuracy,
+            "class_accuracy": evaluation.class_accuracy,
+            "confusion_matrix": evaluation.confusion.tolist(),
+            "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
+        }
+        print_json(identity(network) | found)
         return 0
     console = Console()
     say(console, title(network))
@@ -88,17 +96,6 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
 def _say_curve(console: Console, row: Row, metric: Metric) -> None:
     say(console, f"\n{curve_heading(row, metric)}")
     say(console, learning_curve(row, metric, "█" if knows_blocks(console) else "#"))
-
-
-def _as_dict(row: Row, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "validation_score": row.validation_score,
-        "others": row.others,
-        "accuracy": evaluation.accuracy,
-        "class_accuracy": evaluation.class_accuracy,
-        "confusion_matrix": evaluation.confusion.tolist(),
-        "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
-    }
 
 
 def curve_heading(row: Row, metric: Metric = NetworkTrainer.metric) -> str:

@@ -64,11 +64,20 @@ def command(
         except Interrupted:
             complain("Interrupted: nothing was changed")
             raise
+    different = len(result.different)
     if as_json:
-        _print_json(result)
+        content = {
+            "name": result.name,
+            "seed": result.seed,
+            "candidates": result.candidates,
+            "verified": len(result.checks) - different,
+            "different": different,
+            "jobs": [check.model_dump() for check in result.checks],
+        }
+        print_json(content)
     else:
         _print_table(console, result)
-    return 1 if result.different else 0
+    return 1 if different else 0
 
 
 def _verify(plan: VerificationPlan, console: Console, interruption: Interruption) -> VerificationResult:
@@ -132,16 +141,3 @@ def _short(value: str | float | None) -> str:
     """Return a value for the table: the first digits of a SHA-256, every digit of a number."""
     text = "-" if value is None else str(value)
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
-
-
-def _print_json(result: VerificationResult) -> None:
-    different = len(result.different)
-    content = {
-        "name": result.name,
-        "seed": result.seed,
-        "candidates": result.candidates,
-        "verified": len(result.checks) - different,
-        "different": different,
-        "jobs": [check.model_dump() for check in result.checks],
-    }
-    print_json(content)
