@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
+from orchestrator.folder.activity import Activity
 from orchestrator.folder.sweeps import Sweeps, content
-from orchestrator.live import bar, comparison
+from orchestrator.live import comparison
 from orchestrator.live.page import Page
+from orchestrator.report.charts.marks.canvas import Scale
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.page.render import asset, document, environment, policy, render_main
+from orchestrator.text import counted
+from worker.records.report import Report
 
 _PACKAGE = "orchestrator.live"
 #: Most portraits in the cache, each of about 100 kB.
 MOST_PORTRAITS = 100
 #: The fastest gzip level: a page is made every few seconds, and sent a short way.
 _LEVEL = 1
+#: The pixels of a curve above a page, and the most running jobs there: more hide the verdict on a phone.
+WIDTH, HEIGHT = 60, 16
+MOST_JOBS = 6
 
 
 class Pages:
@@ -57,7 +64,7 @@ class Pages:
             told = f"{stands.state.capitalize()}. This page does not change any more."
         place = {"events": f"/{name}/events", "above": self._sweeps.only is None}
         about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
-        progress = None if stands.over else bar.progress(sweep, stands)
+        progress = None if stands.over else _progress(sweep, stands)
         return _page(f"{name}: {stands.state}", main, {**about, "progress": progress}, over=stands.over)
 
     def compare(self, first: str, second: str) -> Page:
@@ -97,7 +104,7 @@ class Pages:
             partial: Whether some are to be read again.
         """
         shown = sorted((Summary(**each) for each in summaries), key=lambda each: each.state != "running")
-        told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "bar": bar}
+        told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "picture": picture}
         main = _filled("index.html", sweeps=shown, **told)
         running = sum(each.state == "running" for each in shown)
         text = f"{len(shown) + unread} sweeps, {running} running."
@@ -122,3 +129,46 @@ def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = Fa
 
 def _filled(template: str, **content: object) -> str:
     return environment(_PACKAGE).get_template(template).render(**content)
+
+
+# What goes on in a sweep that has not ended, and the picture of one in the index
+
+
+def _progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
+    """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
+    found = Activity.read(sweep.folder.path) if stands.state == "running" else None
+    if found is None:
+        figures = [f"{stands.done} of {counted(stands.planned, 'job')}"]
+        return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": []}
+    ended = {key for key, row in sweep.rows.items() if row.accepted}
+    shown = [(key, each) for key, each in found.jobs.items() if key in sweep.jobs.keys() - ended]
+    jobs = [_job(sweep, key, each) for key, each in shown[:MOST_JOBS]]
+    return {"done": found.done, "planned": found.planned, "figures": list(found.figures()), "jobs": jobs}
+
+
+def _job(sweep: Sweep, key: str, report: Report | None) -> dict[str, str]:
+    """Return a running job: its name, its epoch and metric, and the points of its curve."""
+    job = sweep.jobs[key]
+    told = {"name": sweep.names.job(job.seed, job.options), "text": "begins", "points": ""}
+    if report is not None:
+        last = [sweep.names.own_metric.shown(score) for score in report.validation_score[-1:]]
+        told["text"] = f"{', '.join([f'epoch {report.epoch} of {job.epochs}', *last])} on {report.worker}"
+        told["points"] = " ".join(_points(report.validation_score, min(report.epoch / job.epochs, 1.0)))
+    return told
+
+
+def _points(scores: list[float], share: float) -> Iterator[str]:
+    if len(scores) > 1:
+        scale = Scale.of(scores)
+        for i, score in enumerate(scores):
+            yield f"{share * WIDTH * i / (len(scores) - 1):.1f},{HEIGHT * (1 - scale.share(score)):.1f}"
+
+
+def picture(found: Summary) -> list[tuple[float, float, float]]:
+    """Return the low end, the mean and the high end of each configuration of a summary, in percent of its width."""
+    scale = Scale.of([mean for mean, _, _ in found.means])
+    return [
+        (100 * scale.share(mean if low is None else low), 100 * scale.share(mean),
+         100 * scale.share(mean if high is None else high))
+        for mean, low, high in found.means
+    ]  # fmt: skip
