@@ -70,10 +70,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
 def prune(
     folder: NamedSweep,
     keep: Annotated[
-        str,
-        typer.Option(
-            "--keep-weights", parser=check_keep_weights, metavar="<all|best:K|none>", help="What stays, as in sweep."
-        ),
+        str, typer.Option("--keep-weights", parser=check_keep_weights, metavar="<all|best:K|none>", help="What stays.")
     ] = "best:3",
     as_json: AsJson = False,
 ) -> int:

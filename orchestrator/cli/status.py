@@ -49,13 +49,12 @@ def command(
         print_json(found)
         return 0
     console = Console(highlight=False)
-    if not found["sweeps"]:
-        told = "No sweep runs"
-        if folder is not None:
-            from orchestrator.cli.shared.outcome import standing
+    if not found["sweeps"] and folder is not None:
+        from orchestrator.cli.shared.outcome import standing
 
-            told = standing(folder, broker)
-        say(console, told)
+        say(console, standing(folder, broker))
+    elif not found["sweeps"]:
+        say(console, "No sweep runs")
     for each in found["sweeps"]:
         seconds = each.pop("seconds_left")
         each["time_left"] = None if seconds is None else duration(seconds)

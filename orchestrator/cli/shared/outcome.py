@@ -74,9 +74,9 @@ def _used(session: Session) -> str:
     manifest, place, count = session.manifest, session.place, len(session.jobs)
     data = f"{manifest.specification.data} ({manifest.dataset[:12]}), cached in {place.settings.cache_dir}"
     read, origins = read_settings()
-    own = [(name, getattr(place.settings, name), origins[name]) for name in origins]
-    told = ((name, used, where if used == getattr(read, name) else "the command line") for name, used, where in own)
-    given = [f"{name} {hide_password(str(used))} from {where}" for name, used, where in told]
+    used = {name: getattr(place.settings, name) for name in origins}
+    origins |= {name: "the command line" for name in used if used[name] != getattr(read, name)}
+    given = [f"{name} {hide_password(str(value))} from {origins[name]}" for name, value in used.items()]
     where = f"{counted(count, 'job')} in all, trained {place.describe(count)}"
     return f"{where}; data set: {data}; settings: {', '.join(given) or 'all at their defaults'}"
 
