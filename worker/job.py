@@ -38,7 +38,8 @@ Durations = Annotated[list[Seconds], FailFast(), Field(max_length=MAX_EPOCHS)]
 #: A time in seconds since the epoch: until the year 5138, a date that can be shown everywhere.
 Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)]
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
-Text = Annotated[str, Field(max_length=10_000)]
+MAX_TEXT = 10_000
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 #: A text that is shown within a sentence, and must not break its line.
 OneLine = Annotated[Text, AfterValidator(one_line)]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from nn.errors import clipped
-from nn.files import open_regular
+from nn.files import json_values, open_regular
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
@@ -116,7 +116,7 @@ class Claim(_Part):
         Raises:
             ClaimError: it is not a claim, or has more values than a claim can have.
         """
-        if len(stored) > MAX_BYTES or sum(map(stored.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        if len(stored) > MAX_BYTES or json_values(stored) > MAX_VALUES:
             raise ClaimError(f"A claim has at most {MAX_BYTES} bytes and {MAX_VALUES} values")
         try:
             claim = cls.model_validate_json(stored)

@@ -37,6 +37,7 @@ from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted, have
+from worker.text import one_line
 from worker.trainers import registry
 
 #: The name of a claim in a sweep's folder; what is added to it for its signature; and what ssh-keygen signs it for.
@@ -115,7 +116,7 @@ class ClaimResult:
         if self.failed:
             return f"REFUTED: {', '.join(self.failed.values())}"
         warning = f", with a warning ({', '.join(self.warned)})" if self.warned else ""
-        return f"The claim holds{warning}: {self.claim.predicate.verdict}"
+        return one_line(f"The claim holds{warning}: {self.claim.predicate.verdict}")
 
     def statement(self) -> dict[str, Any]:
         """Return the result as an in-toto Statement with the predicate test-result, version 0.1."""
@@ -198,7 +199,7 @@ def verify_claim(
     result = ClaimResult(claim, path.name, hashlib.sha256(stored).hexdigest())
     with contextlib.closing(tests()) as findings:
         for outcome, test, sentence in findings:
-            getattr(result, outcome)[test] = sentence
+            getattr(result, outcome)[test] = one_line(sentence)
             if result.failed:
                 break
     return result
@@ -305,10 +306,11 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         yield "warned", "looks", "the sweep was extended, and lists no look: its verdict may be too sure"
     told, found = claim.parts(), Claim.of(sweep).parts()
     # Weights may have been removed: they can be trained again.
-    gone = [name for name in told["files"] if name not in FILES and not os.path.lexists(sweep.folder.path / name)]
+    gone = {name for name in told["files"] if name not in FILES and not os.path.lexists(sweep.folder.path / name)}
     told["files"] = {name: sha256 for name, sha256 in told["files"].items() if name not in gone}
     found["files"] = {name: found["files"].get(name) for name in (*FILES, *told["files"])}
     missing = f"; {counted(len(gone), 'weights file')} missing" if gone else ""
+    jobless = {Path(name).stem for name in gone} - {row.weights_sha256 for row in sweep.rows.values()}
     same = {
         "files": f"{counted(len(told['files']), 'file')} of the claim unchanged{missing}",
         "sweep": "specification, rounds, looks and data set are those of the claim",
@@ -319,6 +321,8 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         differs = difference(told[test], found[test], test)
         if differs and test == "files":
             differs += "; a sweep that went on since needs a new claim"
+        elif jobless and test == "files":
+            differs = f"files: {counted(len(jobless), 'file')} missing whose weights no job has"
         yield ("failed", test, differs) if differs else ("passed", test, same[test])
 
 

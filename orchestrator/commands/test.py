@@ -18,7 +18,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.plan import Tell, ignore
 from orchestrator.commands.weights import restore
 from orchestrator.errors import HeldOutError
-from orchestrator.folder.reading import Estimate, Reading, ReadJob
+from orchestrator.folder.reading import FILE, Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import have
 from worker.job import Job
@@ -81,6 +81,8 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 return HeldOut(
                     folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
                 )
+    if not manifest.known_jobs.issuperset(each.job for each in record.jobs):
+        raise HeldOutError(f"{folder.path / FILE} is not of this sweep: it has jobs that the sweep lacks")
     if words:
         _check_same(folder.name, choose(Sweep.read(folder), words), record)
     return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)

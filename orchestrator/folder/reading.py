@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+import statistics
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, FailFast, Field, model_validator
 
 from nn.options.network import Seed
-from worker.job import Digest, Score, Text
+from orchestrator.sweeps.specification import MAX_JOBS
+from worker.job import Digest, OneLine, Score, Text
 
 FILE = "test.json"
-#: The most bytes of the file: a job takes about 300.
-MAX_BYTES = 2**26
+#: The most bytes and values of the file: a job takes about 300 bytes, and six values.
+MAX_BYTES, MAX_VALUES = 2**26, 8 * MAX_JOBS
 
 
 class Estimate(BaseModel, frozen=True, extra="forbid"):
@@ -66,12 +69,23 @@ class Reading(BaseModel, frozen=True, extra="forbid"):
 
     read: Annotated[str, Field(max_length=40)]
     chosen: Literal["leader", "named"]
-    name: Text
+    name: OneLine
     options: dict[str, Any]
     test_size: int = Field(ge=1)
     dataset: Digest
-    metric: Text
+    metric: OneLine
     validation: Estimate
     test: Estimate
     diverged: int = Field(ge=0)
-    jobs: list[ReadJob] = Field(min_length=1)
+    jobs: Annotated[list[ReadJob], FailFast()] = Field(min_length=1, max_length=MAX_JOBS)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        """Reject means that are not those of the jobs."""
+        for told, scores in (
+            (self.validation.mean, [each.validation_score for each in self.jobs]),
+            (self.test.mean, [each.test_score for each in self.jobs]),
+        ):
+            if not math.isclose(told, statistics.fmean(scores), rel_tol=1e-9, abs_tol=1e-12):
+                raise ValueError(f"its mean {told} is not that of its jobs")
+        return self

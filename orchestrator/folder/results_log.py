@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nn.files import open_own, open_regular, sync_folder
+from nn.files import json_values, open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import Row
 from orchestrator.text import counted
@@ -30,6 +29,10 @@ _LONG_ROWS = 64
 _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 #: Most bytes of a number.
 _NUMBER_BYTES = 30
+#: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
+_FILE_LINES, _JOB_LINES = 1_000_000, 100
+#: Above so many attempts of all jobs, the rest of the rows keep the last few of theirs.
+_FILE_ATTEMPTS, _FEW_ATTEMPTS = 10_000, 10
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -51,11 +54,17 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged, others = 0, known - jobs.keys()
+    damaged, others, attempts = 0, known - jobs.keys(), 0
+    most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
-            for line in _lines(file):
+            for number, line in enumerate(_lines(file)):
+                if number >= most:
+                    raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
                 row = _read(line, jobs)
+                attempts += 0 if row is None else len(row.history)
+                if row is not None and attempts > _FILE_ATTEMPTS + _FEW_ATTEMPTS * len(jobs):
+                    row = row.model_copy(update={"history": row.history[-_FEW_ATTEMPTS:]})
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
@@ -98,12 +107,14 @@ def append_row(path: Path, row: Row) -> None:
 def cut_torn_line(path: Path) -> None:
     """Remove a torn last line, left by an interrupted write; the next row would be appended to it."""
     with contextlib.suppress(FileNotFoundError), open_own(path) as file:
-        end = 0
-        if os.fstat(file.fileno()).st_size:  # Nothing of an empty file can be mapped.
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                # Not more of the file is read than its end.
-                end = content.rfind(b"\n") + 1
-        file.truncate(end)
+        size = os.fstat(file.fileno()).st_size
+        begin = max(size - _PIECE_BYTES, 0)
+        end = os.pread(file.fileno(), _PIECE_BYTES, begin).rfind(b"\n") + 1
+        if begin and not end:
+            # No row is that long: it stays, as a damaged line.
+            os.pwrite(file.fileno(), b"\n", size)
+        else:
+            file.truncate(begin + end)
 
 
 def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
@@ -137,7 +148,7 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
     job = jobs.get(_job_of(line))
     if job is None or len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
         return None
-    if sum(map(line.count, (b",", b"[", b"{"))) > _LINE_VALUES + _numbers(job):
+    if json_values(line) > _LINE_VALUES + _numbers(job):
         return None
     with contextlib.suppress(ValidationError, TrainerUnusableError):
         row = Row.model_validate_json(line)

@@ -16,6 +16,7 @@ from orchestrator.sweeps.rounds import Going, Look
 from worker.job import (
     MAX_ATTEMPTS,
     MAX_OTHERS,
+    MAX_TEXT,
     Digest,
     Durations,
     Epochs,
@@ -26,6 +27,7 @@ from worker.job import (
     Packed,
     Result,
     Scores,
+    Text,
     Time,
     check_lengths,
     misfit,
@@ -132,12 +134,12 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         description="The SHA-256 of the weights, which name their file; null without a result."
     )
     attempts: int = Field(ge=0, le=MAX_ATTEMPTS, description="How many attempts were made until the job ended.")
-    worker: str | None = Field(description="The Celery name of the worker that made the result; null without one.")
-    error: str | None = Field(description="Why the job failed, was cancelled, or counts as diverged; otherwise null.")
+    worker: Text | None = Field(description="The Celery name of the worker that made the result; null without one.")
+    error: Text | None = Field(description="Why the job failed, was cancelled, or counts as diverged; otherwise null.")
     stopped: OneLine | None = Field(
         default=None, description="Why the job succeeded with fewer epochs than its options say; absent if it has all."
     )
-    reused_from: str | None = Field(
+    reused_from: Text | None = Field(
         default=None, description="The sweep or the store that had the result already; null if this sweep trained it."
     )
     history: Annotated[list[AttemptRecord], FailFast()] = Field(
@@ -149,10 +151,10 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         default=None,
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
-    environment: str | None = Field(
+    environment: Text | None = Field(
         default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
-    code: str | None = Field(
+    code: Text | None = Field(
         default=None,
         description="The trainer's package, its version and a digest of its source files; absent if the trainer is "
         "Seedsweep's own.",
@@ -231,7 +233,7 @@ def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attem
         weights_sha256=None,
         attempts=len(attempts),
         worker=None,
-        error=error,
+        error=error[:MAX_TEXT],
     ).with_history(attempts)
 
 

@@ -9,6 +9,7 @@ rows of jobs that `undo` has withdrawn come last.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 
 from nn import weights
 from nn.errors import SeedsweepError, WeightsError
-from nn.files import open_regular, read_regular, reading, remove_stale, sync_folder, write_atomically
+from nn.files import json_values, open_regular, read_regular, reading, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import (
     HeldOutError,
     OutputError,
@@ -33,7 +34,7 @@ from orchestrator.errors import (
     SweepNotFoundError,
     SweepUnreadableError,
 )
-from orchestrator.folder.reading import FILE, Reading
+from orchestrator.folder.reading import FILE, MAX_VALUES, Reading
 from orchestrator.folder.reading import MAX_BYTES as MAX_READING
 from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
@@ -354,7 +355,10 @@ class SweepFolder:
         if not os.path.lexists(self._reading):
             return None
         try:
-            return Reading.model_validate_json(read_regular(self._reading, MAX_READING))
+            stored = read_regular(self._reading, MAX_READING)
+            if json_values(stored) > MAX_VALUES:
+                raise OSError(errno.EFBIG, "it has too many values")
+            return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
             why = error.strerror if isinstance(error, OSError) else error.errors(include_url=False)[0]["msg"]
             raise HeldOutError(

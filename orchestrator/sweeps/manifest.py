@@ -12,6 +12,7 @@ from pydantic import AliasPath, BaseModel, FailFast, Field, ValidationError, mod
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
+from nn.files import json_values
 from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.naming import is_name
 from orchestrator.sweeps.provenance import Provenance
@@ -141,7 +142,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             TrainerMissingError: the trainer that it names is not installed here.
             ValidationError: it is not a manifest, has more values than a manifest can have, or no jobs.
         """
-        if sum(map(stored.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        if json_values(stored) > _MOST_VALUES:
             raise _invalid("too_many_values", "it has too many values")
         try:
             manifest = cls.model_validate_json(stored)

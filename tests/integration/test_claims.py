@@ -164,8 +164,19 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a claimed seed": (swap(*SPECIFIED, "seeds", to=SEEDS), "sweep: specification: seeds: 6 is 7 in the claim, ", ()),
     "a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), "REFUTED: sweep: dataset is abab", ()),
     "a split": (swap(*SPECIFIED, "options", "split", to="seed"), "options: split is seed in the claim, and fixed ", ()),
+    "weights of no job": (
+        partial(
+            edit,
+            file="claim.json",
+            change=lambda told: told["subject"].append(
+                {"name": f"weights/{'0' * 64}.bin", "digest": {"sha256": "0" * 64}}
+            ),
+        ),
+        "REFUTED: files: 1 file missing whose weights no job has",
+        (),
+    ),
     "a regret": (swap(*REGRET, to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
-    "a verdict": (swap("predicate", "verdict", "sentence", to="Use x"), "sentence is Use x in the claim, and Use ", ()),
+    "a verdict": (swap("predicate", "verdict", "sentence", to="U\nx"), "sentence is U\\nx in the claim, and Use ", ()),
     "a file": (lambda folder: edit(folder, "claim.json", lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
     "a claimed score behind a field like its place": (
         partial(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +155,24 @@ def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: Command
     assert json.loads(done.stdout) | {"read": ""} == whole | {"read": ""}
 
 
-def test_a_damaged_record_counts_as_one(fresh: CommandLine) -> None:
-    (fresh.sweep("b") / "test.json").write_text("{}")
-    assert "says that the test split was read" in fresh.run("test", "b", status=2).stderr
-    assert (fresh.sweep("b") / "test.json").read_text() == "{}"
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda told: told.clear(), "cannot be read itself: Field required"),
+        (lambda told: told["test"].update(mean=0.99), "its mean 0.99 is not that of its jobs"),
+        (lambda told: told["jobs"][0].update(job="0" * 64), "is not of this sweep: it has jobs that the sweep lacks"),
+        (lambda told: told["options"].update(x=[[]] * 800_000), "cannot be read itself: it has too many values"),
+    ],
+)
+def test_a_record_that_cannot_be_true_counts_as_one(
+    fresh: CommandLine, change: Callable[[dict[str, Any]], object], why: str
+) -> None:
+    fresh.run("test", "b")
+    told = json.loads((fresh.sweep("b") / "test.json").read_text())
+    change(told)
+    (fresh.sweep("b") / "test.json").write_text(json.dumps(told))
+    assert why in fresh.run("test", "b", status=2).stderr
+    assert json.loads((fresh.sweep("b") / "test.json").read_text()) == told
 
 
 def test_jobs_that_diverged_are_counted_and_have_no_part(fresh: CommandLine) -> None:

@@ -15,8 +15,9 @@ from nn.weights import Weights, digest, from_safetensors, to_safetensors
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import OutputError, SweepUnreadableError
+from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import lost_row
+from orchestrator.folder.rows import AttemptRecord, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
@@ -45,6 +46,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     ),
     "long rows of other jobs": lambda: FOREIGN.replace(b"[0.5]", b"[" + b",".join([b"0.5"] * 100_000) + b"]") * 30,
     "no end of line": lambda: bytes(15 * 2**20),
+    "a long text": lambda: SECOND.replace(b'"error":null', b'"error":null,"environment":"' + b"x" * 20_000 + b'"'),
 }
 
 
@@ -74,16 +76,37 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     ("make", "why"),
     [
         (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
+        (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines for 2 jobs"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/maps")), "Not a regular file"),
     ],
-    ids=["sparse", "pagemap", "maps"],
+    ids=["sparse", "lines", "pagemap", "maps"],
 )
 def test_a_file_without_an_end_is_refused(folder: SweepFolder, make: Callable[[Path], object], why: str) -> None:
     folder.append(row(JOBS[0]))
     make(folder.path / "results.jsonl")
     with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
         folder.rows_of(BY_KEY)
+
+
+def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: SweepFolder) -> None:
+    folder.append(row(JOBS[0]))
+    os.truncate(folder.path / "results.jsonl", 17_000_000)
+    with folder.exclusive():
+        folder.append(row(JOBS[1]))
+    assert list(folder.rows_of(BY_KEY)) == [JOBS[0].key, JOBS[1].key]
+    os.truncate(folder.path / "results.jsonl", 8 * 2**30)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    with folder.exclusive():
+        assert memory("VmHWM") - before < MOST_MEMORY
+
+
+def test_rows_of_too_many_attempts_keep_the_last_few(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", 0)
+    history = [AttemptRecord(cause="first run", epochs_before=number) for number in range(25)]
+    folder.append(row(JOBS[0]).model_copy(update={"history": history}))
+    assert folder.rows_of(BY_KEY)[JOBS[0].key].history == history[-10:]
 
 
 def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:
