@@ -14,8 +14,8 @@ from orchestrator.commands.plan import Tell
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
-from orchestrator.running.forecast import Forecast, without_epochs
 from orchestrator.running.session import Session
+from orchestrator.running.underway import Forecast, without_epochs
 from orchestrator.text import counted, duration, listed, sized
 
 #: Jobs and estimated seconds above which a session says, before it begins, how much it is going to train.

@@ -1,4 +1,4 @@
-"""Tells what goes on in a sweep while its session trains it: to a display, and in the sweep's folder."""
+"""Tells what goes on in a sweep while its session trains it, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from itertools import islice
 from typing import Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from nn.files import write_atomically
 from orchestrator.errors import OutputError
@@ -19,7 +19,6 @@ from orchestrator.folder.activity import MOST_JOBS, MOST_LOST, Activity
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import PROGRESS
-from orchestrator.running.forecast import Forecast
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.running.stalls import share_of_time
 from worker.job import Job
@@ -35,7 +34,7 @@ _LAST = 100
 
 
 class Underway(Progress):
-    """Makes of reports and rows what goes on in a sweep, and passes everything else on.
+    """Makes of reports and rows what goes on in a sweep, for a display and in its folder, and passes all else on.
 
     The time left follows at once when workers come or go: as many jobs run at a time as run now.
 
@@ -145,3 +144,59 @@ class Underway(Progress):
 
 def _is_own(row: Row) -> bool:
     return row.accepted and row.reused_from is None
+
+
+class Forecast:
+    """Estimates how long jobs take: an epoch as long as with the same options, or else as all do on average.
+
+    So the estimate holds for configurations of unlike cost.
+
+    Args:
+        rows: Rows of jobs with a result.
+    """
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        #: Seconds of training and epochs, of all jobs and by options; an epoch that a job did without counts.
+        self._seconds, self._epochs = 0.0, 0
+        self._spent: dict[Hashable, tuple[float, int]] = {}
+        #: The options and the epochs of jobs by key, because it takes a while to tell them.
+        self._known: dict[str, tuple[Hashable, int]] = {}
+        for row in rows:
+            self.learn(row)
+
+    def learn(self, row: Row) -> None:
+        """Take in the row of a job with a result."""
+        seconds, epochs, options = sum(row.epoch_seconds), row.epochs, without_epochs(row.options)
+        spent, count = self._spent.get(options, (0.0, 0))
+        self._spent[options] = spent + seconds, count + epochs
+        self._seconds, self._epochs = self._seconds + seconds, self._epochs + epochs
+
+    def left(
+        self, jobs: Mapping[str, Job], width: float, begun: Mapping[str, tuple[float, int]], around: float = 0.0
+    ) -> float | None:
+        """Return the seconds that jobs take; None if it is too early to say, or nothing can run.
+
+        Args:
+            jobs: The jobs by key.
+            width: How many run at a time.
+            begun: The seconds and the epochs that some of them are trained already.
+            around: The seconds that each takes besides its training.
+        """
+        seconds = self._seconds + sum(seconds for seconds, _ in begun.values())
+        epochs = self._epochs + sum(epochs for _, epochs in begun.values())
+        if not (seconds and epochs and width):
+            return None
+        rest = longest = 0.0
+        for key, job in jobs.items():
+            if key not in self._known:
+                self._known[key] = without_epochs(job.options), job.epochs
+            options, planned = self._known[key]
+            spent, count = self._spent.get(options, (seconds, epochs))
+            each = max(planned * spent / count + around - begun.get(key, (0.0, 0))[0], 0.0)
+            rest, longest = rest + each, max(longest, each)
+        return max(rest / width, longest)
+
+
+def without_epochs(options: BaseModel) -> Hashable:
+    """Return the options of a job but for its epochs."""
+    return frozenset((name, value) for name, value in options if name != "epochs")
