@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 
 from nn.errors import WeightsError
-from orchestrator.cluster.artifacts import Artifacts
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
 from orchestrator.folder.keeping import Keeper
@@ -18,14 +18,23 @@ from orchestrator.running.waiting import Waiting
 from orchestrator.text import counted
 from worker.errors import WeightsMissingError
 from worker.job import Job, Result, misfit
+from worker.records import store
 from worker.records.report import Attempt
-from worker.records.store import Store
+from worker.redis import limits
+from worker.redis.bounded import read_lowest
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
 #: Longest wait for the end of an attempt, in seconds: a worker records it just after it stored the job's result.
 LONGEST_WAIT = 1.0
 _PAUSE = 0.05
+#: Bytes of artifacts that are released together.
+SOME_BYTES = 2**24
+#: Bytes that Redis needs for an artifact beside its content.
+_OVERHEAD = 512
+#: The artifacts that stay, by how many bytes had been released before them.
+_RELEASED = store.key("released", "")[:-1]
+_BYTES = store.key("released", "bytes")
 
 
 class _EndedForAnotherError(Exception):
@@ -171,7 +180,7 @@ class Collector:
             return lost_row(job, "failed", str(error), attempts), None
 
 
-def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
+def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
     """Return the weights that a job's result names, after its trainer has checked them.
 
     Others may write to Redis, so neither the weights nor the result are trusted.
@@ -185,7 +194,7 @@ def fetch_weights(store: Store, job: Job, result: Result) -> bytes:
         raise WeightsError(
             f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
         )
-    blob = store.weights(job.key, result.weights_sha256, result.weights_bytes)
+    blob = stored.weights(job.key, result.weights_sha256, result.weights_bytes)
     try:
         check_weights(job, result.status, blob)
     except WeightsError as error:
@@ -209,3 +218,55 @@ def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
         if left:
             time.sleep(_PAUSE)
     return found
+
+
+class Artifacts:
+    """Removes the artifacts of a sweep's jobs from Redis once its folder has them, or has decided against them.
+
+    An artifact stays while another unfinished sweep has its job. Of the others, the last ones stay for later sweeps, up
+    to `Settings.artifact_bytes`.
+
+    Args:
+        cluster: The cluster.
+        sweep: The sweep's name.
+    """
+
+    def __init__(self, cluster: Cluster, sweep: str) -> None:
+        self._cluster = cluster
+        self._sweep = sweep
+        #: The artifacts to release, with their sizes.
+        self._waiting: dict[str, int] = {}
+        self._bytes = 0
+
+    def add(self, job_key: str, result: Result) -> None:
+        """Release an artifact that this sweep no longer needs in Redis, now or with later ones."""
+        size = result.weights_bytes + _OVERHEAD
+        self._waiting[store.artifact(job_key, result.weights_sha256)] = size
+        self._bytes += size
+        if self._bytes > SOME_BYTES:
+            self.release()
+
+    def release(self) -> None:
+        """Release all, and remove those that nobody waits for and that exceed what stays."""
+        waiting, size = self._waiting, self._bytes
+        self._waiting, self._bytes = {}, 0
+        kept = self._cluster.store
+        if self._cluster.embedded or not waiting:
+            # An embedded cluster ends with this command.
+            kept.drop("weights", waiting)
+            return
+        released = int(kept.client.incrby(_BYTES, size))
+        before = accumulate(waiting.values(), initial=released - size)
+        kept.client.zadd(_RELEASED, dict(zip(waiting, before, strict=False)))
+        for name in (_RELEASED, _BYTES):
+            kept.client.expire(name, kept.expires)
+        job_of: dict[str, str] = {}
+        highest = released - self._cluster.app.settings.artifact_bytes
+        while oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest):
+            names = (name.decode(errors="replace") for name in oldest)
+            job_of.update((name, name.partition(".")[0]) for name in names)
+            # If another session removes some meanwhile, others are forgotten here: they expire.
+            kept.client.zremrangebyrank(_RELEASED, 0, len(oldest) - 1)
+        # A sweep that waits for a job releases its artifact, too.
+        wanted = self._cluster.registry.wanted_by_others(self._sweep, job_of.values()) if job_of else {}
+        kept.drop("weights", (name for name, job in job_of.items() if job not in wanted))
