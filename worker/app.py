@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
             "worker.steps.taking:PollStep",
             "worker.steps.presence:PresenceStep",
             "worker.steps.taking:RefusalStep",
-            "worker.steps.watchdog:WatchdogStep",
+            "worker.steps.request:WatchdogStep",
         ]
     )
     return app
