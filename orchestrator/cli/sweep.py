@@ -47,10 +47,7 @@ from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
-NewName = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]"),
-]
+NewName = Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]")]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
 ]

@@ -84,7 +84,12 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
     if not manifest.known_jobs.issuperset(each.job for each in record.jobs):
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: it has jobs that the sweep lacks")
     if words:
-        _check_same(folder.name, choose(Sweep.read(folder), words), record)
+        chosen = choose(Sweep.read(folder), words)
+        options = chosen.configuration.options.model_dump(mode="json")
+        # A record from before an option existed lacks it.
+        if options != options | record.options:
+            when = f"the test split of {folder.name} was read on {record.read[:10]}: it is read once"
+            raise InvalidInputError(FIELD, chosen.words, f"{record.name or 'no word'}, for which {when}")
     return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)
 
 
@@ -103,14 +108,6 @@ def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
     own = sweep.select(metric="last")
     scored = next(each for each in own.scored if each.keys == chosen.scored.keys)
     return replace(chosen, sweep=own, scored=scored)
-
-
-def _check_same(name: str, chosen: Chosen, record: Reading) -> None:
-    options = chosen.configuration.options.model_dump(mode="json")
-    # A record from before an option existed lacks it.
-    if options != options | record.options:
-        allowed = f"{record.name or 'no word'}, for which the test split of {name} was read on {record.read[:10]}"
-        raise InvalidInputError(FIELD, chosen.words, f"{allowed}: it is read once")
 
 
 # The evaluation

@@ -8,6 +8,7 @@ from typing import Any
 from nn.errors import WeightsError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running.underway import without_epochs
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -40,7 +41,7 @@ class Continuation:
         for key, job in jobs.items():
             # One that stopped early has no state of its last epoch.
             if key in rows and rows[key].status == "succeeded" and rows[key].stopped is None:
-                self._finished.setdefault(_without_epochs(job), {})[job.epochs] = rows[key]
+                self._finished.setdefault((job.seed, without_epochs(job.options)), {})[job.epochs] = rows[key]
         #: Jobs whose checkpoint is not stored yet, each with the row that it goes on from.
         self._waiting: dict[str, tuple[Job, Row]] = {}
         self._stored: dict[str, int] = {}
@@ -71,7 +72,7 @@ class Continuation:
 
     def _shorter(self, job: Job) -> Row | None:
         """Return the row of the longest finished job that differs only in having fewer epochs."""
-        finished = self._finished.get(_without_epochs(job), {})
+        finished = self._finished.get((job.seed, without_epochs(job.options)), {})
         longest = max((epochs for epochs in finished if epochs < job.epochs), default=None)
         return None if longest is None else finished[longest]
 
@@ -105,11 +106,6 @@ def _sentence(longer: int, missing: list[Job]) -> str:
     if not _can_continue(missing[0]):
         why = f"because the trainer {missing[0].trainer} cannot go on from a result"
     return f"{told}, {len(missing)} from the first epoch, {why}"
-
-
-def _without_epochs(job: Job) -> tuple[Any, ...]:
-    options = tuple((name, value) for name, value in job.options if name != "epochs")
-    return job.trainer, job.version, job.dataset, job.seed, options
 
 
 def _can_continue(job: Job) -> bool:

@@ -21,8 +21,7 @@ from worker.trainers.registry import DEFAULT
 Spec = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE",
-        help="A TOML file with the options above, or a sweep's sweep.json. Flags override it.",
+        metavar="FILE", help="A TOML file with the options above, or a sweep's sweep.json. Flags override it."
     ),
 ]
 Fixed = Annotated[
