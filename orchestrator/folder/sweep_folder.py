@@ -361,6 +361,7 @@ class SweepFolder:
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
             why = error.strerror if isinstance(error, OSError) else error.errors(include_url=False)[0]["msg"]
+            why = str(why).removeprefix("Value error, ")
             raise HeldOutError(
                 f"{self._reading} says that the test split was read, and cannot be read itself: {why}"
             ) from None
