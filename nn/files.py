@@ -119,7 +119,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def json_values(stored: bytes) -> int:
-    """Return the most values that a JSON text may have, without reading it: each costs memory, also an empty one."""
+    """Return how many values a JSON text has at most, or nearly: each costs memory, also an empty one."""
     return sum(map(stored.count, (b",", b"[", b"{")))
 
 

@@ -74,10 +74,10 @@ def prune(
     ] = "best:3",
     as_json: AsJson = False,
 ) -> int:
-    """Remove weights from a sweep's folder, and say what that frees; weights trains a job's again.
+    """Remove weights from a sweep's folder, and say how much they took; weights trains a job's again.
 
-    The rows stay, and what other commands say of them. Weights of jobs that undo withdrew go in any case. Other sweeps
-    keep the weights that they reused.
+    The rows stay, and what other commands say of them; only a claim must be written again. Weights of jobs that undo
+    withdrew stay for reuse, and other sweeps keep those that they share.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """

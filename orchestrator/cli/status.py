@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +36,7 @@ def command(
     folder = None if name is None else open_sweep(name, output, elsewhere=True)
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
-    names, taken = Sweeps(output).names() if output.exists() else [], locks()
+    names, taken = Sweeps(output).names() if os.path.lexists(output) else [], locks()
     may_run = broker is not None or load_settings().broker_url is not None
     if may_run or any(held(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.

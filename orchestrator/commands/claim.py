@@ -282,7 +282,7 @@ def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
             and all(outcome != "failed" for outcome, _, _ in _compared(claim, earlier, rebuilt=False))
         )
     if is_outdated:
-        jobs = f"it had {len(claim.predicate.rows)} jobs, whose rows are unchanged, and has {len(now.jobs)} jobs now"
+        jobs = f"the rows of its {len(claim.predicate.rows)} jobs are unchanged, and it has {len(now.jobs)} jobs now"
         advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
         raise ClaimError(f"The sweep has changed since the claim: {jobs}; {advice}")
 

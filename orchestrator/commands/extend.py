@@ -133,7 +133,8 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                 raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
             # To withdraw results that one may have seen is to go on by them.
             before = before.with_look(seen("extend", folder.rows_of(before.jobs_by_key()))).undone()
-        rows, jobs = folder.rows_of(manifest.jobs_by_key()), before.jobs_by_key()
+        jobs = before.jobs_by_key()
+        rows, gone = folder.rows_of(manifest.jobs_by_key() | jobs), set(manifest.jobs) - set(jobs)
         left = {key: row for key, row in rows.items() if key in jobs}
         if place.cluster is not None:
             registry = place.cluster.registry
@@ -142,10 +143,10 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                 registry.register(before)
                 if len(left) == len(jobs):
                     registry.finish(manifest.name)
-            cancel_jobs(place.cluster, manifest.name, set(manifest.jobs) - set(jobs))
+            cancel_jobs(place.cluster, manifest.name, gone)
         folder.write_manifest(before)
         finish(Session(folder, before, jobs, place, rows=left))
-    return manifest.rounds[-1], len(manifest.jobs) - len(jobs), len(rows) - len(left)
+    return manifest.rounds[-1], len(gone), len(rows.keys() & gone)
 
 
 def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:

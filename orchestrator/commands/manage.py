@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 
-from nn.errors import Described, InvalidInputError, WeightsError
+from nn.errors import Described, InvalidInputError
 from nn.files import sync_folder, write_atomically
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
@@ -55,20 +55,16 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
 def prune(folder: SweepFolder, policy: str) -> int:
     """Keep only some of a sweep's weights from now on (`Manifest.keep_weights`); return the bytes of those removed.
 
-    Weights of withdrawn jobs are among these.
+    Weights of jobs without a row that can be read stay, as do those of withdrawn jobs.
 
-    Raises: as `remove`, and `SweepNotFoundError` if the folder is not a sweep's.
+    Raises: as `remove`; `SweepNotFoundError` if the folder is not a sweep's; `SweepUnreadableError`.
     """
-    weights = folder.path / "weights"
     with _changing(folder):
-        manifest, before = folder.manifest(), size(weights)
+        manifest, before = folder.manifest(), size(folder.path / "weights")
+        rows = folder.rows_of(manifest.jobs_by_key()).values()
         folder.write_manifest(manifest.model_copy(update={"keep_weights": policy}))
-        rows = list(filter(folder.holds, folder.rows_of(manifest.jobs_by_key()).values()))
-        for sha256 in {path.stem for path in weights.iterdir()} - {row.weights_sha256 for row in rows}:
-            with contextlib.suppress(WeightsError):  # It is no file of weights.
-                folder.drop_weights(sha256)
-        Keeper(folder, policy).note(*rows)
-    return before - size(weights)
+        Keeper(folder, policy).note(*filter(folder.holds, rows))
+    return before - size(folder.path / "weights")
 
 
 def annotate(folder: SweepFolder, text: str) -> None:

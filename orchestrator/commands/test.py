@@ -54,7 +54,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
         tell: Receives a sentence before a job is trained again whose weights were not kept.
 
     Raises:
-        HeldOutError: the sweep has no test split, has jobs without a row, or its record is damaged.
+        HeldOutError: the sweep has no test split, has jobs without a row, or its record is damaged or another sweep's.
         InvalidInputError: the words fit no configuration or several; or the split was read for another one.
         SweepNotFoundError: the folder contains no sweep, or the sweep has no leader.
         SweepBusyError: another process works on the sweep.
@@ -81,7 +81,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 return HeldOut(
                     folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
                 )
-    if not manifest.known_jobs.issuperset(each.job for each in record.jobs):
+    if not folder.manifest().known_jobs.issuperset(each.job for each in record.jobs):
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: it has jobs that the sweep lacks")
     if words:
         chosen = choose(Sweep.read(folder), words)

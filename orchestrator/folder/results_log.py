@@ -32,7 +32,7 @@ _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
 #: Above so many attempts of all jobs, the rest of the rows keep the last few of theirs.
-_FILE_ATTEMPTS, _FEW_ATTEMPTS = 10_000, 10
+_FILE_ATTEMPTS, _JOB_ATTEMPTS, _FEW_ATTEMPTS = 100_000, 100, 10
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -63,7 +63,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                     raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
                 row = _read(line, jobs)
                 attempts += 0 if row is None else len(row.history)
-                if row is not None and attempts > _FILE_ATTEMPTS + _FEW_ATTEMPTS * len(jobs):
+                if row is not None and attempts > _FILE_ATTEMPTS + _JOB_ATTEMPTS * len(jobs):
                     row = row.model_copy(update={"history": row.history[-_FEW_ATTEMPTS:]})
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others

@@ -293,7 +293,9 @@ class Accounting(BaseModel):
             failed=ends["failed"],
             cancelled=ends["cancelled"],
             mismatches=sum(bool(row.mismatches) for row in counted),
-            repeated=Counter(attempt.cause for row in own for attempt in row.history[1 : row.attempts]),
+            repeated=Counter(
+                attempt.cause for row in own for attempt in row.history[len(row.history) >= row.attempts : row.attempts]
+            ),
         )
 
     @property

@@ -225,7 +225,7 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     here.run("claim", "a")
     here.command_line.run("extend", "a", "--seeds", "2")
     # Its claim is outdated, unless what it is about has changed, too.
-    outdated = "The sweep has changed since the claim: it had 4 jobs, whose rows are unchanged, and has 6 jobs now; "
+    outdated = "The sweep has changed since the claim: the rows of its 4 jobs are unchanged, and it has 6 jobs now; "
     assert here.refused("verify-claim", "a").startswith(outdated)
     for file, change in ((ROWS, swap(1, "epoch_seconds", 0, to=9.0, file=ROWS)), ("claim.json", swap(*REGRET, to=0.1))):
         before = (folder / file).read_text()
@@ -235,7 +235,7 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     # So it is after the extension was withdrawn, and that of the whole sweep.
     for words, jobs in ((("undo", "a"), 4), (("extend", "a", "--seeds", "2"), 6)):
         here.command_line.run(*words)
-        assert f"and has {jobs} jobs now; " in here.refused("verify-claim", "a")
+        assert f"and it has {jobs} jobs now; " in here.refused("verify-claim", "a")
     here.run("claim", "a")
     assert read(folder)["predicate"]["sweep"]["looks"][0] == {"command": "extend", "seeds": 2, "rows": 4}
     # When the claim hides it

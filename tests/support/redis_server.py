@@ -68,7 +68,11 @@ class Program:
     process: subprocess.Popen[Any] | None = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -17,11 +17,12 @@ from orchestrator.cluster.connect import Place
 from orchestrator.errors import OutputError, SweepUnreadableError
 from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import AttemptRecord, lost_row
+from orchestrator.folder.rows import Accounting, AttemptRecord, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
+from worker.records.report import Cause
 from worker.settings import Settings
 
 GOOD = row(JOBS[0]).line().encode()
@@ -103,10 +104,13 @@ def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: Sw
 
 
 def test_rows_of_too_many_attempts_keep_the_last_few(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", 0)
-    history = [AttemptRecord(cause="first run", epochs_before=number) for number in range(25)]
-    folder.append(row(JOBS[0]).model_copy(update={"history": history}))
-    assert folder.rows_of(BY_KEY)[JOBS[0].key].history == history[-10:]
+    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", -190)
+    causes: list[Cause] = ["first run", *["worker lost"] * 24]
+    history = [AttemptRecord(cause=cause) for cause in causes]
+    folder.append(row(JOBS[0]).model_copy(update={"history": history, "attempts": 25}))
+    rows = folder.rows_of(BY_KEY)
+    assert rows[JOBS[0].key].history == history[-10:]
+    assert Accounting.of(2, rows.values()).repeated == {"worker lost": 10}
 
 
 def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:

@@ -74,7 +74,7 @@ def _used(session: Session) -> str:
     manifest, place, count = session.manifest, session.place, len(session.jobs)
     data = f"{manifest.specification.data} ({manifest.dataset[:12]}), cached in {place.settings.cache_dir}"
     read, origins = read_settings()
-    used = {name: getattr(place.settings, name) for name in origins}
+    used = {name: value for name in origins if (value := getattr(place.settings, name)) is not None}
     origins |= {name: "the command line" for name in used if used[name] != getattr(read, name)}
     given = [f"{name} {hide_password(str(value))} from {origins[name]}" for name, value in used.items()]
     where = f"{counted(count, 'job')} in all, trained {place.describe(count)}"
