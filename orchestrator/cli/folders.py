@@ -53,7 +53,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     """Withdraw what extend, confirm or decide last added to a sweep.
 
     The rows and weights stay in the folder: later sweeps reuse them, and so does this one if it gets the same jobs
-    again. The round and the looks stay recorded: intervals get no narrower, and its seeds are not fresh again.
+    again. The round and the looks stay recorded: intervals get no narrower.
 
     Example: orchestrator undo night-run
     """
@@ -76,8 +76,8 @@ def prune(
 ) -> int:
     """Remove weights from a sweep's folder, and say how much they took; weights trains a job's again.
 
-    The rows stay, and what other commands say of them; only a claim must be written again. Weights of jobs that undo
-    withdrew stay for reuse, and other sweeps keep those that they share.
+    The rows stay, and what other commands say of them. Weights of jobs that undo withdrew stay for reuse, and other
+    sweeps keep those that they share.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """

@@ -36,7 +36,7 @@ from orchestrator.folder.zipped import unpack
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import counted, have
+from orchestrator.text import counted, have, listed
 from worker.text import one_line
 from worker.trainers import registry
 
@@ -182,11 +182,10 @@ def verify_claim(
             yield _signature(path, stored, Path(signers))
         with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
             try:
-                if not rebuild:
-                    _refuse_outdated(claim, sweep)
+                found = [] if rebuild else _before_changes(claim, sweep)
             except OSError as error:
                 raise ClaimError(f"The claim cannot be checked: {error.strerror or error}") from None
-            yield from _compared(claim, sweep, rebuilt=rebuild)
+            yield from found or _compared(claim, sweep, rebuilt=rebuild)
             place = place_for(None, tell=tell)
             here = replace(sweep, manifest=_with_data(sweep.manifest, data, place))
             count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
@@ -256,16 +255,21 @@ def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
     return "failed", "signature", f"the signature is by {signer}, and not of this claim"
 
 
-def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
-    """Raise `ClaimError` if the claim was true of the sweep before it went on; an untrue one is to be refuted.
+def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
+    """Return what is found of the sweep as it was before its weights were pruned, if the claim is true of that.
 
-    The files of the claim's time are made again from the lines of now, and must have the SHA-256 of the claim.
+    The files of the claim's time are made again from the lines of now, and must have the SHA-256 of the claim. The list
+    is empty if nothing else changed, or the claim was untrue: that is to be refuted.
+
+    Raises:
+        ClaimError: it was true before the sweep went on.
     """
-    is_outdated, now = False, sweep.manifest
+    findings: list[_Finding] = []
+    is_true, now = False, sweep.manifest
     with contextlib.suppress(SeedsweepError, ValidationError), tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
         then, path = Manifest.read(claim.files()[FILES[0]].encode()), Path(made, "sweep")
         if now == then or not now.goes_on(then):
-            return
+            return []
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
         lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs)
@@ -273,18 +277,23 @@ def _refuse_outdated(claim: Claim, sweep: Sweep) -> None:
             file.writelines(lines)
         (path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
         earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]
-        is_outdated = (
+        findings += _compared(claim, earlier, rebuilt=False)
+        is_true = (
             now.provenance == then.provenance
             and now.resumed[: len(then.resumed)] == then.resumed
             and now.looks[: len(then.looks)] == then.looks
             # A claim must not hide what was seen before.
             and all(each.rows >= earlier.accounting.accepted for each in further)
-            and all(outcome != "failed" for outcome, _, _ in _compared(claim, earlier, rebuilt=False))
+            and all(outcome != "failed" for outcome, _, _ in findings)
         )
-    if is_outdated:
-        jobs = f"the rows of its {len(claim.predicate.rows)} jobs are unchanged, and it has {len(now.jobs)} jobs now"
-        advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
-        raise ClaimError(f"The sweep has changed since the claim: {jobs}; {advice}")
+    if not is_true:
+        return []
+    changed = [name for name in Manifest.model_fields if getattr(now, name) != getattr(then, name)]
+    if changed == ["keep_weights"]:
+        return findings
+    what = f"the rows of its {len(claim.predicate.rows)} jobs are unchanged, its {listed(changed, 'and')} are not"
+    advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
+    raise ClaimError(f"The sweep has changed since the claim: {what}; {advice}")
 
 
 def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding]:

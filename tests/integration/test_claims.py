@@ -218,6 +218,19 @@ def test_what_is_changed_afterwards_is_found_without_training(
     assert "Training" not in printed.out
 
 
+def test_a_claim_holds_after_the_weights_were_pruned(here: InProcess) -> None:
+    here.command_line.finished("a", *SMALL)
+    here.run("claim", "a")
+    for keep, gone in (("best:1", 2), ("none", 4)):
+        here.run("prune", "a", "--keep-weights", keep)
+        told = here.command_line.run("verify-claim", "a", "--jobs", "1").stdout
+        assert f"{gone} weights files missing" in told
+        assert told.splitlines()[-1].startswith("The claim holds: ")
+    # Of what is refuted, nothing is believed.
+    swap(1, "epoch_seconds", 0, to=9.0, file=ROWS)(here.runs / "a")
+    assert "REFUTED: files: " in here.run("verify-claim", "a", status=1).out
+
+
 def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     # Given a sweep that was extended after its results had been seen
     here.command_line.finished("a", *SMALL)
@@ -225,17 +238,18 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     here.run("claim", "a")
     here.command_line.run("extend", "a", "--seeds", "2")
     # Its claim is outdated, unless what it is about has changed, too.
-    outdated = "The sweep has changed since the claim: the rows of its 4 jobs are unchanged, and it has 6 jobs now; "
-    assert here.refused("verify-claim", "a").startswith(outdated)
+    outdated = "The sweep has changed since the claim: the rows of its 4 jobs are unchanged, its "
+    assert here.refused("verify-claim", "a").startswith(f"{outdated}jobs, resumed, rounds and looks are not; ")
     for file, change in ((ROWS, swap(1, "epoch_seconds", 0, to=9.0, file=ROWS)), ("claim.json", swap(*REGRET, to=0.1))):
         before = (folder / file).read_text()
         change(folder)
         assert "REFUTED: " in here.run("verify-claim", "a", status=1).out
         (folder / file).write_text(before)
     # So it is after the extension was withdrawn, and that of the whole sweep.
-    for words, jobs in ((("undo", "a"), 4), (("extend", "a", "--seeds", "2"), 6)):
+    grown = "jobs, resumed, rounds, withdrawn and looks"
+    for words, changed in ((("undo", "a"), "resumed, withdrawn and looks"), (("extend", "a", "--seeds", "2"), grown)):
         here.command_line.run(*words)
-        assert f"and it has {jobs} jobs now; " in here.refused("verify-claim", "a")
+        assert f"{changed} are not; " in here.refused("verify-claim", "a")
     here.run("claim", "a")
     assert read(folder)["predicate"]["sweep"]["looks"][0] == {"command": "extend", "seeds": 2, "rows": 4}
     # When the claim hides it
