@@ -62,13 +62,16 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                 if number >= most:
                     raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
                 row = _read(line, jobs)
-                attempts += 0 if row is None else len(row.history)
-                if row is not None and attempts > _FILE_ATTEMPTS + _JOB_ATTEMPTS * len(jobs):
-                    row = row.model_copy(update={"history": row.history[-_FEW_ATTEMPTS:]})
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
+                    continue
+                replaced = rows.get(row.job)
                 # The last row of a job counts, but one without a result never replaces a result.
-                elif row.accepted or row.job not in rows or not rows[row.job].accepted:
+                if row.accepted or replaced is None or not replaced.accepted:
+                    attempts += len(row.history) - (0 if replaced is None else len(replaced.history))
+                    if attempts > _FILE_ATTEMPTS + _JOB_ATTEMPTS * len(jobs):
+                        attempts -= max(0, len(row.history) - _FEW_ATTEMPTS)
+                        row = row.model_copy(update={"history": row.history[-_FEW_ATTEMPTS:]})
                     rows[row.job] = row
     except FileNotFoundError:
         pass

@@ -294,7 +294,7 @@ class Accounting(BaseModel):
             cancelled=ends["cancelled"],
             mismatches=sum(bool(row.mismatches) for row in counted),
             repeated=Counter(
-                attempt.cause for row in own for attempt in row.history[len(row.history) >= row.attempts : row.attempts]
+                each.cause for row in own for each in row.history[: row.attempts] if each.cause != "first run"
             ),
         )
 

@@ -257,13 +257,13 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
     assert here.command_line.rows("a")[:4] == before
     assert [each["rows"] for each in here.command_line.description("a")["looks"]] == [4, 6]
-    resumed = here.run("sweep", "--resume", "--name", "a", "--verbose")
+    resumed = here.run("sweep", "--resume", "--name", "a", "--verbose", "--time-limit", "600")
     assert "jobs 4, accepted 4" in resumed.out
     assert "damaged" not in resumed.out
     assert resumed.err.startswith("4 jobs in all, trained on this machine, ")
     assert " at a time; data set: bundled (06ad231b5cb2), cached in " in resumed.err
     assert f"settings: cache_dir {here.command_line.environment['SEEDSWEEP_CACHE_DIR']} from SEEDSWEEP_" in resumed.err
-    assert "\nThis took " in resumed.err
+    assert ", time_limit 600 from the command line\nThis took " in resumed.err
     assert "Sweep a: " in resumed.out
     assert "Sweep a: " not in here.run("sweep", "--resume", "--name", "a", "-q").out
     # Another sweep has them, and so does this one, without training anything.

@@ -111,6 +111,13 @@ def test_rows_of_too_many_attempts_keep_the_last_few(folder: SweepFolder, monkey
     rows = folder.rows_of(BY_KEY)
     assert rows[JOBS[0].key].history == history[-10:]
     assert Accounting.of(2, rows.values()).repeated == {"worker lost": 10}
+    # Those of rows that others replace cost nothing.
+    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", -160)
+    folder.append(row(JOBS[1]).model_copy(update={"history": history, "attempts": 25}))
+    folder.append(row(JOBS[1]).model_copy(update={"history": history[:15], "attempts": 15}))
+    rows = folder.rows_of(BY_KEY)
+    assert [len(each.history) for each in rows.values()] == [25, 15]
+    assert Accounting.of(2, rows.values()).repeated == {"worker lost": 38}
 
 
 def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:

@@ -73,10 +73,9 @@ def _used(session: Session) -> str:
     """Return where a session trains, on which data set, and by which settings that are not the defaults."""
     manifest, place, count = session.manifest, session.place, len(session.jobs)
     data = f"{manifest.specification.data} ({manifest.dataset[:12]}), cached in {place.settings.cache_dir}"
-    read, origins = read_settings()
-    used = {name: value for name in origins if (value := getattr(place.settings, name)) is not None}
-    origins |= {name: "the command line" for name in used if used[name] != getattr(read, name)}
-    given = [f"{name} {hide_password(str(value))} from {origins[name]}" for name, value in used.items()]
+    (read, origins), used = read_settings(), {name: value for name, value in place.settings if value is not None}
+    origins |= {name: "the command line" for name, value in used.items() if value != getattr(read, name)}
+    given = [f"{name} {hide_password(str(used[name]))} from {origins[name]}" for name in used if name in origins]
     where = f"{counted(count, 'job')} in all, trained {place.describe(count)}"
     return f"{where}; data set: {data}; settings: {', '.join(given) or 'all at their defaults'}"
 

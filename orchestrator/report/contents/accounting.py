@@ -48,7 +48,6 @@ def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
 
 #: The words for each cause, to follow `after`.
 _AFTER = {
-    "first run": "the first run",
     "worker lost": "the loss of a worker",
     "child lost": "the loss of a worker's process",
     "hung": "a process hung",
