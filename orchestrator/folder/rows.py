@@ -50,7 +50,13 @@ class _Record(BaseModel):
         """Share equal texts, such as workers' names, and forget which fields were given."""
         fields = self.__dict__
         fields.update((name, sys.intern(value)) for name, value in fields.items() if type(value) is str)
-        object.__setattr__(self, "__pydantic_fields_set__", set())
+        object.__setattr__(self, "__pydantic_fields_set__", frozenset())
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values of some fields, which counts none as given, either."""
+        copied = super().model_copy(deep=deep)
+        copied.__dict__.update(update or {})
+        return copied
 
 
 class AttemptRecord(_Record, frozen=True, extra="forbid"):

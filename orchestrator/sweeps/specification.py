@@ -313,7 +313,8 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     def _jobs_of(self, point: Point, seeds: Sequence[int], dataset: str) -> list[Job]:
         options = _in_order(self.model, {**self.options, **point})
         first = Job.of(options, seed=seeds[0], dataset=dataset, trainer=self.trainer)
-        return [first.model_copy(update={"seed": seed}) for seed in seeds]
+        # They share what is the same, also the set of names, which is as large as a job.
+        return [Job.model_construct(first.model_fields_set, **{**dict(first), "seed": seed}) for seed in seeds]
 
     def jobs_under(self, seeds: Sequence[int], points: Sequence[Point], dataset: str) -> Iterator[Job]:
         """Yield the jobs of some configurations under some seeds, seed by seed; none without seeds."""

@@ -242,7 +242,10 @@ def as_dict(board: Leaderboard, standings: Sequence[Standing] | None = None) -> 
 
 def to_json(board: Leaderboard) -> str:
     """Return the content of `leaderboard.json`."""
-    return json.dumps(as_dict(board), indent=2, allow_nan=False) + "\n"
+    # `json.dumps` keeps all pieces until the end: several times the text.
+    text = io.StringIO()
+    json.dump(as_dict(board), text, indent=2, allow_nan=False)
+    return text.getvalue() + "\n"
 
 
 def to_csv(board: Leaderboard, standings: Sequence[Standing] | None = None) -> str:
