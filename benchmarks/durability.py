@@ -23,7 +23,8 @@ from unittest import mock
 import numpy as np
 
 from nn.datasets.mnist import MNIST_DIGEST, load_mnist
-from nn.weights import digest, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import initial_weights, to_safetensors
 from orchestrator.folder.rows import accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.fields import specification

@@ -27,7 +27,8 @@ import numpy as np
 from leaderboard import begun, parse
 from report_packages import EXTRAS, brought
 
-from nn.weights import digest, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.table import to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.report import report

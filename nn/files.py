@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import hashlib
 import io
 import os
 import pwd
@@ -116,6 +117,11 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     """
     with open_regular(path, max_bytes) as file:
         return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
+
+
+def digest(blob: bytes) -> str:
+    """Return the SHA-256 of a blob, such as weights, in hexadecimal: the name under which it is stored."""
+    return hashlib.sha256(blob).hexdigest()
 
 
 def json_values(stored: bytes) -> int:

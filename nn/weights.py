@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -17,8 +16,6 @@ from nn.initialization import VARIANCES, standard_normal
 
 #: The float types of safetensors that the engines support, as little-endian dtypes.
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
-#: The largest blob that is read: far more than any network that these engines can train.
-MAX_BYTES = 2**31
 #: Upper bound on the header of a safetensors blob with one network's tensors.
 MAX_HEADER_BYTES = 4096
 
@@ -112,11 +109,6 @@ def initial_weights(
     zeros = (np.zeros(rows, dtype) for rows, _ in shapes) if biases else ()
     with np.errstate(over="ignore"):
         return Weights(*(matrix.astype(dtype) for matrix in matrices), *zeros)
-
-
-def digest(blob: bytes) -> str:
-    """Return the SHA-256 of a safetensors blob in hexadecimal: the name under which it is stored."""
-    return hashlib.sha256(blob).hexdigest()
 
 
 def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:

@@ -36,7 +36,7 @@ from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.verify import describe
-from orchestrator.cluster.connect import Place, connect, require_broker
+from orchestrator.cluster.connect import Place, connect, place_for, require_broker
 from orchestrator.cluster.embedded import EmbeddedCluster
 from orchestrator.commands import claim as claiming
 from orchestrator.commands import confirm as confirming
@@ -50,7 +50,7 @@ from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
 from orchestrator.commands import weights as restoring
 from orchestrator.commands.claim import verify_claim as verify_claim
-from orchestrator.commands.plan import Display, SweepPlan, place_for, silent
+from orchestrator.commands.plan import Display, SweepPlan, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row

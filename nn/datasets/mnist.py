@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nn.datasets import MNIST_DIGEST as MNIST_DIGEST
 from nn.datasets import MNIST_FEATURES, N_CLASSES, idx
 from nn.errors import DatasetError
-from nn.files import read_regular, reading, remove_stale, write_atomically
+from nn.files import digest, read_regular, reading, remove_stale, write_atomically
 from nn.samples import Samples, pack_bytes
 
 #: The folder of MNIST's four files in this package.
@@ -158,7 +158,7 @@ def _load_prepared(source: str, cache_dir: Path | None) -> Dataset | None:
     if cache_dir is not None:
         with contextlib.suppress(OSError):
             blob = read_regular(_prepared_file(cache_dir), PREPARED_BYTES)
-            if hashlib.sha256(blob).hexdigest() == PREPARED_SHA256:
+            if digest(blob) == PREPARED_SHA256:
                 return _from_arrays(source, MNIST_DIGEST, safetensors.numpy.load(blob), MNIST_FEATURES)
     return None
 

@@ -16,6 +16,7 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.confirm import (
     DEFAULT_SEEDS,
     Confirmation,
@@ -24,7 +25,6 @@ from orchestrator.commands.confirm import (
     confirmed,
     plan_confirmation,
 )
-from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS

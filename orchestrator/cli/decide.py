@@ -12,8 +12,8 @@ from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_
 from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.decide import DecideResult, at_most, decide, plan_decide
-from orchestrator.commands.plan import place_for
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted, duration

@@ -14,8 +14,8 @@ from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.extend import plan_extension
-from orchestrator.commands.plan import place_for
 from orchestrator.commands.sweep import train
 
 KIND = ExtensionCommand

@@ -58,8 +58,8 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     Example: orchestrator undo night-run
     """
     # Imported here because it takes a while.
+    from orchestrator.cluster.connect import place_for
     from orchestrator.commands import extend
-    from orchestrator.commands.plan import place_for
 
     withdrawn, jobs, rows = extend.undo(folder, place_for(broker, tell=complain))
     kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"

@@ -40,7 +40,7 @@ def command(
     may_run = broker is not None or load_settings().broker_url is not None
     if may_run or any(held(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.
-        from orchestrator.commands.plan import place_for
+        from orchestrator.cluster.connect import place_for
         from orchestrator.commands.status import status
 
         found = status(output, place_for(broker, tell=complain), None if folder is None else folder.name)

@@ -30,8 +30,8 @@ from orchestrator.cli.shared.parameters import (
 )
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
-from orchestrator.cluster.connect import Place, require_broker
-from orchestrator.commands.plan import SweepPlan, place_for
+from orchestrator.cluster.connect import Place, place_for, require_broker
+from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
 from orchestrator.commands.sweep import submit as queued
 from orchestrator.folder.sweep_folder import SweepFolder

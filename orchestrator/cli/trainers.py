@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, Broker
 from orchestrator.cli.shared.words import TypedWords
-from orchestrator.commands.plan import place_for
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.text import counted
 

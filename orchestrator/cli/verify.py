@@ -15,7 +15,7 @@ from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Workers, integer, picking
-from orchestrator.commands.plan import place_for
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check

@@ -10,8 +10,8 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands import watch as watching
-from orchestrator.commands.plan import place_for
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 

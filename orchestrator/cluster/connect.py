@@ -8,14 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
 from orchestrator.interruption import Interruption
-from worker.redis.address import hide_password
-from worker.settings import Settings
+from worker.redis.address import hide_password, redis_url
+from worker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from orchestrator.cluster.cluster import Cluster
+
+#: Receives one sentence for the user, such as that Redis does not answer.
+Tell = Callable[[str], None]
+
+
+def ignore(_text: str) -> None:
+    """Drop a message."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Place:
     settings: Settings
     cluster: Cluster | None = None
     workers: int | None = None
-    tell: Callable[[str], None] = lambda _text: None
+    tell: Tell = ignore
 
     def reached(self) -> Place:
         """Return the place after the cluster that the settings name, if any, has answered.
@@ -66,7 +73,7 @@ class Place:
         *,
         jobs: int,
         interruption: Interruption,
-        tell: Callable[[str], None],
+        tell: Tell,
         logs: Path | None = None,
     ) -> Iterator[Cluster]:
         """Return a context manager that provides the cluster. It starts an embedded one first, and ends it afterwards.
@@ -104,6 +111,35 @@ class Place:
             yield Cluster(own, tell, embedded.check, embedded=True)
 
 
+def place_for(
+    broker: str | None, workers: int | None = None, time_limit: int | None = None, tell: Tell = ignore
+) -> Place:
+    """Return the place that the environment names, or `broker`. It is not `reached` yet.
+
+    Args:
+        broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
+        workers: Processes of an embedded cluster, which the command must then use; None if not given.
+        time_limit: Seconds that a job of an embedded cluster may take; None for that of the environment.
+        tell: Receives a sentence while Redis does not answer.
+
+    Raises:
+        InvalidInputError: an environment variable or the address is invalid, or `workers` or `time_limit` is given and
+            a cluster is named.
+    """
+    settings = load_settings()
+    if broker is not None:
+        # A result backend in the environment belongs to the broker in the environment, if there is one.
+        backend = settings.result_backend if settings.broker_url is None else None
+        settings = settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": backend})
+    for name, value in (("workers", workers), ("time_limit", time_limit)):
+        if value is not None and settings.broker_url is not None:
+            cluster = f"the cluster at {hide_password(settings.broker_url)}"
+            raise InvalidInputError(name, value, Beside(f"{cluster}, which has its own workers"))
+    if time_limit is not None:
+        settings = settings.model_copy(update={"time_limit": time_limit})
+    return Place(settings, workers=workers, tell=tell)
+
+
 def require_broker(settings: Settings, why: str = "an embedded cluster ends with its command") -> None:
     """Raise `InvalidInputError` if the settings name no cluster, and say why there has to be one."""
     if settings.broker_url is None:
@@ -111,7 +147,7 @@ def require_broker(settings: Settings, why: str = "an embedded cluster ends with
         raise InvalidInputError("broker", Described("missing"), allowed)
 
 
-def connect(settings: Settings, tell: Callable[[str], None]) -> Cluster:
+def connect(settings: Settings, tell: Tell) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
 
     Raises:

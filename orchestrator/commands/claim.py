@@ -6,7 +6,6 @@ Neither the claim nor the sweep's folder is trusted.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 import shlex
@@ -21,11 +20,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
-from nn.files import read_regular
+from nn.files import digest, read_regular
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cluster.connect import Place
-from orchestrator.commands.plan import Tell, ignore, place_for
+from orchestrator.cluster.connect import Place, Tell, ignore, place_for
 from orchestrator.commands.report import Target, Written
 from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, plan_verification, verify
 from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
@@ -195,7 +193,7 @@ def verify_claim(
             result = verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
             yield _training(plan, result.checks)
 
-    result = ClaimResult(claim, path.name, hashlib.sha256(stored).hexdigest())
+    result = ClaimResult(claim, path.name, digest(stored))
     with contextlib.closing(tests()) as findings:
         for outcome, test, sentence in findings:
             getattr(result, outcome)[test] = one_line(sentence)

@@ -13,8 +13,8 @@ from typing import Any
 
 from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.connect import place_for
 from orchestrator.cluster.patience import ANSWER_SECONDS, ERRORS
-from orchestrator.commands.plan import place_for
 from orchestrator.commands.trainers import TrainerFacts, trainers
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.text import counted, sized

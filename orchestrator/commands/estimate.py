@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nn.errors import SeedsweepError
-from orchestrator.commands.plan import Tell
+from orchestrator.cluster.connect import Tell
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps

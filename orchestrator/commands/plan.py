@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from nn.errors import Beside, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import SweepExistsError
@@ -18,52 +17,15 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.provenance import provenance
 from worker.job import Job
-from worker.redis.address import hide_password, redis_url
-from worker.settings import load_settings
 from worker.trainers import registry
 
 #: Opens a display of a sweep with the rows that it has already.
 Display = Callable[[Sweep], Progress]
-#: Receives one sentence for the user, such as that Redis does not answer.
-Tell = Callable[[str], None]
 
 
 def silent(_sweep: Sweep) -> Progress:
     """Open a display that shows nothing."""
     return SILENT
-
-
-def ignore(_text: str) -> None:
-    """Drop a message."""
-
-
-def place_for(
-    broker: str | None, workers: int | None = None, time_limit: int | None = None, tell: Tell = ignore
-) -> Place:
-    """Return the place that the environment names, or `broker`. It is not `reached` yet.
-
-    Args:
-        broker: The address of a Redis server; None for that of CELERY_BROKER_URL, if there is one.
-        workers: Processes of an embedded cluster, which the command must then use; None if not given.
-        time_limit: Seconds that a job of an embedded cluster may take; None for that of the environment.
-        tell: Receives a sentence while Redis does not answer.
-
-    Raises:
-        InvalidInputError: an environment variable or the address is invalid, or `workers` or `time_limit` is given and
-            a cluster is named.
-    """
-    settings = load_settings()
-    if broker is not None:
-        # A result backend in the environment belongs to the broker in the environment, if there is one.
-        backend = settings.result_backend if settings.broker_url is None else None
-        settings = settings.model_copy(update={"broker_url": redis_url(broker, "broker"), "result_backend": backend})
-    for name, value in (("workers", workers), ("time_limit", time_limit)):
-        if value is not None and settings.broker_url is not None:
-            cluster = f"the cluster at {hide_password(settings.broker_url)}"
-            raise InvalidInputError(name, value, Beside(f"{cluster}, which has its own workers"))
-    if time_limit is not None:
-        settings = settings.model_copy(update={"time_limit": time_limit})
-    return Place(settings, workers=workers, tell=tell)
 
 
 def snapshot(session: Session, metric: str | None = None) -> Sweep:

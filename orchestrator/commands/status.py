@@ -15,9 +15,8 @@ from redis import RedisError
 
 from nn.errors import SeedsweepError
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.connect import Place
+from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
-from orchestrator.commands.watch import reached
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -72,6 +71,21 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
         if name is None or any(each["place"] == cluster.address for each in found["sweeps"]):
             found["workers"] += _workers(roster, present, cluster.address, found["jobs"])
     return found
+
+
+def reached(folder: SweepFolder, place: Place) -> Cluster:
+    """Return the cluster that trains a sweep: an embedded one, if the sweep's folder says where, or the place's.
+
+    Raises:
+        InvalidInputError: there is neither.
+        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+    """
+    settings = place.settings
+    if url := address(folder.path):
+        settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
+    elif folder.exists():
+        require_broker(settings, f"{folder.name} does not run on this host")
+    return connect(settings, place.tell)
 
 
 def _observed(

@@ -15,7 +15,7 @@ from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_d
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.commands.plan import Tell, ignore
+from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.commands.weights import restore
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import FILE, Estimate, Reading, ReadJob

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.connect import Place, connect, require_broker
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent, snapshot
+from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import finish
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
@@ -128,21 +129,6 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
                 due = time.monotonic() + 9 * (time.monotonic() - began)
             progress.underway(Activity.read(folder.path))
             time.sleep(0.0 if is_over else LOOK_SECONDS)
-
-
-def reached(folder: SweepFolder, place: Place) -> Cluster:
-    """Return the cluster that trains a sweep: an embedded one, if the sweep's folder says where, or the place's.
-
-    Raises:
-        InvalidInputError: there is neither.
-        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
-    """
-    settings = place.settings
-    if url := address(folder.path):
-        settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
-    elif folder.exists():
-        require_broker(settings, f"{folder.name} does not run on this host")
-    return connect(settings, place.tell)
 
 
 def follow(session: Session, *, display: Display = silent) -> Sweep:

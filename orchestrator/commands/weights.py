@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.analysis.lookup import artifact, load_data, weights_of
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.commands.plan import Tell, ignore
+from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.text import counted
 from worker.job import Job
 from worker.training.trainer import train

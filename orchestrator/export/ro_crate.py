@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from nn.files import read_regular
+from nn.files import digest, read_regular
 from orchestrator.analysis.claim import Claim
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
@@ -48,7 +47,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
             put(archive, name, content)
         for name, sha256 in files.items():
             content = read_regular(sweep.folder.path / name, MOST_BYTES)
-            if hashlib.sha256(content).hexdigest() != sha256:
+            if digest(content) != sha256:
                 raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
             put(archive, name, content)
     on_progress(len(sweep.ended), len(sweep.ended))

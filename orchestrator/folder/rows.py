@@ -11,7 +11,6 @@ from pydantic import BaseModel, FailFast, Field, SerializeAsAny, field_serialize
 
 from nn.errors import WeightsError
 from nn.options.network import Seed
-from nn.weights import from_safetensors
 from orchestrator.sweeps.rounds import Going, Look
 from worker.job import (
     MAX_ATTEMPTS,
@@ -249,6 +248,9 @@ def check_weights(job: Job, status: str, blob: bytes) -> None:
     Raises:
         WeightsError: the job does not train to such weights, or they have diverged, and the status does not say so.
     """
+    # Imported here because NumPy takes a while, which `status` does without.
+    from nn.weights import from_safetensors
+
     job.trained_by.check_artifact(job.options, job.dataset, blob)
     if job.trainer == DEFAULT and status == "succeeded" and not from_safetensors(blob).is_finite:
         raise WeightsError("a weight is infinite or not a number, and the result does not say that the job diverged")

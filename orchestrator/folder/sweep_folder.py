@@ -23,7 +23,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nn import weights
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import json_values, open_regular, read_regular, reading, remove_stale, sync_folder, write_atomically
 from orchestrator.errors import (
@@ -48,6 +47,8 @@ from worker.redis import limits
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
+#: The most bytes of weights that are read, whatever a trainer says.
+_MOST_BYTES = 2**31
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 #: How the name of an unfinished folder ends.
 _UNFINISHED = ".seedsweep.new"
@@ -291,7 +292,7 @@ class SweepFolder:
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
             blob = read_regular(path, most_bytes(job))
-        if weights.digest(blob) != sha256:
+        if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
 
@@ -301,7 +302,7 @@ class SweepFolder:
         Raises:
             WeightsError: the blob has another hash.
         """
-        found = weights.digest(blob)
+        found = hashlib.sha256(blob).hexdigest()
         if found != sha256:
             raise WeightsError(f"These are not the weights {sha256}: their SHA-256 is {found}")
         path = self.weights_path(sha256)
@@ -412,7 +413,7 @@ class SweepFolder:
 
 def most_bytes(job: Job) -> int:
     """Return how many bytes the weights of a job have at most."""
-    return min(job.trained_by.max_bytes(job.options, job.dataset), weights.MAX_BYTES)
+    return min(job.trained_by.max_bytes(job.options, job.dataset), _MOST_BYTES)
 
 
 def _make(path: Path, description: str) -> None:

@@ -12,7 +12,7 @@ import redis
 from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
-from nn.weights import digest
+from nn.files import digest
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.running.collect import fetch_weights
 from orchestrator.sweeps.manifest import Manifest

@@ -19,8 +19,8 @@ from jsonschema import Draft202012Validator
 
 import seedsweep
 from orchestrator.analysis.claim import difference
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands.claim import _training, power
-from orchestrator.commands.plan import place_for
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import ClaimError
 from orchestrator.folder import zipped

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import initial_weights, to_safetensors
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running import continuation

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import initial_weights, to_safetensors
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 import seedsweep
-from nn.weights import digest
+from nn.files import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 

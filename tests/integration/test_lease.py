@@ -13,7 +13,7 @@ import redis
 from celery import Celery
 
 from nn.datasets.mnist import load_mnist
-from nn.weights import digest
+from nn.files import digest
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for

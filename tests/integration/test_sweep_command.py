@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest
+from nn.files import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
 from tests.support.redis_server import free_port

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from nn.datasets.mnist import load_mnist
-from nn.weights import digest, from_safetensors
+from nn.files import digest
+from nn.weights import from_safetensors
 from tests.support.cluster import Cluster, make_job, running_cluster
 from worker.steps.taking import forget_closed_sockets
 from worker.training.trainer import train

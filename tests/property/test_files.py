@@ -17,7 +17,8 @@ from rich.console import Console
 from nn.datasets import N_CLASSES, idx
 from nn.datasets.mnist import MNIST_DIGEST
 from nn.errors import DatasetError, SeedsweepError, WeightsError
-from nn.weights import digest, from_safetensors, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import from_safetensors, initial_weights, to_safetensors
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.lookup import trained_job
 from orchestrator.analysis.sweep import Sweep

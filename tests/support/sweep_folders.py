@@ -11,7 +11,8 @@ from typing import Any
 from numpy.random import RandomState
 
 from nn.datasets.mnist import MNIST_DIGEST
-from nn.weights import digest, initial_weights, to_safetensors
+from nn.files import digest
+from nn.weights import initial_weights, to_safetensors
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, accepted_row
 from orchestrator.folder.sweep_folder import SweepFolder

@@ -11,8 +11,9 @@ import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST, dataset_digest
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError, WeightsError
+from nn.files import digest
 from nn.samples import pack
-from nn.weights import Weights, digest, initial_weights, to_safetensors
+from nn.weights import Weights, initial_weights, to_safetensors
 from orchestrator.analysis.evaluation import assess, data_of, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, trained_job
 from orchestrator.analysis.selection import pick, pick_one

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nn.weights import digest
+from nn.files import digest
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from tests.support.boards import jobs_of

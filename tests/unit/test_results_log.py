@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nn.errors import WeightsError
-from nn.weights import digest
+from nn.files import digest
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder

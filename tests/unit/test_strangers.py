@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.weights import Weights, digest, from_safetensors, to_safetensors
+from nn.files import digest
+from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import OutputError, SweepUnreadableError

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nn.errors import InvalidInputError
-from nn.weights import digest
+from nn.files import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.naming import free_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from celery.utils.log import get_task_logger
 from pydantic import Field, TypeAdapter
 
 from nn.errors import WeightsError
+from nn.files import digest
 from worker.job import MAX_OTHERS, Epochs, Job, Score, Seconds, canonical
 from worker.records.store import Store, key
 from worker.redis import limits
@@ -57,7 +57,7 @@ def pack(job: Job, checkpoint: SavedCheckpoint) -> bytes:
     The key ties the checkpoint to its job, and the hash ties the state to the history.
     """
     history = [[number, *record] for number, record in enumerate(checkpoint.history, start=1)]
-    head = {"job": job.key, "history": history, "state": hashlib.sha256(checkpoint.state).hexdigest()}
+    head = {"job": job.key, "history": history, "state": digest(checkpoint.state)}
     return canonical(head).encode() + b"\n" + checkpoint.state
 
 
@@ -72,7 +72,7 @@ def unpack(job: Job, blob: bytes) -> SavedCheckpoint:
         head = json.loads(line)
         if head["job"] != job.key:
             raise WeightsError("the checkpoint belongs to another job")
-        if hashlib.sha256(state).hexdigest() != head["state"]:
+        if digest(state) != head["state"]:
             raise WeightsError("the checkpoint's state is damaged: it has another hash")
         names = job.others
         history = tuple(_record(len(names), number, fields) for number, fields in enumerate(head["history"], start=1))

@@ -52,6 +52,7 @@ from pydantic import BaseModel, ValidationError
 from redis.client import Pipeline
 
 from nn.errors import WeightsError
+from nn.files import digest
 from worker.errors import WeightsMissingError
 from worker.job import Mismatch
 from worker.redis import limits
@@ -99,7 +100,7 @@ class Store:
 
     def put_weights(self, job_key: str, blob: bytes) -> str:
         """Store a job's weights and return their SHA-256."""
-        sha256 = hashlib.sha256(blob).hexdigest()
+        sha256 = digest(blob)
         self.client.set(key("weights", artifact(job_key, sha256)), blob, ex=self.expires)
         return sha256
 
@@ -115,7 +116,7 @@ class Store:
             raise WeightsMissingError(
                 f"the weights {sha256} are not in the store; train the job again to get the same ones"
             )
-        if len(blob) != size or hashlib.sha256(blob).hexdigest() != sha256:
+        if len(blob) != size or digest(blob) != sha256:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
         return blob
 

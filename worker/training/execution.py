@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -13,6 +12,7 @@ import redis
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
+from nn.files import digest
 from worker.errors import NoSuchWorkerError, OutOfMemoryError
 from worker.job import Job, Needs, Result
 from worker.messages import accept
@@ -209,7 +209,7 @@ class Execution:
         trainer, weights = self.job.trained_by, trained.weights
         # A verification task only compares hashes.
         is_own = self.task_id == self.job.key
-        sha256 = self.store.put_weights(self.job.key, weights) if is_own else hashlib.sha256(weights).hexdigest()
+        sha256 = self.store.put_weights(self.job.key, weights) if is_own else digest(weights)
         return Result(
             job=self.job.key,
             status="diverged" if trained.problem else "succeeded",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nn.datasets.mnist import load_mnist
+from nn.files import digest
 from nn.network import DeepNeuralNetwork
-from nn.weights import digest, to_safetensors
+from nn.weights import to_safetensors
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.folder.rows import Row, identity
 from tests.chaos.arena.workload import Kind, Workload, workload

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nn.weights import digest
+from nn.files import digest
 from tests.chaos.arena.arena import NAME, Arena
 from tests.chaos.arena.monitor import ENDED, read_attempts
 from tests.chaos.history import Event

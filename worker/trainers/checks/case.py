@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nn.errors import InvalidInputError, clipped
+from nn.files import digest
 from worker.trainers.environment import ONE_THREAD
 from worker.trainers.protocol import Checkpoint, Trained, as_number
 from worker.trainers.registry import AnyTrainer
@@ -50,7 +50,7 @@ class Recorded:
         return {
             "metrics": [_exact(value) for value in self.values[first:]],
             "further metrics": [{name: _exact(value) for name, value in each.items()} for each in self.others[first:]],
-            "artifact": hashlib.sha256(artifact).hexdigest() if isinstance(artifact, bytes) else _exact(artifact),
+            "artifact": digest(artifact) if isinstance(artifact, bytes) else _exact(artifact),
             "problem": self.trained.problem,
             "stopped": self.trained.stopped,
             "correct samples": None if correct is None else [bool(each) for each in correct],
@@ -183,7 +183,7 @@ def arrays_of(value: object, path: str = "data", seen: set[int] | None = None) -
     parts: dict[str, object] = {}
     if isinstance(value, np.ndarray):
         if not value.dtype.hasobject:
-            yield path, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+            yield path, digest(np.ascontiguousarray(value).tobytes())
     elif isinstance(value, (list, tuple)):
         parts = {f"[{number}]": each for number, each in enumerate(value)}
     elif isinstance(value, Mapping):
