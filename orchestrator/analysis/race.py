@@ -147,6 +147,14 @@ class Race:
         """The number of these jobs that the race skipped."""
         return self.full_grid - len(self.sweep.jobs)
 
+    @property
+    def prospect(self) -> str:
+        """How many further jobs it takes, and why its first verdict differs from that of the sweep, as sentences."""
+        advice, most = self.sweep.judgement.advice, f"gets at most {counted(self.terms.budget - self.spent, 'job')}"
+        if advice is not None and advice.within == self.terms.within:
+            most = f"needs about {counted(advice.jobs, 'job')} if the differences are as they seem, and {most}"
+        return f"The race {most}. Its intervals are wider: they hold at all looks."
+
     def __str__(self) -> str:
         """Say what comes next, or why nothing does, as a sentence; empty if the verdict says it."""
         if self.ended == "cancelled":

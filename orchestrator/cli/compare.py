@@ -86,27 +86,18 @@ def _split(words: str) -> list[str]:
 
 
 def _print(console: Console, found: Comparison) -> None:
-    metric = found.metric
-    unit = " in %" if metric.is_share else ""
+    unit = " in %" if found.metric.is_share else ""
     say(console, sentence(found))
-    rows = [
-        (
-            name,
-            side.name,
-            f"{len(side.chosen.scored.trained)}/{len(side.chosen.scored.entries)}",
-            *_figures(found, side),
-        )
-        for name, side in (("a", found.a), ("b", found.b))
-    ]
+    rows = [(name, *_figures(found, side)) for name, side in (("a", found.a), ("b", found.b))]
     print_table(console, ("", "configuration", "n", f"mean{unit}", "95 % interval"), rows)
     for line in _details(found):
         say(console, line)
 
 
-def _figures(found: Comparison, side: Side) -> tuple[str, str]:
-    mean, interval, number = side.chosen.scored.mean, side.interval, found.metric.number
+def _figures(found: Comparison, side: Side) -> tuple[str, ...]:
+    scored, interval, number = side.chosen.scored, side.interval, found.metric.number
     ends = "-" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
-    return number(mean), ends
+    return side.name, f"{len(scored.trained)}/{len(scored.entries)}", number(scored.mean), ends
 
 
 def _details(found: Comparison) -> list[str]:
@@ -114,30 +105,24 @@ def _details(found: Comparison) -> list[str]:
     difference, lines = found.difference, _differing(found)
     if difference is None:
         return lines
-    interval = difference.interval
-    if interval is not None:
+    if difference.interval is not None:
         how = {
-            "paired t": f"t interval, paired on {difference.n} common seeds",
-            "Welch t": "t interval of Welch: the seeds are not the same",
-            "group-sequential t": f"group-sequential t, at the first {difference.n} common seeds, valid at all looks",
-            "confidence sequence": "confidence sequence, valid however often one looks",
+            "paired t": f"over the {difference.n} common seeds: paired t",
+            "Welch t": "of the two means, because the seeds are not the same: Welch t",
+            "group-sequential t": f"over the first {difference.n} common seeds, valid at all looks: group-sequential t",
+            "confidence sequence": "of the two means, valid however often one looks: confidence sequence",
         }[difference.method]
-        lines.append(f"a - b: {_signed(found, difference.mean, interval.low, interval.high)} ({how})")
+        lines.append(f"The difference, with its 95 % interval, is {how}")
     if found.a.chosen.scored.draws_split:
         lines.append(OWN_SPLITS)
     if found.new_images is not None:
-        new = found.new_images
-        lines.append(f"on new samples: {_signed(found, None, new.low, new.high)} (seeds and samples)")
+        # Answers are known where the metric is a share.
+        low, high = (f"{100 * end:+.2f}" for end in (found.new_images.low, found.new_images.high))
+        lines.append(f"a - b on new samples: {low} to {high} points (95 % interval, seeds and samples)")
     if found.win_probability is not None:
         won = probability(found.win_probability)
         lines.append(f"a random seed of a is better than one of b with probability {won}")
     return lines + _flattery(found)
-
-
-def _signed(found: Comparison, mean: float | None, low: float, high: float) -> str:
-    factor, unit, digits = (100, " points", "+.2f") if found.metric.is_share else (1, "", "+.5g")
-    ends = f"{factor * low:{digits}} to {factor * high:{digits}}{unit}"
-    return ends if mean is None else f"{factor * mean:{digits}}{unit}, 95 % interval {ends}"
 
 
 def _differing(found: Comparison) -> list[str]:
@@ -167,6 +152,4 @@ def _flattery(found: Comparison) -> list[str]:
         for name, side in (("a", found.a), ("b", found.b))
         if side.chosen.honest_mean is not None
     ]
-    if not told:
-        return []
-    return [f"selection flatters the mean of a leader; corrected for it: {', '.join(told)}"]
+    return [f"selection flatters the mean of a leader; corrected for it: {', '.join(told)}"] if told else []

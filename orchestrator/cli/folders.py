@@ -81,9 +81,10 @@ def prune(
 
     Example: orchestrator prune night-run --keep-weights best:1
     """
-    freed = managing.prune(folder, keep)
+    freed, others = managing.prune(folder, keep)
     told = f"Removed {sized(freed)} of weights from {folder.path}; the sweep keeps {keep} from now on"
-    return answer(told, as_json=as_json, name=folder.name, keep_weights=keep, bytes=freed)
+    told += f", and {sized(others)} of jobs that undo withdrew or whose rows are damaged" if others else ""
+    return answer(told, as_json=as_json, name=folder.name, keep_weights=keep, bytes=freed, bytes_of_others=others)
 
 
 def rm(

@@ -12,7 +12,7 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
-from orchestrator.text import duration
+from orchestrator.text import duration, moment
 from worker.settings import load_settings
 
 
@@ -61,6 +61,7 @@ def command(
         each["time_left"] = None if seconds is None else duration(seconds)
         trouble = [f"{count} {name}" for name in ("failed", "diverged", "retried") if (count := each.pop(name))]
         each["trouble"] = ", ".join(trouble) or None
+    found["workers"] = [each | {"last_heartbeat": moment(each["last_heartbeat"])} for each in found["workers"]]
     for rows in filter(None, found.values()):
         headings = [name.replace("_", " ") for name in rows[0]]
         cells = [["-" if cell is None else str(cell) for cell in each.values()] for each in rows]

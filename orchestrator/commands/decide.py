@@ -12,7 +12,6 @@ from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Ver
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.estimate import tell_if_long
 from orchestrator.commands.plan import Display, SweepPlan, silent, snapshot
 from orchestrator.commands.sweep import finish, plan_resumption
 from orchestrator.folder.rows import Row, seen
@@ -118,7 +117,6 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         session.reuse_siblings(progress.message)
         if race.needs_jobs():
             progress.message(f"Training {session.place.describe(terms.budget)}")
-            tell_if_long(session, terms.budget - len(session.manifest.added_by_races), progress.message)
             session.train(progress, grow=race.grow, expected=terms.budget)
     ended = race.standing(session.manifest, session.rows)
     if ended.ended != "budget" or ended.spent:
@@ -177,6 +175,8 @@ class _Race:
         judgement = race.sweep.judgement
         verdict = [] if judgement.regret is None else [judgement.verdict.sentence]
         told = (*verdict, str(race))
+        if verdict and not self._told:
+            self._progress.message(race.prospect)
         if told != self._told:
             self._told = told
             for sentence in told:

@@ -52,10 +52,10 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
     return renamed
 
 
-def prune(folder: SweepFolder, policy: str) -> int:
-    """Keep only some of a sweep's weights from now on (`Manifest.keep_weights`); return the bytes of those removed.
+def prune(folder: SweepFolder, policy: str) -> tuple[int, int]:
+    """Keep only some of a sweep's weights from now on (`Manifest.keep_weights`).
 
-    Weights of jobs without a row that can be read stay, as do those of withdrawn jobs.
+    Return the bytes of those removed, and of those that stay because undo withdrew their jobs, or no row can be read.
 
     Raises: as `remove`; `SweepNotFoundError` if the folder is not a sweep's; `SweepUnreadableError`.
     """
@@ -64,7 +64,9 @@ def prune(folder: SweepFolder, policy: str) -> int:
         rows = folder.rows_of(manifest.jobs_by_key()).values()
         folder.write_manifest(manifest.model_copy(update={"keep_weights": policy}))
         Keeper(folder, policy).note(*filter(folder.holds, rows))
-    return before - size(folder.path / "weights")
+        after = size(folder.path / "weights")
+        own = {folder.weights_path(str(row.weights_sha256)) for row in filter(folder.holds, rows)}
+        return before - after, after - sum(path.lstat().st_size for path in own)
 
 
 def annotate(folder: SweepFolder, text: str) -> None:

@@ -118,14 +118,15 @@ def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     other = swept.runs / "first" / "weights" / f"{'0' * 64}.safetensors"
     other.write_bytes(bytes(8))
     sizes = {file.stem: file.stat().st_size for file in files("*")}
-    freed = json.loads(swept.run("prune", "first", "--keep-weights", "best:1", "--json").out)["bytes"]
-    assert (freed, len(sizes)) == (sum(sizes.values()) - sum(file.stat().st_size for file in files("*")), 7)
+    pruned = json.loads(swept.run("prune", "first", "--keep-weights", "best:1", "--json").out)
+    freed = sum(sizes.values()) - sum(file.stat().st_size for file in files("*"))
+    assert (pruned["bytes"], pruned["bytes_of_others"], len(sizes)) == (freed, 8, 7)
     # The best of each configuration stay, and a session goes on without the others.
     assert len(list(files("*"))) == 3
     best = swept.run("weights", "first").out.strip()
     assert "jobs 6, accepted 6" in swept.run("sweep", "--resume", "--name", "first").out
     told = swept.run("prune", "first", "--keep-weights", "none").out
-    assert told.endswith(" kB of weights from runs/first; the sweep keeps none from now on\n")
+    assert told.endswith(" keeps none from now on, and 0 kB of jobs that undo withdrew or whose rows are damaged\n")
     assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [other])
     assert swept.run("weights", "first").out.strip() == best
 

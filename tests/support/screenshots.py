@@ -40,7 +40,7 @@ class Shot:
 
 
 #: High enough for the verdict, the leaderboard and the first chart.
-TALL = Screen("tall", DESKTOP.width, 1480)
+TALL = Screen("tall", DESKTOP.width, 1608)
 SHOTS = (
     Shot("report-desktop-light.png", TALL, "light"),
     Shot("report-desktop-dark.png", DESKTOP, "dark", "#curves", seed="3"),

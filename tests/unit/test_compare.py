@@ -166,7 +166,7 @@ def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: py
     assert difference.method == known(difference.interval).method == "group-sequential t"
     assert found.outcome == "undecided"
     run(["compare", str(folder.path), *FIRST, *SECOND])
-    assert "(group-sequential t, at the first 5 common seeds, valid at all looks)" in capsys.readouterr().out
+    assert " is over the first 5 common seeds, valid at all looks: group-sequential t\n" in capsys.readouterr().out
     # The interval on new samples is valid for one look only.
     assert found.new_images is None
 
@@ -272,7 +272,7 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     text = printed("learning_rate=0.01 epochs=2", *SECOND)
     assert text.startswith("Decided: learning rate 0.03 is better than learning rate 0.01 by 1.00 ± 0.88 points.\n")
     assert "a   learning rate 0.01   5/5       90.80" in text
-    assert "a - b: -1.00 points, 95 % interval -1.88 to -0.12 points (t interval, paired on 5 common seeds)" in text
+    assert "\nThe difference, with its 95 % interval, is over the 5 common seeds: paired t\n" in text
     assert "a random seed of a is better than one of b with probability 0.20" in text
     # An undecided one ends with status 1.
     text = printed("b", *FIRST, *SECOND, "--within", "0.015", status=1)

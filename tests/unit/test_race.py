@@ -141,6 +141,9 @@ def test_what_is_advised_suffices_for_the_next_look(seeds: int) -> None:
             advised += 1
             race = race_of(manifest, rows, Terms(judged.advice.within, judged.advice.budget))
             assert judged.advice.budget >= judged.advice.jobs >= race.next_jobs > 0
+            likely = race.sweep.judgement.advice
+            needs = f"needs about {likely.jobs} jobs if the differences are as they seem, and " if likely else ""
+            assert race.prospect.startswith(f"The race {needs}gets at most {judged.advice.budget} jobs. ")
     assert advised > 3
 
 
