@@ -41,7 +41,7 @@ Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)
 MAX_TEXT = 10_000
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 #: A text that is shown within a sentence, and must not break its line.
-OneLine = Annotated[Text, AfterValidator(one_line)]
+OneLine = Annotated[Text, AfterValidator(lambda text: one_line(text)[:MAX_TEXT])]
 
 MAX_ATTEMPTS = 2**31 - 1
 AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]

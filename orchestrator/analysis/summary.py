@@ -33,6 +33,8 @@ STATES = {
 }
 #: The most bytes of a `leaderboard.json` that is read in place of the rows.
 _MOST_BYTES = 2**24
+#: The last second of the year 9999, after which there are no dates.
+_LATEST = 253_402_300_799.0
 #: The verdict in a `leaderboard.json`, and how each job ended.
 _SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
@@ -160,5 +162,7 @@ def _is_closed(folder: Path) -> bool:
 def _around(folder: Path) -> tuple[str, int, str]:
     """Return what does not depend on rows: the time of the last change, the size and the note."""
     changed = changed_at(folder)
-    when = "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
+    # A file system may have times of any year.
+    known = None if changed is None else datetime.fromtimestamp(min(max(changed, 0.0), _LATEST), UTC)
+    when = "" if known is None else known.isoformat(timespec="seconds")
     return when, size(folder), note(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -30,7 +31,10 @@ def remove(folder: SweepFolder) -> None:
         if hidden.is_symlink():
             hidden.unlink()
         else:
-            shutil.rmtree(hidden)
+            try:
+                shutil.rmtree(hidden)
+            except RecursionError:
+                raise OSError(errno.ELOOP, f"the folders in {hidden.name} are nested too deep to be removed") from None
 
 
 def rename(folder: SweepFolder, name: str) -> SweepFolder:

@@ -21,18 +21,16 @@ from worker.job import Job
 
 #: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
 _PIECE_BYTES = 16 * 2**20
-#: Most bytes of a file: some for any sweep, and an average for each job, which may have answered 700,000 samples.
-_FILE_BYTES, _JOB_BYTES = 2**24, 160 * 2**10
+#: Most bytes of a file: some for any sweep, and for each job its longest row, beside the numbers of its epochs.
+_FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
 #: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
 _LONG_ROWS = 64
-#: Most bytes of a line, and most values, beside the numbers of its epochs: 1000 attempts, and three texts.
+#: Most bytes of a line, and most values, beside the numbers of its epochs.
 _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 #: Most bytes of a number.
 _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
-#: Above so many attempts of all jobs, the rest of the rows keep the last few of theirs.
-_FILE_ATTEMPTS, _JOB_ATTEMPTS, _FEW_ATTEMPTS = 100_000, 100, 10
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -54,7 +52,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged, others, attempts = 0, known - jobs.keys(), 0
+    damaged, others = 0, known - jobs.keys()
     most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
@@ -64,14 +62,8 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                 row = _read(line, jobs)
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
-                    continue
-                replaced = rows.get(row.job)
                 # The last row of a job counts, but one without a result never replaces a result.
-                if row.accepted or replaced is None or not replaced.accepted:
-                    attempts += len(row.history) - (0 if replaced is None else len(replaced.history))
-                    if attempts > _FILE_ATTEMPTS + _JOB_ATTEMPTS * len(jobs):
-                        attempts -= max(0, len(row.history) - _FEW_ATTEMPTS)
-                        row = row.model_copy(update={"history": row.history[-_FEW_ATTEMPTS:]})
+                elif row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
     except FileNotFoundError:
         pass

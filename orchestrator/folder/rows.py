@@ -37,7 +37,7 @@ from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
 
 #: The most attempts that a row keeps: the last ones. A job has a few, and one more with each restart of a worker.
-MAX_HISTORY = 1000
+MAX_HISTORY = 20
 #: The most characters of the name of an attempt's worker.
 _MAX_WORKER = 300
 

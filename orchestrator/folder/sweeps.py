@@ -216,12 +216,16 @@ def changed_at(folder: Path, *files: str) -> float | None:
 
 def size(folder: Path) -> int:
     """Return the bytes of all files in a folder and below it."""
-    found = 0
-    for path, _, files in os.walk(folder):
-        for file in files:
-            # A file may be removed meanwhile.
-            with contextlib.suppress(OSError):
-                found += Path(path, file).lstat().st_size
+    found, folders = 0, [os.fspath(folder)]
+    # Not `os.walk`, which may be nested as deep as the folders. They may be removed meanwhile.
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+            for each in entries:
+                if each.is_dir(follow_symlinks=False):
+                    folders.append(each.path)
+                else:
+                    with contextlib.suppress(OSError):
+                        found += each.stat(follow_symlinks=False).st_size
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,17 +14,20 @@ import pytest
 
 from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
+from orchestrator.analysis import summary
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import OutputError, SweepUnreadableError
 from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import Accounting, AttemptRecord, lost_row
+from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
-from worker.records.report import Cause
+from worker.job import MAX_TEXT
+from worker.redis.limits import MISMATCHES
 from worker.settings import Settings
 
 GOOD = row(JOBS[0]).line().encode()
@@ -104,21 +108,34 @@ def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: Sw
         assert memory("VmHWM") - before < MOST_MEMORY
 
 
-def test_rows_of_too_many_attempts_keep_the_last_few(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", -190)
-    causes: list[Cause] = ["first run", *["worker lost"] * 24]
-    history = [AttemptRecord(cause=cause) for cause in causes]
-    folder.append(row(JOBS[0]).model_copy(update={"history": history, "attempts": 25}))
-    rows = folder.rows_of(BY_KEY)
-    assert rows[JOBS[0].key].history == history[-10:]
-    assert Accounting.of(2, rows.values()).repeated == {"worker lost": 10}
-    # Those of rows that others replace cost nothing.
-    monkeypatch.setattr(results_log, "_FILE_ATTEMPTS", -160)
-    folder.append(row(JOBS[1]).model_copy(update={"history": history, "attempts": 25}))
-    folder.append(row(JOBS[1]).model_copy(update={"history": history[:15], "attempts": 15}))
-    rows = folder.rows_of(BY_KEY)
-    assert [len(each.history) for each in rows.values()] == [25, 15]
-    assert Accounting.of(2, rows.values()).repeated == {"worker lost": 38}
+def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_log, "_FILE_BYTES", 0)
+    long, escaped = "\x01" * MAX_TEXT, "\U000e0001"
+    texts = dict.fromkeys(("worker", "environment", "code", "reused_from"), long)
+    history = [{"cause": "hung", "worker": "😀" * 300}] * MAX_HISTORY
+    mismatches = [{"first": "😀" * 64, "second": "😀" * 64, "run": "😀" * 300, "worker": escaped * 300}] * MISMATCHES
+    for job in JOBS:
+        told = {"stopped": escaped * MAX_TEXT, "history": history, "mismatches": mismatches, "correct": "A" * 2**17}
+        folder.append(Row.model_validate(json.loads(row(job).line()) | texts | told))
+    assert list(folder.rows_of(BY_KEY)) == [job.key for job in JOBS]
+
+
+def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:
+    # Deeper than calls may be nested, and shorter than a path may be.
+    deep = tmp_path.joinpath(*["a"] * 1200)
+    for path in reversed([deep, *deep.parents][:1200]):
+        path.mkdir()
+    (deep / "file").write_bytes(bytes(7))
+    assert size(tmp_path) == 7
+    (deep / "file").unlink()
+    for path in [deep, *deep.parents][:1200]:
+        path.rmdir()
+
+
+def test_a_time_of_no_year_is_the_last_one(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for time, year in ((1e12, "9999"), (-1e12, "1970")):
+        monkeypatch.setattr(summary, "changed_at", lambda *_names, time=time: time)
+        assert summary.summary(folder.path).changed.startswith(year)
 
 
 def test_weights_larger_than_the_jobs_are_not_read(folder: SweepFolder) -> None:
