@@ -90,7 +90,7 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             name: tuple(_value(model, name, value, may_be_range=True) for value in values)
             for name, values in _in_order(model, self.grid).items()
         }
-        zipped = ",".join(self.zipped).split(",")
+        zipped = set(",".join(self.zipped).split(","))
         repeated = [name for name, values in grid.items() if name not in zipped and len(set(values)) < len(values)]
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
@@ -111,11 +111,12 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             if ranges and len(values) > 1:
                 given = Described(",".join(map(written, values)))
                 raise InvalidInputError(word(self.model, name), given, "either values, or one range")
-        names = ",".join(self.zipped).split(",")
+        names = [name for group in self.zipped for name in group.split(",")]
+        are_options = len(set(names)) == len(names) and {*self.options, *self.grid}.issuperset(names)
         for group in self.zipped:
-            counts = [len(self.grid.get(name, "1")) for name in group.split(",")]
-            if len(set(counts)) > 1 or any(names.count(name) > 1 for name in group.split(",")):
-                told = listed(list(map(str, counts)), "and")
+            counts = {len(self.grid.get(name, "1")) for name in group.split(",")}
+            if len(counts) > 1 or not are_options:
+                told = listed(list(map(str, sorted(counts))), "and")
                 raise InvalidInputError(
                     "zipped", group, f"different options with equally many values (these have {told})"
                 )
@@ -125,7 +126,7 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             raise InvalidInputError("sampler", self.sampling.sampler, allowed)
         return self
 
-    def _conditions(self) -> list[tuple[str, str, list[Any]]]:
+    def _conditions(self) -> list[tuple[str, str, frozenset[Any]]]:
         """Return the conditions of `beside`: an option, the other one, and the values of that."""
         model, found = self.model, []
         names = [text.partition("@")[0] for text in self.beside]
@@ -138,10 +139,10 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                 raise InvalidInputError("beside", text, f"{allowed}: {', '.join(self.grid)}")
             known = self.grid[other]
             try:
-                read = axis(model, other)(values)
+                read = frozenset(axis(model, other)(values))
             except (ValueError, TypeError, OverflowError):
-                read = []
-            if not read or not set(read) <= set(known):
+                read = frozenset()
+            if not read or not read.issubset(known):
                 raise InvalidInputError(name, Described(f"@{condition}"), f"@{other}={','.join(map(written, known))}")
             found.append((name, other, read))
         return found
@@ -194,7 +195,7 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     @property
     def _groups(self) -> list[list[str]]:
         """The options whose values go together, in the model's order; each other option is alone."""
-        groups = {name: group.split(",") for group in self.zipped for name in group.split(",")}
+        groups = {name: group for group in (each.split(",") for each in self.zipped) for name in group}
         return [group for name in self.grid if name in (group := groups.get(name, [name]))[:1]]
 
     def extended(self, seeds: Sequence[int], grid: Mapping[str, Sequence[Any]]) -> SweepSpecification:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from nn.errors import InvalidInputError
 from nn.options.network import MAX_SEED, NetworkOptions
@@ -106,6 +107,12 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(word: str, allowed: str)
 def test_what_does_not_fit_together_is_refused(words: dict[str, object], sentence: str) -> None:
     assert sentence in refusal_of(words)
     assert len(refusal_of(words)) < 400
+
+
+def test_zipped_names_that_are_no_options_cost_nothing() -> None:
+    for zipped in ([",".join(f"a{number}" for number in range(10_000))], ["seed"], ["epochs,limit", "epochs"]):
+        with pytest.raises(ValidationError, match="allowed: different options with equally many values"):
+            SweepSpecification(seeds=(0,), zipped=zipped)
 
 
 def test_the_default_is_the_main_job() -> None:
