@@ -19,7 +19,7 @@ from orchestrator.sweeps.provenance import Provenance
 from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round, Withdrawn
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
-from worker.job import Job
+from worker.job import Digest, Job
 from worker.text import one_line
 from worker.trainers import registry
 
@@ -50,7 +50,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     name: str
     specification: SweepSpecification
-    dataset: str
+    dataset: Digest
     jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
     resumed: list[Provenance] = Field(default_factory=list)
@@ -182,9 +182,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return (self.name, self.dataset, specification) == (other.name, other.dataset, other.specification)
 
     def grown_as(self, other: Manifest) -> Manifest:
-        """Return this manifest extended by what the other one, which `goes_on` it, adds."""
-        names = ("specification", "jobs", "rounds", "withdrawn", "looks")
-        return self.model_copy(update={name: getattr(other, name) for name in names})
+        """Return this manifest extended by what the other one, which `goes_on` it, adds. No look is forgotten."""
+        names = ("specification", "jobs", "rounds", "withdrawn")
+        has_all = other.looks[: len(self.looks)] == self.looks
+        looks = other.looks if has_all else [*self.looks, *other.looks][:MAX_ROUNDS]
+        return self.model_copy(update={**{name: getattr(other, name) for name in names}, "looks": looks})
 
     def with_round(self, further: Round, look: Look | None = None) -> Manifest:
         """Return the manifest of the sweep with one more round.

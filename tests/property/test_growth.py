@@ -71,6 +71,9 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]], und
         assert len(set(longer.jobs)) == len(longer.jobs) > len(manifest.jobs)
         assert list(longer.jobs_by_key()) == longer.jobs
         assert manifest.grown_as(longer) == longer
+        # Whoever else may write to the cluster, looks stay.
+        hidden = longer.model_copy(update={"looks": []})
+        assert longer.grown_as(hidden).looks == longer.looks
         # Without the round, the sweep has the jobs from before, and knows of the others.
         undone = longer.undone()
         assert (undone.jobs, undone.known_jobs) == (manifest.jobs, longer.known_jobs)
