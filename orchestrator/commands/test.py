@@ -81,8 +81,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 return HeldOut(
                     folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
                 )
-    if not folder.manifest().known_jobs.issuperset(each.job for each in record.jobs):
-        raise HeldOutError(f"{folder.path / FILE} is not of this sweep: it has jobs that the sweep lacks")
+    _check_record(folder, record)
     if words:
         chosen = choose(Sweep.read(folder), words)
         options = chosen.configuration.options.model_dump(mode="json")
@@ -91,6 +90,24 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
             when = f"the test split of {folder.name} was read on {record.read[:10]}: it is read once"
             raise InvalidInputError(FIELD, chosen.words, f"{record.name or 'no word'}, for which {when}")
     return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)
+
+
+def _check_record(folder: SweepFolder, record: Reading) -> None:
+    """Raise `HeldOutError` if a record is not of the sweep beside it: it may have been copied, or made up."""
+    manifest = folder.manifest()
+    jobs = manifest.jobs_by_key()
+    first, rows = next(iter(jobs.values())), folder.rows_of(jobs)
+    known, why = manifest.known_jobs, ""
+    if (record.dataset, record.test_size) != (manifest.dataset, first.trained_by.held_out(first.options)):
+        why = "it has another test split"
+    for each in record.jobs:
+        row, told = rows.get(each.job), (each.weights_sha256, [each.validation_score])
+        if each.job not in known:
+            why = "it has jobs that the sweep lacks"
+        elif row is not None and told != (row.weights_sha256, row.validation_score[-1:]):
+            why = f"the job {each.job[:12]} has another result in it"
+    if why:
+        raise HeldOutError(f"{folder.path / FILE} is not of this sweep: {why}")
 
 
 def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
