@@ -87,6 +87,12 @@ def test_a_table_in_a_pipe_is_as_wide_as_it_is_and_ends_without_blanks(monkeypat
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_a_cell_of_megabytes_is_cut() -> None:
+    printed = io.StringIO()
+    print_table(Console(file=printed, width=80), ("what",), [("x " * 2**20,)], is_text=True)
+    assert printed.getvalue().count("x ") < 1000 < len(printed.getvalue()) < 3000
+
+
 def test_a_narrow_terminal_goes_without_spare_columns_and_never_without_figures() -> None:
     def shown(width: int) -> list[str]:
         printed = io.StringIO()

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nn.errors import clipped
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.text import counted
 from worker.text import printable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
 _ANY_WIDTH = 10**6
+#: Most characters of a cell.
+_LONGEST = 1000
 #: Least width of a column of texts, unless these are shorter; columns are left out before.
 _TEXT = 15
 
@@ -120,6 +123,8 @@ def print_table(
         is_text: Whether a cell may wrap.
         notes: Lines above the table; one that begins with a column's heading and a colon is left out with its column.
     """
+    # Others' texts may have megabytes; --json has all of them.
+    rows = [[printable(clipped(cell, _LONGEST)) for cell in row] for row in rows]
     for left_out in range(len(spare) + 1):
         hidden = [heading for heading in headings if heading in spare[:left_out]]
         columns = [each for each in zip(headings, *rows, strict=True) if each[0] not in hidden]
@@ -127,7 +132,7 @@ def print_table(
         for heading, *_ in columns:
             table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
         for row in zip(*(cells for _, *cells in columns), strict=True):
-            table.add_row(*(Text(printable(cell)) for cell in row))
+            table.add_row(*map(Text, row))
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
         longest = [max(map(cell_len, each)) for each in columns]
         words = [max(cell_len(word) for cell in each for word in (cell.split() or [""])) for each in columns]
