@@ -10,6 +10,7 @@ from itertools import accumulate
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
+from orchestrator.errors import BrokerUnreachableError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
@@ -255,7 +256,12 @@ class Artifacts:
             # An embedded cluster ends with this command.
             kept.drop("weights", waiting)
             return
-        released = int(kept.client.incrby(_BYTES, size))
+        try:
+            released = int(kept.client.incrby(_BYTES, size))
+        except BrokerUnreachableError:
+            # It is not a number of ours. The names that it counted expire.
+            kept.client.unlink(_BYTES, _RELEASED)
+            released = int(kept.client.incrby(_BYTES, size))
         before = accumulate(waiting.values(), initial=released - size)
         kept.client.zadd(_RELEASED, dict(zip(waiting, before, strict=False)))
         for name in (_RELEASED, _BYTES):
