@@ -43,6 +43,7 @@ def test_a_checkpoint_comes_back_as_it_was_or_is_refused(job: Job, history: tupl
 @pytest.mark.parametrize(
     ("written", "forged"),
     [
+        (b"[1,0.25,", b"[" + b"[]," * 1000 + b"1,0.25,"),
         *((b"[1,0.25,", b"[1,%s," % seconds) for seconds in (b"-0.25", b"NaN", b"Infinity", b"null")),
         *((b"94.5", printed) for printed in (b"null", b"NaN", b"-Infinity")),
     ],

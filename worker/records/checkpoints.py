@@ -11,7 +11,7 @@ from celery.utils.log import get_task_logger
 from pydantic import Field, TypeAdapter
 
 from nn.errors import WeightsError
-from nn.files import digest
+from nn.files import digest, json_values
 from worker.job import MAX_OTHERS, Epochs, Job, Score, Seconds, canonical
 from worker.records.store import Store, key
 from worker.redis import limits
@@ -69,6 +69,8 @@ def unpack(job: Job, blob: bytes) -> SavedCheckpoint:
     """
     line, _, state = blob.partition(b"\n")
     try:
+        if json_values(line) > 100 + (8 + len(job.others)) * job.epochs:
+            raise ValueError("it has too many values")
         head = json.loads(line)
         if head["job"] != job.key:
             raise WeightsError("the checkpoint belongs to another job")

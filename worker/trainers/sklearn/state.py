@@ -21,6 +21,8 @@ from nn.errors import WeightsError
 METADATA = "seedsweep"
 #: Stands for an array that equals the training samples, which the data set's digest identifies.
 SAMPLES = "training samples"
+#: Most bytes in which a blob names its arrays and single values: they take 25 times as much when they are read.
+_MAX_HEADER = 2**23
 #: Deepest nesting of objects; no estimator comes near.
 _MAX_DEPTH = 12
 
@@ -124,7 +126,14 @@ def _blob(tensors: Mapping[str, Any], said: Mapping[str, Any]) -> bytes:
         contiguous = np.ascontiguousarray(array).reshape(array.shape)
         little[name] = contiguous.astype(array.dtype.newbyteorder("<"), copy=False)
     metadata = {METADATA: json.dumps(said, sort_keys=True, allow_nan=False)}
-    return safetensors.numpy.save(little, metadata=metadata)
+    blob = safetensors.numpy.save(little, metadata=metadata)
+    if (length := _header(blob)) > _MAX_HEADER:
+        raise ValueError(f"the names of the estimator's attributes take {length} bytes; allowed: {_MAX_HEADER}")
+    return blob
+
+
+def _header(blob: bytes) -> int:
+    return int.from_bytes(blob[:8], "little")
 
 
 def read(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -134,11 +143,12 @@ def read(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         WeightsError: it is not intact, or has no metadata.
     """
     try:
+        if (length := _header(blob)) > _MAX_HEADER:
+            raise ValueError(f"their header has {length} bytes")
         tensors = dict(safetensors.numpy.load(blob))
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"the bytes are not intact safetensors: {error}"[:200]) from None
     try:
-        length = int.from_bytes(blob[:8], "little")
         said = json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][METADATA])
     except (ValueError, KeyError, TypeError, RecursionError):
         said = None
