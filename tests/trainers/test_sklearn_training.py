@@ -190,6 +190,10 @@ def test_an_artifact_of_other_options_or_of_other_bytes_is_refused() -> None:
             TRAINER.check_artifact(options, "", blob)
     with pytest.raises(WeightsError, match="other options"):
         TRAINER.check_artifact(read(estimator="Ridge", alpha=3.0), "", artifact)
+    # What describes arrays takes much more memory than they do.
+    forged = safetensors.numpy.save({"coef_": np.zeros(3)}, metadata={"seedsweep": "[]," * 3_000_000})
+    with pytest.raises(WeightsError, match=r"their header has \d+ bytes"):
+        TRAINER.check_artifact(options, "", forged)
 
 
 def test_a_fitted_estimator_that_is_too_large_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
