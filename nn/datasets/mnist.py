@@ -96,7 +96,7 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        if _known_digest(source) and (prepared := _load_prepared(source, cache_dir)):
+        if source in _MNIST and (prepared := _load_prepared(source, cache_dir)):
             return prepared
         images, labels = _read(source)
         digest = _check_digest(source, images, labels)
@@ -114,11 +114,7 @@ def dataset_digest(source: str | Path) -> str:
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        return _known_digest(source) or _check_digest(source, *_read(source))
-
-
-def _known_digest(source: str) -> str | None:
-    return MNIST_DIGEST if source in _MNIST else None
+        return MNIST_DIGEST if source in _MNIST else _check_digest(source, *_read(source))
 
 
 def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
