@@ -578,8 +578,8 @@ class Sweep:
         packages.require("A chart")
         import altair as alt
 
-        swept = self._snapshot.select(metric=_metric(metric))
-        chart = catalogue.named(swept, _text("kind", kind), "kind")
+        swept, name = self._snapshot.select(metric=_metric(metric)), _text("kind", kind)
+        chart = catalogue.check(swept, name, "kind").draw(swept, name)
         return alt.Chart.from_dict(chart.specification)
 
     def cancel(self, *, broker: str | None = None) -> None:

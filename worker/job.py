@@ -28,7 +28,7 @@ from worker.text import one_line
 from worker.trainers import registry
 from worker.trainers.protocol import MAX_SCORE, Metric
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=f"^{registry.DIGEST.pattern}$")]
 # Numbers are strict, because other clients of Redis may store anything: neither true nor "1" is a number.
 Score = Annotated[float, Field(strict=True, ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
 Scores = Annotated[list[Score], FailFast(), Field(max_length=MAX_EPOCHS)]
@@ -67,7 +67,7 @@ class Needs(BaseModel, frozen=True, extra="forbid"):
         dataset: The data set's digest.
     """
 
-    trainer: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$"), Option(allowed="the name of a trainer")] = (
+    trainer: Annotated[str, Field(pattern=f"^{registry.NAME.pattern}$"), Option(allowed="the name of a trainer")] = (
         registry.DEFAULT
     )
     version: Annotated[int, Field(strict=True, ge=1, lt=2**31)]
@@ -257,7 +257,7 @@ def _layered(fields: Any) -> Any:
 
 
 #: A task is one passage of a job through the queue: the job's own, or a verification task, which has a label.
-_TASK_ID = re.compile(r"[0-9a-f]{64}(\.[a-z0-9-]{1,40})?")
+TASK_ID = re.compile(r"[0-9a-f]{64}(\.[a-z0-9-]{1,40})?")
 
 
 def task_id(job: Job, label: str | None = None) -> str:
@@ -274,7 +274,7 @@ def task_id(job: Job, label: str | None = None) -> str:
 
 def is_task_id(name: str) -> bool:
     """Return whether a text is the Celery task id of any job."""
-    return _TASK_ID.fullmatch(name) is not None
+    return TASK_ID.fullmatch(name) is not None
 
 
 def check_lengths(scores: list[float], others: Mapping[str, list[float]], seconds: list[float]) -> None:

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError, TrainerUnusableError
-from worker.job import MAX_ATTEMPTS, Job, Needs, is_task_id, key_of, needs_of, task_id
+from worker.job import MAX_ATTEMPTS, TASK_ID, Job, Needs, is_task_id, key_of, needs_of, task_id
 from worker.text import one_line
 from worker.trainers.registry import names
 
@@ -108,7 +108,7 @@ def _in_time(eta: str) -> str:
     return eta
 
 
-TaskId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}(\.[a-z0-9-]{1,40})?$")]
+TaskId = Annotated[str, Field(pattern=f"^{TASK_ID.pattern}$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 #: The name of a worker, a host or a process: printable ASCII without spaces.
 Name = Annotated[str, Field(pattern=r"^[!-~]{1,300}$")]

@@ -96,13 +96,16 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        if _known_digest(source) and (prepared := _load_prepared(source, cache_dir)):
-            return prepared
+        cached = None
+        if source in _MNIST and cache_dir is not None:
+            cached = cache_dir / MNIST_DIGEST[:16] / "prepared.safetensors"
+            if prepared := _load_prepared(source, cached):
+                return prepared
         images, labels = _read(source)
         digest = _check_digest(source, images, labels)
         arrays = _prepare(images, labels)
-        if source in _MNIST:
-            _cache(arrays, cache_dir)
+        if cached is not None:
+            _cache(arrays, cached)
         return _from_arrays(source, digest, arrays, images.shape[1])
 
 
@@ -114,11 +117,7 @@ def dataset_digest(source: str | Path) -> str:
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        return _known_digest(source) or _check_digest(source, *_read(source))
-
-
-def _known_digest(source: str) -> str | None:
-    return MNIST_DIGEST if source in _MNIST else None
+        return MNIST_DIGEST if source in _MNIST else _check_digest(source, *_read(source))
 
 
 def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -153,27 +152,20 @@ def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
     return content.hexdigest()
 
 
-def _load_prepared(source: str, cache_dir: Path | None) -> Dataset | None:
+def _load_prepared(source: str, path: Path) -> Dataset | None:
     """Return MNIST from the cache; None if the cache does not hold exactly what `_cache` wrote."""
-    if cache_dir is not None:
-        with contextlib.suppress(OSError):
-            blob = read_regular(_prepared_file(cache_dir), PREPARED_BYTES)
-            if digest(blob) == PREPARED_SHA256:
-                return _from_arrays(source, MNIST_DIGEST, safetensors.numpy.load(blob), MNIST_FEATURES)
+    with contextlib.suppress(OSError):
+        blob = read_regular(path, PREPARED_BYTES)
+        if digest(blob) == PREPARED_SHA256:
+            return _from_arrays(source, MNIST_DIGEST, safetensors.numpy.load(blob), MNIST_FEATURES)
     return None
 
 
-def _cache(arrays: dict[str, NDArray[Any]], cache_dir: Path | None) -> None:
-    if cache_dir is not None:
-        with contextlib.suppress(OSError):
-            path = _prepared_file(cache_dir)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            remove_stale(path.parent)
-            write_atomically(path, lambda file: file.write(safetensors.numpy.save(arrays)))
-
-
-def _prepared_file(cache_dir: Path) -> Path:
-    return cache_dir / MNIST_DIGEST[:16] / "prepared.safetensors"
+def _cache(arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path.parent)
+        write_atomically(path, lambda file: file.write(safetensors.numpy.save(arrays)))
 
 
 def _prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

@@ -95,9 +95,7 @@ class Place:
         cache = str(self.settings.cache_dir.absolute())
         with contextlib.ExitStack() as stack:
             with interruption.shield():
-                variables = {
-                    "SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache
-                }  # fmt: skip
+                variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache}
                 if logs is not None:
                     variables["SEEDSWEEP_LOG_DIR"] = str(logs.absolute())
                 if self.settings.time_limit is not None:

@@ -111,16 +111,14 @@ class EmbeddedCluster:
         }
         return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
-    def _worker_command(self) -> list[str]:
-        return [
+    def _start(self) -> None:
+        worker = [
             sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker",
             "--concurrency", str(self.workers), "--hostname", "embedded@%h", "--loglevel", "WARNING",
             # There is no other worker.
             "--without-gossip", "--without-mingle",
         ]  # fmt: skip
-
-    def _start(self) -> None:
-        commands = {"server": self._server_command(), "worker": self._worker_command()}
+        commands = {"server": self._server_command(), "worker": worker}
         environment = {
             **os.environ,
             **self._environment,

@@ -26,6 +26,7 @@ from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of,
 from orchestrator.text import listed
 from worker.job import Job, key_of
 from worker.text import one_line
+from worker.trainers.environment import variables
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -44,7 +45,8 @@ JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
 _OF_METRIC = ("mean", "low", "high", "std", "best", "worst")
 _OF_JOBS = ("rank", "n", "planned", "diverged", "failed", "cancelled")
 _STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
-#: By default, MLflow sends telemetry, tries for minutes to reach a server, and prints two lines about each run.
+#: By default, MLflow sends telemetry, tries for minutes to reach a server, and prints two lines about each run. A
+#: variable that the user has set stays.
 _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -77,7 +79,7 @@ def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | 
     Raises:
         OutputError: it cannot be written.
     """
-    with _quiet_environment():
+    with variables({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}):
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
         from sqlalchemy.exc import SQLAlchemyError
@@ -134,18 +136,6 @@ def without_password(uri: str) -> str:
     host, slash, path = place.partition("/")
     query = "?..." if question else ""
     return f"{scheme}{found}{'...@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}{query}"
-
-
-@contextlib.contextmanager
-def _quiet_environment() -> Iterator[None]:
-    """Set the environment variables of MLflow that the user has not set."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,29 +36,22 @@ class Column:
         return csv_cell(value, as_text(value) if self.is_option else None)
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table: its columns, and the epochs of a job that have a row."""
-
-    columns: tuple[Column, ...]
-    epochs: Callable[[Ended], Iterable[int]]
-
-
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write the jobs and the epochs to two CSV files. The same results give the same bytes.
 
     Text is untrusted: its control characters are escaped, and what a spreadsheet would take for a formula gets a
     leading apostrophe.
     """
-    tables = (jobs_table(sweep), epochs_table(sweep))
+    jobs, epochs = job_columns(sweep), epoch_columns(sweep)
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("w", encoding="utf-8", newline="")) for path in paths]
-        writers = [csv.writer(file, lineterminator="\n") for file in files]
-        for table, writer in zip(tables, writers, strict=True):
-            writer.writerow(csv_cell(column.heading) for column in table.columns)
+        job_rows, epoch_rows = (csv.writer(file, lineterminator="\n") for file in files)
+        job_rows.writerow(csv_cell(column.heading) for column in jobs)
+        epoch_rows.writerow(csv_cell(column.heading) for column in epochs)
         for each in counted(sweep, on_progress):
-            for table, writer in zip(tables, writers, strict=True):
-                writer.writerows([column.cell(each, epoch) for column in table.columns] for epoch in table.epochs(each))
+            job_rows.writerow(column.cell(each, LAST) for column in jobs)
+            for epoch in range(len(each.row.validation_score)):
+                epoch_rows.writerow(column.cell(each, epoch) for column in epochs)
 
 
 _NAMES = (
@@ -90,21 +83,20 @@ _SECONDS = Column("seconds", lambda each, epoch: each.row.epoch_seconds[epoch])
 _OF_EPOCHS = frozenset(column.heading for column in (*_NAMES, _EPOCH, _SCORE, _SECONDS))
 
 
-def jobs_table(sweep: Sweep) -> Table:
-    """Return the table with a row for each job: its options, how it ended, and its last metrics.
+def job_columns(sweep: Sweep) -> tuple[Column, ...]:
+    """Return the columns of the table with a row for each job: its options, how it ended, and its last metrics.
 
     An option that is named like another column gets a prefix: `options.status`. So does a further metric that is named
     like a column or an option: `metrics.loss`.
     """
     options = tuple(_option(name) for name in sweep.options)
     others = _others(sweep, _OF_JOBS.union(sweep.options))
-    return Table((*_NAMES, _TRAINER, *options, *_STATUS, _SCORE, *others, *_REST), lambda _: (LAST,))
+    return (*_NAMES, _TRAINER, *options, *_STATUS, _SCORE, *others, *_REST)
 
 
-def epochs_table(sweep: Sweep) -> Table:
-    """Return the table with a row for each epoch of each job: the metrics after it, and its seconds."""
-    columns = (*_NAMES, _EPOCH, _SCORE, *_others(sweep, _OF_EPOCHS), _SECONDS)
-    return Table(columns, lambda each: range(len(each.row.validation_score)))
+def epoch_columns(sweep: Sweep) -> tuple[Column, ...]:
+    """Return the columns of the table with a row for each epoch of each job: the metrics after it, its seconds."""
+    return (*_NAMES, _EPOCH, _SCORE, *_others(sweep, _OF_EPOCHS), _SECONDS)
 
 
 def _option(name: str) -> Column:

@@ -60,19 +60,16 @@ class Handler(RequestHandler):
             self._demand_token()
 
     def _demand_token(self) -> None:
+        """Move the token from the address into a cookie: addresses are copied, shown and kept in histories."""
         given = self.get_query_arguments("token")
         if not given:
             if not self._access.is_token(self.get_cookie(self._access.cookie)):
                 raise HTTPError(401, "Open the address that orchestrator serve printed, with its token.")
-        elif not self._access.is_token(given[-1]):
+            return
+        if not self._access.is_token(given[-1]):
             raise HTTPError(401, "The token is not that of this server: it has a new one since it was started again.")
-        else:
-            self._keep_token(given[-1])
-
-    def _keep_token(self, token: str) -> None:
-        """Move the token from the address into a cookie: addresses are copied, shown and kept in histories."""
         # It lasts until the browser is closed.
-        self.set_cookie(self._access.cookie, token, httponly=True, samesite="Strict", path="/")
+        self.set_cookie(self._access.cookie, given[-1], httponly=True, samesite="Strict", path="/")
         # Not a redirect: after a link on another page, browsers send no strict cookie with it.
         path = self.request.path
         self.set_header("Refresh", f"0; url={path if _PATH.fullmatch(path) else '/'}")

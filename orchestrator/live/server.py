@@ -47,19 +47,17 @@ def bind(host: str, port: int) -> list[socket.socket]:
     """
     try:
         return bind_sockets(port, host)
-    except (socket.gaierror, UnicodeError):
-        raise InvalidInputError("--host", host, _HOSTS) from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:
+        # Those of a name that is not found have numbers of their own.
+        number = None if isinstance(error, (socket.gaierror, UnicodeError)) else error.errno
+        if number == errno.EADDRINUSE:
             raise InvalidInputError(
                 "--port", port, "a port that no other program uses, or 0 for any free one"
             ) from None
-        if error.errno in (errno.EACCES, errno.EPERM):
+        if number in (errno.EACCES, errno.EPERM):
             raise InvalidInputError("--port", port, "a port that this user may open, such as one above 1023") from None
-        raise InvalidInputError("--host", host, _HOSTS) from None
-
-
-_HOSTS = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+        allowed = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+        raise InvalidInputError("--host", host, allowed) from None
 
 
 def is_loopback(sockets: Sequence[socket.socket]) -> bool:

@@ -27,11 +27,7 @@ def require(what: str, extra: str = "report") -> None:
     """
     modules, install = _EXTRAS[extra]
     for module in modules:
-        try:
-            found = find_spec(module)
-        except ImportError:
-            found = None
-        if found is None:
+        if find_spec(module) is None:
             raise MissingPackageError(
                 f"{what} needs the package {module}: pip install 'seedsweep[{extra}]', or pip install {install} in a "
                 "checkout"

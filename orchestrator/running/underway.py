@@ -108,16 +108,12 @@ class Underway(Progress):
             self._next = now + share_of_time(self._clock() - now, INTERVAL, LONGEST_INTERVAL)
         self._progress.underway(self.activity)
 
-    @property
-    def _width(self) -> int:
-        return max(count for _, count in self._widths)
-
     def _activity(self, running: Mapping[str, Report | None], workers: int, lost: Mapping[str, float]) -> Activity:
         rest = {key: job for key, job in self._jobs.items() if key not in self._rows}
         begun = {key: (each.seconds, each.epoch) for key, each in running.items() if each and key in rest}
         # Processes do more than train: they store results. The median: the first job also loads data and compiles.
         around = statistics.median(self._around) if self._around else 0.0
-        left, elapsed = self._forecast.left(rest, self._width, begun, around), self._clock() - self._first
+        width, elapsed = max(count for _, count in self._widths), self._clock() - self._first
         counts = Accounting.of(len(self._jobs), self._rows.values())
         again = sum(each.attempt > 1 for each in running.values() if each)
         return Activity(
@@ -125,7 +121,8 @@ class Underway(Progress):
             failed=counts.failed, diverged=counts.diverged, retried=sum(counts.repeated.values()) + again,
             running=len(running), waiting=max(len(rest) - len(running), 0), workers=workers,
             jobs=dict(islice(running.items(), MOST_JOBS)), lost=dict(islice(lost.items(), MOST_LOST)),
-            rate=60 * self._ended / elapsed if self._ended and elapsed > 0.0 else None, left=left,
+            rate=60 * self._ended / elapsed if self._ended and elapsed > 0.0 else None,
+            left=self._forecast.left(rest, width, begun, around),
         )  # fmt: skip
 
     def __enter__(self) -> Self:

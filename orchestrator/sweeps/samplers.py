@@ -43,19 +43,14 @@ class Sampling(BaseModel, frozen=True, extra="forbid"):
     """
 
     sampler: Literal["random", "optuna"] = Field(
-        description="Sampler that chooses configurations, instead of training every combination",
-        examples=["random"],
+        description="Sampler that chooses configurations, instead of training every combination"
     )
     samples: Annotated[int, Field(ge=1, le=MAX_SAMPLES)] = Field(
-        description="Number of configurations that the sampler chooses.", examples=[30]
+        description="Number of configurations that the sampler chooses."
     )
-    sampler_seed: Seed = Field(default=0, description="Seed of the sampler.", examples=[0])
+    sampler_seed: Seed = Field(default=0, description="Seed of the sampler.")
     sampler_batch: Annotated[int | None, Option(none="as many as keep every process busy")] = Field(
-        default=None,
-        ge=1,
-        le=MAX_SAMPLES,
-        description="Number of configurations that Optuna is asked for at once.",
-        examples=[8],
+        default=None, ge=1, le=MAX_SAMPLES, description="Number of configurations that Optuna is asked for at once."
     )
 
 

@@ -15,7 +15,7 @@ from altair.vegalite.schema import core
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import catalogue, configurations, drawing, labels
 from orchestrator.report.charts.kinds import by_axis
-from tests.support.charted import charts_of, mixed_sweep, odd_snapshot
+from tests.support.charted import chart_of, charts_of, mixed_sweep, odd_snapshot
 from tests.support.exported import HOSTILE, odd_trainer
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS
 from worker.job import Job
@@ -90,7 +90,7 @@ def test_charts_of_unusual_sweeps_are_valid_and_can_be_read(tmp_path: Path, kind
 
 
 def test_the_schema_refuses_what_is_no_specification(mixed: Sweep) -> None:
-    shape = dict(catalogue.named(mixed, "curves").specification)
+    shape = dict(chart_of(mixed, "curves").specification)
     shape["layer"] = [{**layer, "mark": "line of no kind"} for layer in shape["layer"]]
     assert not VEGA_LITE.is_valid(shape)
 
@@ -102,7 +102,7 @@ def test_labels_are_short_and_unlike_and_descriptions_whole(tmp_path: Path) -> N
         every = configurations.drawn(swept)
         assert len({each.label for each in every}) == len(texts)
         assert max(len(each.label) for each in every) <= 30
-        svg = drawing.svg(catalogue.named(swept, "intervals"))
+        svg = drawing.svg(chart_of(swept, "intervals"))
     found = "\n".join(each.get("aria-label", "") for each in parsed(svg).iter())
     for text in texts:
         assert labels.plain(text) in found
@@ -115,7 +115,7 @@ def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Sweep, monkey
     # Given a limit that is smaller than that of thousands
     monkeypatch.setattr(configurations, "MOST_JOBS", 5)
     for name in ("intervals", "metric-by-learning_rate", "curves", "differences"):
-        found = marks(drawing.svg(catalogue.named(mixed, name)))
+        found = marks(drawing.svg(chart_of(mixed, name)))
         assert found, name
         assert not [each for each in found if each.get("data-seed")], name
         if name == "metric-by-learning_rate":
@@ -129,9 +129,9 @@ def test_many_options_have_no_dot_for_each_job_in_each_of_their_charts(
     mixed: Sweep, drawn: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(by_axis, "MOST_DOTS", len(mixed.jobs) - 1)
-    assert "data-seed" not in drawing.svg(catalogue.named(mixed, "metric-by-learning_rate"))
+    assert "data-seed" not in drawing.svg(chart_of(mixed, "metric-by-learning_rate"))
     assert "data-seed" in drawn["metric-by-learning_rate"]
-    assert "data-seed" in drawing.svg(catalogue.named(mixed, "intervals"))
+    assert "data-seed" in drawing.svg(chart_of(mixed, "intervals"))
 
 
 def test_a_page_with_a_strict_policy_may_hold_every_chart(drawn: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
-from orchestrator.report.charts.catalogue import KINDS
+from orchestrator.report.charts.catalogue import KINDS, check
 from orchestrator.report.contents.parts import Chart
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.exported import DATASET
@@ -49,3 +49,8 @@ def odd_snapshot(output: Path, scores: Callable[[Job], list[float]], seeds: int 
 def charts_of(sweep: Sweep) -> list[Chart]:
     """Return all charts of a sweep."""
     return [kind.draw(sweep, name) for kind in KINDS for name in kind.names(sweep)]
+
+
+def chart_of(sweep: Sweep, name: str) -> Chart:
+    """Return the chart of a sweep with a name."""
+    return check(sweep, name, "--chart").draw(sweep, name)

@@ -17,7 +17,7 @@ from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
 from orchestrator.report.charts.marks.canvas import apart, is_in_ratios
 from tests.support.boards import sweep_with
-from tests.support.charted import EPOCHS, RATES, charts_of, mixed_sweep, odd_snapshot, scored_row
+from tests.support.charted import EPOCHS, RATES, chart_of, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
 from tests.support.known import known
 from tests.support.sweep_folders import snapshot_of
@@ -60,7 +60,7 @@ class TestCurves:
     def test_long_ones_label_the_first_and_the_last_epoch(self, tmp_path: Path) -> None:
         grid = sweep_of(seeds=(0, 1), learning_rates=RATES, epochs=801)
         long = snapshot_of(tmp_path, grid, lambda job: scored_row(job, [0.5] * 801))
-        told = json.dumps(catalogue.named(long, "curves").specification)
+        told = json.dumps(chart_of(long, "curves").specification)
         assert '"values": [1, 101, 201, 301, 401, 501, 601, 701, 801]' in told
 
     def test_a_sweep_without_results_has_none(self, tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_a_survivor_far_off_is_at_the_edge_with_its_number(tmp_path: Path) -> No
         ("metric-by-learning_rate", "▾ 11.24"),
         ("curves", "0.1 · false ▾ 90"),
     ):
-        assert text in json.dumps(catalogue.named(swept, name).specification["datasets"], ensure_ascii=False)
+        assert text in json.dumps(chart_of(swept, name).specification["datasets"], ensure_ascii=False)
     drawing = plot.drawn(plot.plot(swept, "intervals", "kind"), 80, in_ascii=False)
     assert any("◂ 11.24" in line for line in drawing)
     # And in the heat map, the others keep their colours apart
-    cells = next(iter(catalogue.named(swept, "heatmap").specification["datasets"].values()))
+    cells = next(iter(chart_of(swept, "heatmap").specification["datasets"].values()))
     assert sorted(cell["share"] for cell in cells)[0] == 0
 
 
@@ -107,13 +107,13 @@ class TestIntervals:
 
     def test_what_mostly_diverged_is_not_said_to_be_ruled_out(self, tmp_path: Path, mixed: Sweep) -> None:
         swept = sweep_with(tmp_path, {0.1: [0.5] * 3, 0.2: [0.5, "diverged", "diverged"]})
-        chart = catalogue.named(swept, "intervals")
+        chart = chart_of(swept, "intervals")
         assert "hollow: ruled out, or most of its jobs diverged" in chart.caption
         assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
-        assert "most of its jobs" not in catalogue.named(mixed, "intervals").caption
+        assert "most of its jobs" not in chart_of(mixed, "intervals").caption
 
     def test_the_table_has_every_configuration(self, mixed: Sweep) -> None:
-        table = catalogue.named(mixed, "intervals").table
+        table = chart_of(mixed, "intervals").table
         first = mixed.leaderboard.standings[0]
         assert len(table.rows) == len(RATES)
         assert list(table.rows[0]) == [
@@ -141,7 +141,7 @@ class TestByAxis:
             sweep_of(seeds=(0, 1, 2, 3), learning_rates=(0.1, 0.01), hidden=((8, 4), (16, 8)), epochs=1),
             lambda job: scored_row(job, [0.5], "diverged" if job.seed % 2 else "succeeded"),
         )
-        found = catalogue.named(swept, "metric-by-learning_rate").specification["datasets"].values()
+        found = chart_of(swept, "metric-by-learning_rate").specification["datasets"].values()
         places = [(each["x"], each["y"]) for values in found for each in values if "diverged" in each]
         assert len(places) == len(set(places)) == len(swept.jobs)
 
@@ -174,7 +174,7 @@ class TestHeatmap:
 
     def test_another_number_of_options_has_none_and_says_why(self, mixed: Sweep) -> None:
         with pytest.raises(InvalidInputError, match="because it needs exactly two options that vary, not 1"):
-            catalogue.named(mixed, "heatmap")
+            chart_of(mixed, "heatmap")
 
 
 class TestDifferences:
@@ -186,7 +186,7 @@ class TestDifferences:
         rival, out = differences.gaps(swept)
         assert [rival.mean] == [pytest.approx(each.difference) for each in verdict.rivals]
         assert rival.n == out.n == 5
-        chart = catalogue.named(swept, "differences")
+        chart = chart_of(swept, "differences")
         for gap, end in ((rival, "may be the best"), (out, "ruled out")):
             regret = known(gap.other.standing.regret)
             said = f", at most {at_most(metric, regret)} worse than the best, 5 pairs of seeds; {end}"
@@ -197,7 +197,7 @@ class TestDifferences:
         # Given a leader with two seeds that rules out nothing, and a second one that rules out the third
         second, third = ([score + seed / 1e4 for seed in range(8)] for score in (0.95, 0.90))
         swept = sweep_with(tmp_path, {0.1: [0.962, 0.950, *["failed"] * 6], 0.03: second, 0.01: third})
-        chart = catalogue.named(swept, "differences")
+        chart = chart_of(swept, "differences")
         standings = swept.leaderboard.standings
         assert [each.options["learning_rate"] for each in standings] == [0.1, 0.03, 0.01]
         assert [each.contender for each in standings] == [True, True, False]
@@ -217,7 +217,7 @@ class TestDifferences:
             (gap,) = differences.gaps(swept)
             assert swept.leaderboard.standings[0].options["ratio"] == 0.2
             assert gap.mean == pytest.approx(0.3)
-            assert "lower is better" in json.dumps(catalogue.named(swept, "intervals").specification)
+            assert "lower is better" in json.dumps(chart_of(swept, "intervals").specification)
 
 
 def test_what_xml_forbids_is_replaced() -> None:

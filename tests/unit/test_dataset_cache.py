@@ -38,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
 def cached(small: Dataset, tmp_path: Path) -> Path:
     """The cached file, in a cache of this test's own."""
     load_mnist(cache_dir=tmp_path / "cache")
-    return mnist_module._prepared_file(tmp_path / "cache")
+    return tmp_path / "cache" / MNIST_DIGEST[:16] / "prepared.safetensors"
 
 
 def load_warm(monkeypatch: pytest.MonkeyPatch, cache_dir: Path) -> Dataset:

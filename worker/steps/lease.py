@@ -108,16 +108,14 @@ class LeaseStep(bootsteps.StartStopStep):
 
     def _renew(self, client: Redis) -> None:
         now = self._clock.measure(client)
-        if tags := self._tags():
+        # Of all messages that this worker holds, for running and waiting jobs.
+        requests = [*_unacknowledged(state.active_requests), *_unacknowledged(state.reserved_requests)]
+        tags: set[str] = {request.message.delivery_tag for request in requests}
+        tags |= set(snapshot(self._qos._delivered)) - set(snapshot(self._qos._dirty))
+        if tags:
             # XX: a message that is acknowledged or redelivered to another worker must not be added again.
             client.zadd(UNACKED_INDEX, dict.fromkeys(tags, now), xx=True)
         self._presence.queue_length = client.llen(QUEUE)
-
-    def _tags(self) -> set[str]:
-        """Return the delivery tags of all messages that this worker holds, for running and waiting jobs."""
-        requests = [*_unacknowledged(state.active_requests), *_unacknowledged(state.reserved_requests)]
-        tags: set[str] = {request.message.delivery_tag for request in requests}
-        return tags | (set(snapshot(self._qos._delivered)) - set(snapshot(self._qos._dirty)))
 
 
 def _unacknowledged(requests: Iterable[Any]) -> list[Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from itertools import takewhile
+from itertools import accumulate, repeat, takewhile
 from typing import Any
 
 import numpy as np
@@ -26,15 +25,9 @@ REACH = 8.0
 STEPS = 12
 
 
-def _looks() -> Iterator[int]:
-    n = FIRST_LOOK
-    while True:
-        yield n
-        n = round(n * GROWTH + 1e-9)
-
-
+_looks = accumulate(repeat(GROWTH), lambda n, growth: round(n * growth + 1e-9), initial=FIRST_LOOK)
 #: The numbers of seeds at which comparisons look: 5, 8, 12, 18, 27, 41, ... They depend on nothing.
-LOOKS = np.array(list(takewhile(lambda n: n <= MOST_SEEDS, _looks())))
+LOOKS = np.array(list(takewhile(lambda n: n <= MOST_SEEDS, _looks)))
 
 
 def looks_made(n: NDArray[Any]) -> NDArray[np.int64]:

@@ -73,18 +73,3 @@ def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) ->
     if name in names(sweep):
         why = [f"only the report has {name}: orchestrator report {sweep.name} --chart {name}"]
     raise InvalidInputError(field, name, "; ".join([listed, *why]))
-
-
-def named(sweep: Sweep, name: str, field: str = "--chart") -> Chart:
-    """Return the chart with a name.
-
-    Args:
-        sweep: The sweep.
-        name: The chart's name.
-        field: What gives the name, for the message.
-
-    Raises:
-        InvalidInputError: the sweep has no such chart.
-        MissingPackageError: Altair is not installed.
-    """
-    return check(sweep, name, field).draw(sweep, name)

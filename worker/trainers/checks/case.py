@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from nn.errors import InvalidInputError, clipped
 from nn.files import digest
-from worker.trainers.environment import ONE_THREAD
+from worker.trainers.environment import ONE_THREAD, variables
 from worker.trainers.protocol import Checkpoint, Trained, as_number
 from worker.trainers.registry import AnyTrainer
 from worker.trainers.sharing import SharedData
@@ -161,15 +161,8 @@ def _limited_to(threads: int) -> Iterator[None]:
     """Limit BLAS, OpenMP and numba to some threads, as workers do, whether they are loaded already or in the block."""
     from threadpoolctl import threadpool_limits
 
-    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
-    os.environ.update(dict.fromkeys(ONE_THREAD, str(threads)))
-    try:
-        with threadpool_limits(threads):
-            yield
-    finally:
-        for name in ONE_THREAD:
-            os.environ.pop(name, None)
-        os.environ.update(before)
+    with variables(dict.fromkeys(ONE_THREAD, str(threads))), threadpool_limits(threads):
+        yield
 
 
 def arrays_of(value: object, path: str = "data", seen: set[int] | None = None) -> Iterator[tuple[str, str]]:

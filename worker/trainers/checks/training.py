@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickletools
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -98,22 +99,16 @@ def sizes_are_bounded(case: Case, options: BaseModel, recorded: Recorded) -> Non
 
 def artifact_is_no_pickle(recorded: Recorded) -> None:
     """The artifact is not a pickle, because unpickling executes code."""
-    content = io.BytesIO(recorded.trained.artifact)
+    content, is_pickle = io.BytesIO(recorded.trained.artifact), False
     if zipfile.is_zipfile(content):
         with zipfile.ZipFile(content) as archive:
             is_pickle = any(name.endswith((".pkl", ".pickle")) for name in archive.namelist())
     else:
-        is_pickle = _unpickles(recorded.trained.artifact)
+        with contextlib.suppress(Exception):
+            pickletools.dis(recorded.trained.artifact, io.StringIO())  # follows the stack, and executes nothing
+            is_pickle = True
     if is_pickle:
         raise Broken("the artifact is a pickle; use safetensors, an .npy array, or JSON")
-
-
-def _unpickles(content: bytes) -> bool:
-    try:
-        pickletools.dis(content, io.StringIO())  # follows the stack, and executes nothing
-    except Exception:
-        return False
-    return True
 
 
 def artifact_is_accepted(case: Case, options: BaseModel, recorded: Recorded) -> None:
@@ -231,23 +226,17 @@ def longer_jobs_go_on_to_the_same_bits(case: Case, options: BaseModel, recorded:
 def damaged_checkpoints_are_refused(case: Case, options: BaseModel, recorded: Recorded) -> None:
     """An empty, truncated or random state raises WeightsError; a state with one changed byte may be accepted."""
     epochs, state = next(iter(recorded.states.items()), (1, b""))
-    for what, damaged in _damages(state):
+    damages = {"of no bytes": b"", "of garbage": b"\x00garbage\xff" * 3}
+    changed = "with a changed byte"
+    if state:
+        middle = len(state) // 2
+        damages["that is cut off"] = state[:-1]
+        damages[changed] = state[:middle] + bytes([state[middle] ^ 0xFF]) + state[middle + 1 :]
+    for what, damaged in damages.items():
         error, raised = _stopped(case, options, Checkpoint(epochs, damaged))
         if isinstance(error, WeightsError):
             continue
         if error is not None and error not in raised:
             raise Broken(f"a state {what} raised {shown(error)}; raise WeightsError") from error
-        if what != _CHANGED:
+        if what != changed:
             raise Broken(f"a state {what} is accepted; raise WeightsError")
-
-
-_CHANGED = "with a changed byte"
-
-
-def _damages(state: bytes) -> Iterator[tuple[str, bytes]]:
-    yield "of no bytes", b""
-    yield "of garbage", b"\x00garbage\xff" * 3
-    if state:
-        middle = len(state) // 2
-        yield "that is cut off", state[:-1]
-        yield _CHANGED, state[:middle] + bytes([state[middle] ^ 0xFF]) + state[middle + 1 :]

@@ -114,7 +114,17 @@ def load(source: str, cache_dir: Path) -> SklearnData:
         DatasetError: there is no such data set, or it cannot be learned from.
     """
     if source == "bundled":
-        return _mnist(cache_dir)
+        from nn.datasets.mnist import load_mnist
+
+        mnist = load_mnist("bundled", cache_dir=cache_dir)
+        return SklearnData(
+            digest=mnist.digest,
+            kinds=frozenset({"classifier"}),
+            x=mnist.samples.to_dense(),
+            y=mnist.samples.labels,
+            n_train=mnist.n_train,
+            classes=tuple(map(str, range(mnist.samples.n_classes))),
+        )
     if source in TOY_SETS:
         from sklearn import datasets
 
@@ -124,20 +134,6 @@ def load(source: str, cache_dir: Path) -> SklearnData:
     if not mark or not target or Path(path).suffix.lower() not in SUFFIXES:
         raise DatasetError(f"the data set {source!r} is unknown; allowed: {HELP}")
     return _split(Path(path).name, *read_table(Path(path), target))
-
-
-def _mnist(cache_dir: Path) -> SklearnData:
-    from nn.datasets.mnist import load_mnist
-
-    mnist = load_mnist("bundled", cache_dir=cache_dir)
-    return SklearnData(
-        digest=mnist.digest,
-        kinds=frozenset({"classifier"}),
-        x=mnist.samples.to_dense(),
-        y=mnist.samples.labels,
-        n_train=mnist.n_train,
-        classes=tuple(map(str, range(mnist.samples.n_classes))),
-    )
 
 
 def _split(

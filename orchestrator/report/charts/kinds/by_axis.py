@@ -157,23 +157,18 @@ def rows(axis: Axis) -> Rows:
     values: dict[str, list[Any]] = {}
     for value, label in axis.rows.items():
         values.setdefault(label, []).append(value)
-    shown = [
-        (
-            label,
-            axis.shown[each[0]] if len(each) == 1 else label,
-            Group([m for v in each for m in axis.values[v].members]),
-        )
-        for label, each in values.items()
-    ]
+    made = []
+    for label, each in values.items():
+        group = Group([member for value in each for member in axis.values[value].members])
+        text = axis.shown[each[0]] if len(each) == 1 else label
+        said = f"{axis.heading} {text}: {group.said(axis.metric)}"
+        made.append(strip_of(group, axis.metric, label, said, axis.each_job))
     return Rows(
         name=axis.name,
         title=axis.title,
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,
-        strips=[
-            strip_of(each, axis.metric, label, f"{axis.heading} {text}: {each.said(axis.metric)}", axis.each_job)
-            for label, text, each in shown
-        ],
+        strips=made,
         known=len(axis.values),
         lower_is_worse=axis.metric.higher_is_better,
         is_share=axis.metric.is_share,

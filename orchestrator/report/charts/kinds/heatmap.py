@@ -161,7 +161,9 @@ def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> 
     grounds, inks = ([pair[place] for pair in style.HEAT] for place in (0, 1))
 
     def colour(steps: Sequence[str], without: str) -> Any:
-        return alt.condition("isValid(datum.share)", canvas.step("share", steps), alt.value(without))
+        # The colours divide 0 to 1 into equal parts.
+        share = alt.Color("share:Q", scale=alt.Scale(type="quantize", domain=[0, 1], range=list(steps)), legend=None)
+        return alt.condition("isValid(datum.share)", share, alt.value(without))
 
     layers = [
         data.mark_rect(stroke=ground, strokeWidth=1, opacity=1, invalid=None)

@@ -192,11 +192,6 @@ class Canvas:
             axis.setdefault("format", ".4~g")
         return getattr(self.alt, name)(f"{field}:Q", title=title, scale=ends, axis=self.alt.Axis(**axis))
 
-    def step(self, field: str, colours: Sequence[str]) -> Any:
-        """Return the encoding of a number as a colour: the colours divide 0 to 1 into equal parts."""
-        steps = self.alt.Scale(type="quantize", domain=[0, 1], range=list(colours))
-        return self.alt.Color(f"{field}:Q", scale=steps, legend=None)
-
     def layered(self, layers: Sequence[Any], *, width: Any, height: Any) -> dict[str, Any]:
         """Return the specification of the layers, the first one at the bottom.
 
