@@ -114,9 +114,9 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
         names = [name for group in self.zipped for name in group.split(",")]
         are_options = len(set(names)) == len(names) and {*self.options, *self.grid}.issuperset(names)
         for group in self.zipped:
-            counts = {len(self.grid.get(name, "1")) for name in group.split(",")}
+            counts = dict.fromkeys(len(self.grid.get(name, "1")) for name in group.split(","))
             if len(counts) > 1 or not are_options:
-                told = listed(list(map(str, sorted(counts))), "and")
+                told = listed(list(map(str, counts)), "and")
                 raise InvalidInputError(
                     "zipped", group, f"different options with equally many values (these have {told})"
                 )

@@ -43,7 +43,8 @@ def test_a_screen_shows_what_fits_also_after_a_resize(command_line: CommandLine)
 
 
 def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:
-    steady = small(seeds="0", epochs="40")
+    # Longer than a few looks, also where training is fast.
+    steady = small(seeds="0", epochs="200")
     terminal = command_line.on_terminal("sweep", *steady, "--workers", "1", "--name", "a", columns=120)
     output = terminal.read_to_end()
     assert terminal.process.wait(timeout=30) == 0
@@ -52,7 +53,7 @@ def test_the_live_table_moves_and_leaves_the_terminal_as_it_was(command_line: Co
     text = plain(output)
     assert re.search(r"sweep .*\d of 2 jobs", text)
     assert re.search(r"1 running, \d waiting, .* elapsed, ETA \d.*, 1 worker", text)
-    assert re.search(r"seed 0, learning rate 0.01 .* epoch +[1-9]\d?/40 +\d\d\.\d\d %", text)
+    assert re.search(r"seed 0, learning rate 0.01 .* epoch +[1-9]\d*/200 +\d\d\.\d\d %", text)
     assert re.search(r"leading so far: learning rate 0\.0[13], mean \d\d\.\d\d % \(1 of 1 seed\)", text)
     # the cursor is visible again, and the leaderboard stays on the screen.
     assert output.rfind(SHOW_CURSOR) > output.rfind(HIDE_CURSOR) >= 0
