@@ -6,6 +6,7 @@ import itertools
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, FailFast, Field, ValidationError, field_serializer, model_validator
@@ -127,8 +128,11 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def _conditions(self) -> list[tuple[str, str, frozenset[Any]]]:
-        """Return the conditions of `beside`: an option, the other one, and the values of that."""
-        model, found = self.model, []
+        """Return the conditions of `beside`: an option, the other one, and the values of that.
+
+        A condition on an option that has one itself comes after that one.
+        """
+        model, found = self.model, {}
         names = [text.partition("@")[0] for text in self.beside]
         for name, text in zip(names, self.beside, strict=True):
             condition = text.partition("@")[2]
@@ -139,13 +143,20 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                 raise InvalidInputError("beside", text, f"{allowed}: {', '.join(self.grid)}")
             known = self.grid[other]
             try:
-                read = frozenset(axis(model, other)(values))
+                # A range may have many more points than the other option has values.
+                one = axis(model, other)
+                has_range = one.value.kind in (int, float) and any(map(is_range, values.split(",")))
+                read = frozenset() if has_range else frozenset(one(values))
             except (ValueError, TypeError, OverflowError):
                 read = frozenset()
             if not read or not read.issubset(known):
                 raise InvalidInputError(name, Described(f"@{condition}"), f"@{other}={','.join(map(written, known))}")
-            found.append((name, other, read))
-        return found
+            found[name] = name, other, read
+        try:
+            order = TopologicalSorter({name: (other,) for name, other, _ in found.values()}).static_order()
+            return [found[name] for name in order if name in found]
+        except CycleError:
+            raise InvalidInputError("beside", Described("a circle of conditions"), "conditions without one") from None
 
     @model_validator(mode="after")
     def _check_drawn(self) -> Self:
@@ -186,11 +197,16 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     @property
     def size(self) -> int:
         """The number of jobs, also those that are left out; with a sampler, once all are drawn, if they differ."""
-        each = math.prod(len(self.grid[group[0]]) for group in self._groups)
+        each = self.combinations
         if self.beside and each <= MAX_JOBS:
             # Those that differ only in an option without its condition are one.
             each = len({tuple(point.values()) for point in self._combinations()})
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
+
+    @property
+    def combinations(self) -> int:
+        """The number of combinations of the values of its grid, before any is left out."""
+        return math.prod(len(self.grid[group[0]]) for group in self._groups)
 
     @property
     def _groups(self) -> list[list[str]]:
@@ -296,8 +312,7 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
         for parts in itertools.product(*axes):
             own = dict(itertools.chain.from_iterable(part.items() for part in parts))
             point = {name: own[name] for name in self.grid}
-            # Once for each: a condition may depend on an option that has one, too.
-            for name, other, values in conditions * len(conditions):
+            for name, other, values in conditions:
                 if point[other] not in values:
                     point[name] = model.model_fields[name].default
             yield point

@@ -143,6 +143,16 @@ def test_a_sweep_cannot_grow_beyond_the_most_jobs(monkeypatch: pytest.MonkeyPatc
                 each.with_round(Round(kind="extend", seeds=seeds))
 
 
+def test_rounds_that_list_too_many_combinations_are_refused() -> None:
+    grid = {"epochs": tuple(range(1, 8001)), "initial_scale": (1.0, 2.0)}
+    wide = sweep_of(seeds=(0,), learning_rates=(0.1,), **grid, beside=("initial_scale@epochs=1",))
+    content = json.loads(manifest_of(wide).as_text())
+    point = {"epochs": 1, "initial_scale": 2.0}
+    content["rounds"] = [{"kind": "confirm", "seeds": [seed], "configurations": [point]} for seed in range(1, 41)]
+    with pytest.raises(ValidationError, match="its rounds list more than 500,000 combinations in all"):
+        Manifest.read(json.dumps(content).encode())
+
+
 def test_a_sweep_has_a_bounded_number_of_rounds() -> None:
     # Given a sweep of the most rounds
     content = json.loads(sweep(learning_rates=(0.1,), seeds=(0,)).as_text())

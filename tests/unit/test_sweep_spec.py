@@ -115,6 +115,19 @@ def test_zipped_names_that_are_no_options_cost_nothing() -> None:
             SweepSpecification(seeds=(0,), zipped=zipped)
 
 
+@pytest.mark.parametrize(
+    ("beside", "refusal"),
+    [
+        # A range has more points than values.
+        (["limit@epochs=log:1..2:100000"], r"@epochs=log:1\.\.2:100000; allowed: @epochs=1,2"),
+        (["limit@epochs=1", "epochs@limit=5"], "beside is a circle of conditions; allowed: conditions without one"),
+    ],
+)
+def test_conditions_that_would_cost_too_much_are_refused(beside: list[str], refusal: str) -> None:
+    with pytest.raises(ValidationError, match=refusal):
+        SweepSpecification.model_validate({"seeds": [0], "grid": {"epochs": [1, 2], "limit": [5, 6]}, "beside": beside})
+
+
 def test_the_default_is_the_main_job() -> None:
     made = specification({})
 
