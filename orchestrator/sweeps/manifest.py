@@ -26,6 +26,8 @@ from worker.trainers import registry
 #: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
 #: read, each costs up to 300 bytes, even if it takes two in the file.
 _MOST_VALUES = 6 * MAX_JOBS
+#: The most combinations of values that all rounds together list, each of them all that the sweep has then.
+_MOST_LISTED = 5 * MAX_JOBS
 
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
 ALL_WEIGHTS_JOBS = 1000
@@ -78,8 +80,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         if self.rounds and self.specification.remaining:
             raise ValueError("it has rounds before its sampler has chosen all configurations")
         read: list[Round] = []
-        specification, others = self.specification, 0
+        specification, others, listed = self.specification, 0, 0
         for each in self.rounds:
+            listed += specification.combinations if each.grid or specification.beside else 0
+            if listed > _MOST_LISTED:
+                raise ValueError(f"its rounds list more than {_MOST_LISTED:,} combinations in all")
             read.append(each.read(specification))
             specification = read[-1].extend(specification)
             others += len(each.seeds) * len(each.configurations)
@@ -164,6 +169,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             and self.withdrawn[:count] == other.withdrawn
             and (bool(gone) or self.rounds[: len(other.rounds)] == other.rounds)
             and gone.union(self.jobs).issuperset(other.jobs)
+            # Only rounds are withdrawn.
+            and (not gone or gone.isdisjoint(other.model_copy(update={"rounds": []})._listed().jobs))
         )
 
     @property
@@ -214,6 +221,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), allowed)
         if len(longer.jobs) == len(self.jobs):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
+        longer._read_rounds()
         return longer
 
     def with_look(self, look: Look | None) -> Manifest:

@@ -14,7 +14,7 @@ from nn.errors import InvalidInputError
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.rounds import Look, Round
+from orchestrator.sweeps.rounds import Look, Round, Withdrawn
 from tests.property.hostile import answer, json_values, patient
 from tests.support.sweeps import manifest_of, sweep_of
 
@@ -74,6 +74,8 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]], und
         # Whoever else may write to the cluster, looks stay.
         hidden = longer.model_copy(update={"looks": []})
         assert longer.grown_as(hidden).looks == longer.looks
+        gone = [Withdrawn(kind="extend", seeds=(), jobs=tuple(longer.jobs[1:]))]
+        assert not longer.model_copy(update={"jobs": longer.jobs[:1], "withdrawn": gone}).goes_on(longer)
         # Without the round, the sweep has the jobs from before, and knows of the others.
         undone = longer.undone()
         assert (undone.jobs, undone.known_jobs) == (manifest.jobs, longer.known_jobs)
