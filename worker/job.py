@@ -40,6 +40,8 @@ Time = Annotated[float, Field(strict=True, ge=0.0, le=1e11, allow_inf_nan=False)
 #: With a bound, pydantic also rejects lone surrogates, which UTF-8 cannot encode.
 MAX_TEXT = 10_000
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
+#: The name of a worker, or what describes where or by what it trained.
+Short = Annotated[str, Field(max_length=1000)]
 #: A text that is shown within a sentence, and must not break its line.
 OneLine = Annotated[Text, AfterValidator(lambda text: one_line(text)[:MAX_TEXT])]
 
@@ -310,7 +312,7 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     weights_sha256: Digest
     weights_bytes: int = Field(strict=True, ge=1, le=2**31)
     #: The Celery name of the worker that finished the job.
-    worker: Text
+    worker: Short
     attempts: AttemptNumber
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
@@ -320,9 +322,9 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     #: of them.
     correct: Packed | None = None
     #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
-    environment: Text | None = None
+    environment: Short | None = None
     #: What trained it, if the trainer is not Seedsweep's own (`worker.trainers.registry.code`).
-    code: Text | None = None
+    code: Short | None = None
 
     _metric: Metric | None = PrivateAttr(default=None)
 

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, clipped
 from nn.files import read_regular
 from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
 
@@ -33,10 +33,12 @@ STATES = {
 }
 #: The most bytes of a `leaderboard.json` that is read in place of the rows.
 _MOST_BYTES = 2**24
+#: Most characters of a verdict.
+_LONGEST = 10_000
 #: The last second of the year 9999, after which there are no dates.
 _LATEST = 253_402_300_799.0
 #: The verdict in a `leaderboard.json`, and how each job ended.
-_SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]|\\.)*")')
+_SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]++|\\.)*+")')
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
 #: Each row of the leaderboard there, and the most rows that a summary has.
 _ROW = re.compile(rb'"mean": ([-\d.e+]+|null),\s+"low": ([-\d.e+]+|null),\s+"high": ([-\d.e+]+|null)')
@@ -123,7 +125,7 @@ def _recorded(folder: Path) -> Summary | None:
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
-            told = str(json.loads(sentence[1]))
+            told = clipped(str(json.loads(sentence[1])), _LONGEST)
             return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder), _means(text))
     return None
 

@@ -31,6 +31,8 @@ _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
+#: Above so many bytes of texts and histories of all rows, the rest of the rows are shortened.
+_FILE_TEXT, _ROW_TEXT = 2**25, 2**11
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -52,7 +54,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged, others = 0, known - jobs.keys()
+    damaged, others, spoken = 0, known - jobs.keys(), 0
     most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
@@ -64,7 +66,10 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    rows[row.job] = row
+                    numbers = len(row.validation_score) * (2 + len(row.others))
+                    spoken += max(0, len(line) - _NUMBER_BYTES * numbers - len(row.correct or ""))
+                    is_long = spoken > _FILE_TEXT + _ROW_TEXT * len(jobs)
+                    rows[row.job] = row.shortened() if is_long else row
     except FileNotFoundError:
         pass
     except OSError as error:

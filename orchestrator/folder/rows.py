@@ -26,6 +26,7 @@ from worker.job import (
     Packed,
     Result,
     Scores,
+    Short,
     Text,
     Time,
     check_lengths,
@@ -139,7 +140,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         description="The SHA-256 of the weights, which name their file; null without a result."
     )
     attempts: int = Field(ge=0, le=MAX_ATTEMPTS, description="How many attempts were made until the job ended.")
-    worker: Text | None = Field(description="The Celery name of the worker that made the result; null without one.")
+    worker: Short | None = Field(description="The Celery name of the worker that made the result; null without one.")
     error: Text | None = Field(description="Why the job failed, was cancelled, or counts as diverged; otherwise null.")
     stopped: OneLine | None = Field(
         default=None, description="Why the job succeeded with fewer epochs than its options say; absent if it has all."
@@ -156,10 +157,10 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         default=None,
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
-    environment: Text | None = Field(
+    environment: Short | None = Field(
         default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
-    code: Text | None = Field(
+    code: Short | None = Field(
         default=None,
         description="The trainer's package, its version and a digest of its source files; absent if the trainer is "
         "Seedsweep's own.",
@@ -201,6 +202,11 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
     def reused(self, origin: str) -> Self:
         """Return the row for another sweep that did not train the job."""
         return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})
+
+    def shortened(self) -> Self:
+        """Return the row with less of what a stranger may make long."""
+        texts = {name: value[:200] for name in ("error", "stopped", "reused_from") if (value := getattr(self, name))}
+        return self.model_copy(update={**texts, "history": self.history[-3:], "mismatches": self.mismatches[:1]})
 
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is not a row of this job.

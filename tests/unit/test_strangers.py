@@ -111,13 +111,18 @@ def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: Sw
 def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_log, "_FILE_BYTES", 0)
     long, escaped = "\x01" * MAX_TEXT, "\U000e0001"
-    texts = dict.fromkeys(("worker", "environment", "code", "reused_from"), long)
+    texts = {"worker": long[:1000], "environment": long[:1000], "code": long[:1000], "reused_from": long}
     history = [{"cause": "hung", "worker": "😀" * 300}] * MAX_HISTORY
     mismatches = [{"first": "😀" * 64, "second": "😀" * 64, "run": "😀" * 300, "worker": escaped * 300}] * MISMATCHES
     for job in JOBS:
         told = {"stopped": escaped * MAX_TEXT, "history": history, "mismatches": mismatches, "correct": "A" * 2**17}
         folder.append(Row.model_validate(json.loads(row(job).line()) | texts | told))
-    assert list(folder.rows_of(BY_KEY)) == [job.key for job in JOBS]
+    rows = folder.rows_of(BY_KEY)
+    assert [len(each.history) for each in rows.values()] == [MAX_HISTORY] * 2
+    # Those of many jobs are shortened.
+    monkeypatch.setattr(results_log, "_FILE_TEXT", 0)
+    rows = folder.rows_of(BY_KEY)
+    assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(3, 200)] * 2
 
 
 def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:
@@ -130,6 +135,16 @@ def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:
     (deep / "file").unlink()
     for path in [deep, *deep.parents][:1200]:
         path.rmdir()
+
+
+def test_a_verdict_of_megabytes_costs_little(folder: SweepFolder) -> None:
+    folder.append(row(JOBS[0]))
+    text = '{"sentence": "' + "a" * 15_000_000 + '"' + '"status": "succeeded",  "score":}'
+    (folder.path / "leaderboard.json").write_text(text)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    assert len(summary.summary(folder.path).sentence) == 10_000
+    assert memory("VmHWM") - before < MOST_MEMORY
 
 
 def test_a_time_of_no_year_is_the_last_one(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
