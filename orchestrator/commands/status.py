@@ -69,7 +69,8 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
             if manifest.name not in told and name in (None, folder.name):
                 _add(found, folder, manifest, _observed(cluster, manifest, folder, present, roster.lost(present)))
         if name is None or any(each["place"] == cluster.address for each in found["sweeps"]):
-            found["workers"] += _workers(roster, present, cluster.address, found["jobs"])
+            # Read again: the sweeps may have taken a while, in which no worker is lost.
+            found["workers"] += _workers(roster, roster.all(), cluster.address, found["jobs"])
     return found
 
 

@@ -620,7 +620,8 @@ def _reservations(found: Judgement) -> list[str]:
         for each in found.unreliable[:MOST_NAMED]
     ]
     if leader is not None and leader.diverged:
-        told.append(f"Of {_named(leader, names, full=False)}, {_diverged(leader)}")
+        of = f"Of {named}, " if (named := _named(leader, names, full=False)) else ""
+        told.append(f"{of}{_diverged(leader)}")
     if len(found.candidates) > 1 and all(
         len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
     ):
