@@ -16,10 +16,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from nn.options.network import INITIALIZATIONS
+from nn.options.network import Initialization
 from nn.weights import LayerSizes, initial_weights
 
 SIZES: LayerSizes = (784, 128, 64, 10)
@@ -46,7 +47,7 @@ def contenders() -> dict[str, Callable[[np.random.RandomState], object]]:
     def by(initialization: str) -> Callable[[np.random.RandomState], object]:
         return lambda random_state: initial_weights(SIZES, random_state, "float32", initialization=initialization)
 
-    return {"NumPy's randn": by_randn, **{name: by(name) for name in INITIALIZATIONS}}
+    return {"NumPy's randn": by_randn, **{name: by(name) for name in get_args(Initialization)}}
 
 
 def measure(rounds: int) -> dict[str, dict[str, float]]:

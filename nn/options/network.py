@@ -21,10 +21,8 @@ MAX_EPOCHS = 100_000
 
 Loss = Literal["cross_entropy", "sum_of_squares"]
 DType = Literal["float32", "float64"]
-LOSSES: tuple[str, ...] = get_args(Loss)
 DTYPES: tuple[str, ...] = get_args(DType)
 Initialization = Literal["notebook", "lecun", "glorot", "he", "lecun_uniform", "glorot_uniform", "he_uniform"]
-INITIALIZATIONS: tuple[str, ...] = get_args(Initialization)
 
 Split = Literal["fixed", "seed"]
 SPLIT_HELP = "Split into training and validation samples, the same for all seeds or drawn by each seed."

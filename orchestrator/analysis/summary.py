@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from nn.errors import SeedsweepError, clipped
 from nn.files import read_regular
 from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
+from worker.job import MAX_TEXT
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
@@ -33,10 +34,6 @@ STATES = {
 }
 #: The most bytes of a `leaderboard.json` that is read in place of the rows.
 _MOST_BYTES = 2**24
-#: Most characters of a verdict.
-_LONGEST = 10_000
-#: The last second of the year 9999, after which there are no dates.
-_LATEST = 253_402_300_799.0
 #: The verdict in a `leaderboard.json`, and how each job ended.
 _SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]++|\\.)*+")')
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
@@ -125,7 +122,7 @@ def _recorded(folder: Path) -> Summary | None:
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
-            told = clipped(str(json.loads(sentence[1])), _LONGEST)
+            told = clipped(str(json.loads(sentence[1])), MAX_TEXT)
             return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder), _means(text))
     return None
 
@@ -164,7 +161,8 @@ def _is_closed(folder: Path) -> bool:
 def _around(folder: Path) -> tuple[str, int, str]:
     """Return what does not depend on rows: the time of the last change, the size and the note."""
     changed = changed_at(folder)
-    # A file system may have times of any year.
-    known = None if changed is None else datetime.fromtimestamp(min(max(changed, 0.0), _LATEST), UTC)
-    when = "" if known is None else known.isoformat(timespec="seconds")
+    when = ""
+    # A file system may have times of no year.
+    with contextlib.suppress(ValueError, OverflowError):
+        when = "" if changed is None else datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds")
     return when, size(folder), note(folder)

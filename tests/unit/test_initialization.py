@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nn import DeepNeuralNetwork
 from nn.initialization import log, standard_normal
-from nn.options.network import INITIALIZATIONS
+from nn.options.network import Initialization
 from nn.samples import pack
 from nn.weights import initial_weights, to_safetensors
 
@@ -129,9 +129,9 @@ def drawn(initialization: str, scale: float = 1.0, seed: int = 7) -> np.ndarray:
 
 class TestSchemes:
     def test_all_are_tested_here(self) -> None:
-        assert {name.removesuffix("_uniform") for name in INITIALIZATIONS} == VARIANCES.keys()
+        assert {name.removesuffix("_uniform") for name in get_args(Initialization)} == VARIANCES.keys()
 
-    @pytest.mark.parametrize("name", [name for name in INITIALIZATIONS if "uniform" not in name])
+    @pytest.mark.parametrize("name", [name for name in get_args(Initialization) if "uniform" not in name])
     def test_normal_ones(self, name: str) -> None:
         normal = standard_normal(np.random.RandomState(7), 10_000)
 
@@ -140,7 +140,7 @@ class TestSchemes:
         # A normal distribution has a kurtosis of 3, and 4.55 % of it are beyond two standard deviations.
         assert np.mean(np.abs(drawn(name)) > 2 * math.sqrt(VARIANCES[name])) == pytest.approx(0.0455, abs=0.01)
 
-    @pytest.mark.parametrize("name", [name for name in INITIALIZATIONS if "uniform" in name])
+    @pytest.mark.parametrize("name", [name for name in get_args(Initialization) if "uniform" in name])
     def test_uniform_ones_have_the_same_variance(self, name: str) -> None:
         variance = VARIANCES[name.removesuffix("_uniform")]
         limit = math.sqrt(3 * variance)
@@ -154,7 +154,7 @@ class TestSchemes:
         quarters, _ = np.histogram(matrix, bins=4, range=(-limit, limit))
         assert (np.abs(quarters - 2500) < 200).all()
 
-    @pytest.mark.parametrize("name", INITIALIZATIONS)
+    @pytest.mark.parametrize("name", get_args(Initialization))
     def test_the_scale_multiplies(self, name: str) -> None:
         assert np.array_equal(drawn(name, 4.0), 4 * drawn(name))
         np.testing.assert_allclose(drawn(name, 0.3), 0.3 * drawn(name), rtol=1e-15)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from nn import reference
 from nn.notebook import notebook_accuracy
-from nn.options.network import LOSSES
+from nn.options.network import Loss
 from nn.reference import NumPyEngine
 from nn.samples import pack
 from nn.training import make_engine, predict
@@ -17,7 +19,7 @@ from tests.support.networks import some_weights
 
 
 @pytest.mark.parametrize("biases", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", get_args(Loss))
 @pytest.mark.parametrize("layer_sizes", [(7, 5, 3, 4), (3, 4, 6, 2), (2, 1, 1, 3)])
 def test_every_gradient_is_the_central_difference_of_the_loss(
     loss: str, layer_sizes: tuple[int, int, int, int], biases: bool
@@ -77,7 +79,7 @@ def test_the_activations_do_not_overflow() -> None:
     np.testing.assert_array_equal(reference.softmax(np.array([1e4, 0.0, 1e4])), [0.5, 0.0, 0.5])
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", get_args(Loss))
 def test_an_epoch_is_a_step_for_each_sample_in_the_given_order(loss: str) -> None:
     # Given an engine, and the same weights held by hand
     random = np.random.RandomState(2)

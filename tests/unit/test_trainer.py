@@ -19,6 +19,7 @@ from worker.errors import TrainingFailedError
 from worker.job import misfit
 from worker.records.answers import unpack
 from worker.records.checkpoints import Epoch, SavedCheckpoint
+from worker.trainers.environment import environment
 from worker.training.trainer import Progress, train
 
 
@@ -141,3 +142,9 @@ def test_a_test_split_that_leaves_nothing_to_train_on_fails_the_job(dataset: Dat
         TrainingFailedError, match="test_size is 20; allowed: less than 20, the number of samples in use"
     ):
         train(make_job(limit=20, test_size=20), dataset)
+
+
+def test_an_environment_is_no_longer_than_a_result_may_have_it() -> None:
+    first, second = (environment(("numpy", *["x"] * count)) for count in (200, 201))
+    assert first != second
+    assert max(len(first), len(second)) <= 1000

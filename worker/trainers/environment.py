@@ -10,6 +10,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from nn.files import digest
+
+#: The most characters of an environment in a result (`worker.job.Short`).
+_LONGEST = 1000
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: The variables that limit BLAS, OpenMP and numba to one thread, as in workers. With several threads, the order of a
 #: sum, and so its last bits, may depend on their number. The libraries read these variables when they are loaded.
@@ -44,10 +48,14 @@ def variables(values: Mapping[str, str]) -> Iterator[None]:
 
 @cache
 def environment(packages: tuple[str, ...], threads: int = 1) -> str:
-    """Return a line that names the CPU, Python, distributions and threads. Equal lines should mean equal bits."""
+    """Return a line that names the CPU, Python, distributions and threads. Equal lines should mean equal bits.
+
+    A line that is longer than a result may have ends with its hash.
+    """
     versions = [f"{name} {installed(name) or 'missing'}" for name in packages]
     several = [f"{threads} threads"] if threads > 1 else []
-    return ", ".join([_cpu(), f"Python {platform.python_version()}", *versions, *several])
+    line = ", ".join([_cpu(), f"Python {platform.python_version()}", *versions, *several])
+    return line if len(line) <= _LONGEST else f"{line[:900]}... {digest(line.encode())}"
 
 
 def installed(package: str) -> str | None:

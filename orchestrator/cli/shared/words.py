@@ -24,30 +24,23 @@ Spec = Annotated[
         metavar="FILE", help="A TOML file with the options above, or a sweep's sweep.json. Flags override it."
     ),
 ]
-Fixed = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Fix an option of any trainer; may be repeated."),
-]
-Varied = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--grid",
-        metavar="NAME=VALUES",
-        help="Vary an option of any trainer; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value.",
-    ),
-]
-Zipped = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--zip",
-        metavar="NAME=VALUES NAME=VALUES ...",
-        help="Vary options whose values go together: the first with the first, and so on; may be repeated.",
-    ),
-]
-Added = Annotated[
-    list[str] | None,
-    typer.Option("--grid", metavar="NAME=VALUES", help="Further values of an option of any trainer."),
-]
+
+
+def _several(flag: str, metavar: str, text: str) -> Any:
+    return Annotated[list[str] | None, typer.Option(flag, metavar=metavar, help=text)]
+
+
+_ANY = "an option of any trainer"
+Fixed = _several("--set", "NAME=VALUE", f"Fix {_ANY}; may be repeated.")
+Varied = _several(
+    "--grid", "NAME=VALUES", f"Vary {_ANY}; may be repeated. NAME=VALUES@OTHER=VALUE: only beside that value."
+)
+Zipped = _several(
+    "--zip",
+    "NAME=VALUES NAME=VALUES ...",
+    "Vary options whose values go together: the first with the first, and so on; may be repeated.",
+)
+Added = _several("--grid", "NAME=VALUES", f"Further values of {_ANY}.")
 #: Values that an option has only beside a value of another one: `0,0.9@optimizer=sgd`.
 _CONDITION = re.compile(r'(.+)@([A-Za-z][\w-]*=[^@"]+)', re.ASCII)
 
