@@ -34,7 +34,7 @@ from orchestrator.folder.zipped import unpack
 from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import counted, have, listed
+from orchestrator.text import counted, have
 from worker.text import one_line
 from worker.trainers import registry
 
@@ -289,7 +289,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
     changed = [name for name in Manifest.model_fields if getattr(now, name) != getattr(then, name)]
     if changed == ["keep_weights"]:
         return findings
-    what = f"the rows of its {len(claim.predicate.rows)} jobs are unchanged, its {listed(changed, 'and')} are not"
+    what = f"the rows of its {len(claim.predicate.rows)} jobs are unchanged; not so in {FILES[0]}: {', '.join(changed)}"
     advice = "orchestrator claim writes a new claim, and --rebuild checks this one alone"
     raise ClaimError(f"The sweep has changed since the claim: {what}; {advice}")
 

@@ -27,7 +27,7 @@ from worker.trainers import registry
 #: read, each costs up to 300 bytes, even if it takes two in the file.
 _MOST_VALUES = 6 * MAX_JOBS
 #: The most combinations of values that all rounds together list, each of them all that the sweep has then.
-_MOST_LISTED = 5 * MAX_JOBS
+_MOST_LISTED = 10 * MAX_JOBS
 
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
 ALL_WEIGHTS_JOBS = 1000
@@ -82,7 +82,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         read: list[Round] = []
         specification, others, listed = self.specification, 0, 0
         for each in self.rounds:
-            listed += specification.combinations if each.grid or specification.beside else 0
+            if each.grid or specification.beside or specification.zipped:
+                listed += specification.combinations
             if listed > _MOST_LISTED:
                 raise ValueError(f"its rounds list more than {_MOST_LISTED:,} combinations in all")
             read.append(each.read(specification))
@@ -191,8 +192,9 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     def grown_as(self, other: Manifest) -> Manifest:
         """Return this manifest extended by what the other one, which `goes_on` it, adds. No look is forgotten."""
         names = ("specification", "jobs", "rounds", "withdrawn")
-        has_all = other.looks[: len(self.looks)] == self.looks
-        looks = other.looks if has_all else [*self.looks, *other.looks][:MAX_ROUNDS]
+        looks = other.looks
+        if looks[: len(self.looks)] != self.looks:
+            looks = [*self.looks, *(each for each in looks if each not in self.looks)][-MAX_ROUNDS:]
         return self.model_copy(update={**{name: getattr(other, name) for name in names}, "looks": looks})
 
     def with_round(self, further: Round, look: Look | None = None) -> Manifest:
@@ -221,7 +223,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             raise InvalidInputError("the sweep", Described(f"one of more than {MAX_JOBS:,} jobs"), allowed)
         if len(longer.jobs) == len(self.jobs):
             raise InvalidInputError("the round", Described("one without a new job"), "a job that the sweep lacks")
-        longer._read_rounds()
+        try:
+            longer._read_rounds()
+        except ValueError as error:
+            allowed = f"fewer rounds, because {error}: start another sweep, which reuses the results of this one"
+            raise InvalidInputError("the sweep", Described(f"extended {number} times"), allowed) from None
         return longer
 
     def with_look(self, look: Look | None) -> Manifest:

@@ -113,10 +113,11 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                 given = Described(",".join(map(written, values)))
                 raise InvalidInputError(word(self.model, name), given, "either values, or one range")
         names = [name for group in self.zipped for name in group.split(",")]
-        are_options = len(set(names)) == len(names) and {*self.options, *self.grid}.issuperset(names)
+        if unknown := set(names).difference(self.options, self.grid):
+            raise InvalidInputError("zipped", min(unknown), f"options of {self.trainer}")
         for group in self.zipped:
             counts = dict.fromkeys(len(self.grid.get(name, "1")) for name in group.split(","))
-            if len(counts) > 1 or not are_options:
+            if len(counts) > 1 or len(set(names)) < len(names):
                 told = listed(list(map(str, counts)), "and")
                 raise InvalidInputError(
                     "zipped", group, f"different options with equally many values (these have {told})"
@@ -143,10 +144,11 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                 raise InvalidInputError("beside", text, f"{allowed}: {', '.join(self.grid)}")
             known = self.grid[other]
             try:
-                # A range may have many more points than the other option has values.
-                one = axis(model, other)
-                has_range = one.value.kind in (int, float) and any(map(is_range, values.split(",")))
-                read = frozenset() if has_range else frozenset(one(values))
+                one, parts = axis(model, other), values.split(",")
+                is_number = one.value.kind in (int, float)
+                points = sum(Range.parse(each).count or 1 for each in parts if is_number and is_range(each))
+                # Rounding makes many points one.
+                read = frozenset() if points > len(known) else frozenset(one(values))
             except (ValueError, TypeError, OverflowError):
                 read = frozenset()
             if not read or not read.issubset(known):

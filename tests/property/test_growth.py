@@ -74,6 +74,8 @@ def test_whatever_is_added_the_jobs_before_stay(added: list[dict[str, Any]], und
         # Whoever else may write to the cluster, looks stay.
         hidden = longer.model_copy(update={"looks": []})
         assert longer.grown_as(hidden).looks == longer.looks
+        other = Look(command="resume", seeds=2, rows=2)
+        assert longer.grown_as(longer.model_copy(update={"looks": [other]})).looks == [*longer.looks, other]
         gone = [Withdrawn(kind="extend", seeds=(), jobs=tuple(longer.jobs[1:]))]
         assert not longer.model_copy(update={"jobs": longer.jobs[:1], "withdrawn": gone}).goes_on(longer)
         # Without the round, the sweep has the jobs from before, and knows of the others.

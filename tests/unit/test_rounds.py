@@ -148,9 +148,17 @@ def test_rounds_that_list_too_many_combinations_are_refused() -> None:
     wide = sweep_of(seeds=(0,), learning_rates=(0.1,), **grid, beside=("initial_scale@epochs=1",))
     content = json.loads(manifest_of(wide).as_text())
     point = {"epochs": 1, "initial_scale": 2.0}
-    content["rounds"] = [{"kind": "confirm", "seeds": [seed], "configurations": [point]} for seed in range(1, 41)]
-    with pytest.raises(ValidationError, match="its rounds list more than 500,000 combinations in all"):
+    content["rounds"] = [{"kind": "confirm", "seeds": [seed], "configurations": [point]} for seed in range(1, 71)]
+    with pytest.raises(ValidationError, match="its rounds list more than 1,000,000 combinations in all"):
         Manifest.read(json.dumps(content).encode())
+
+
+def test_no_round_is_added_that_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    conditional = sweep(initial_scale=(1.0, 2.0), beside=("initial_scale@learning_rate=0.1",))
+    monkeypatch.setattr(manifest_module, "_MOST_LISTED", 7)
+    longer = conditional.with_round(Round(kind="extend", seeds=(2,)))
+    with pytest.raises(InvalidInputError, match="allowed: fewer rounds, because its rounds list more than 7 "):
+        longer.with_round(Round(kind="extend", seeds=(3,)))
 
 
 def test_a_sweep_has_a_bounded_number_of_rounds() -> None:

@@ -140,11 +140,12 @@ def fit(
     except Divergence as end:
         problem, predicted = f"diverged: {end}", None
     artifact = state.to_artifact(fitting.estimator, about, fitting.x_train)
-    if len(artifact) > MAX_BYTES:
-        name = type(fitting.estimator).__name__
-        raise InvalidInputError(
-            "estimator", name, f"one that is fitted to at most {MAX_BYTES} bytes; this one has {len(artifact)}"
-        )
+    for size, most, what in (
+        (len(artifact), MAX_BYTES, "bytes"), (state.header(artifact), state.MAX_HEADER, "bytes of names")
+    ):  # fmt: skip
+        if size > most:
+            allowed = f"one that is fitted to at most {most} {what}; this one has {size}"
+            raise InvalidInputError("estimator", type(fitting.estimator).__name__, allowed)
     correct = None
     if fitting.kind == "classifier" and predicted is not None:
         correct = np.equal(predicted, fitting.y_validation).tolist()
