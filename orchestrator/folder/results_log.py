@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nn.files import json_values, open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
-from orchestrator.folder.rows import Row
+from orchestrator.folder.rows import MAX_HISTORY, Row
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -152,6 +152,8 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
         return None
     with contextlib.suppress(ValidationError, TrainerUnusableError):
         row = Row.model_validate_json(line)
+        if len(row.history) > MAX_HISTORY:
+            row = row.model_copy(update={"history": row.history[-MAX_HISTORY:]})
         # JSON takes the last of two keys.
         return row if row.job in jobs else None
     return None

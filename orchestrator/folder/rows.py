@@ -207,7 +207,8 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        texts = {name: value[:200] for name in ("error", "stopped", "reused_from") if (value := getattr(self, name))}
+        names = ("worker", "error", "stopped", "reused_from", "environment", "code")
+        texts = {name: value[:200] for name in names if (value := getattr(self, name))}
         return self.model_copy(update={**texts, "history": self.history[-3:], "mismatches": self.mismatches[:1]})
 
     def of(self, job: Job) -> Self | None:
