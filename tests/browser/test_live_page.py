@@ -250,7 +250,10 @@ def test_the_index_is_for_everybody(
     for path in ("/", "/s"):
         open_page(page, server, path, screen, theme)
         assert violations(page) == []
-        assert page.run("return [...document.querySelectorAll('html, #sweeps .wide')].every(e => e.scrollWidth < 1101)")
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        # On a laptop, not even the table scrolls in its box.
+        boxes = "[...document.querySelectorAll('#sweeps .wide')]"
+        assert screen is PHONE or page.run(f"return {boxes}.every(box => box.scrollWidth <= box.clientWidth)")
         assert page.complaints() == []
 
 
