@@ -379,10 +379,10 @@ class Mismatch(BaseModel, frozen=True):
         worker: Celery name of the worker that trained them.
     """
 
-    first: Text
-    second: Text
-    run: Text
-    worker: Text
+    first: Short
+    second: Short
+    run: Short
+    worker: Short
 
 
 def canonical(value: Any) -> str:
