@@ -28,7 +28,6 @@ from worker.settings import Settings
 KINDS = {
     "seedsweep:weights:": "weights",
     "celery-task-meta-": "result",
-    "seedsweep:attempts:": "attempts",
     "seedsweep:finished:": "hash of the first weights, for comparison",
 }
 CHECKPOINT = "seedsweep:checkpoint:"

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ConfigDict,
     FailFast,
     Field,
     PrivateAttr,
@@ -293,11 +294,42 @@ def check_numbers(epochs: int, others: int) -> None:
         raise ValueError(f"a result has at most {MAX_NUMBERS:,} numbers; this one has {epochs} epochs of {2 + others}")
 
 
+#: Why an attempt was made.
+Cause = Literal[
+    "first run",
+    "worker lost",  # The worker of the previous attempt died.
+    "child lost",  # The process of the previous attempt died; its worker lives.
+    "hung",  # The process of the previous attempt made no progress, and its worker ended it.
+    "given back",  # The worker of the previous attempt was shut down.
+    "delivered again",  # The previous attempt may still run: its worker lives, but lost the message.
+    "submitted again",  # The previous attempt ended, and the job was submitted again.
+]
+#: How an attempt ended.
+End = Literal["finished", "failed", "cancelled", "given back", "child lost", "hung", "worker lost"]
+
+
+class Attempt(BaseModel):
+    """One execution of a task by one worker. Times are in seconds since the epoch, by Redis's clock."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    number: AttemptNumber
+    cause: Cause
+    worker: OneLine
+    started: Time
+    #: The number of epochs in the checkpoint from which the attempt began.
+    epochs_before: Epochs = 0
+    #: None while the attempt runs, and if its end was never recorded.
+    end: End | None = None
+    #: When the end was recorded: for a lost worker, by the next attempt.
+    ended: Time | None = None
+
+
 class Result(BaseModel, frozen=True, extra="forbid"):
     """The return value of an attempt, stored as JSON.
 
-    Attempts of one job differ only in `worker`, `attempts` and `epoch_seconds`; those of a job that is not exact may
-    also differ in what was trained.
+    Attempts of one job differ only in `epoch_seconds` and in what describes the attempt; those of a job that is not
+    exact may also differ in what was trained.
     """
 
     job: Digest
@@ -313,7 +345,13 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     weights_bytes: int = Field(strict=True, ge=1, le=2**31)
     #: The Celery name of the worker that finished the job.
     worker: Short
+    #: The attempt that made the result: its number, when it began and ended, why it was made, and with how many epochs
+    #: it began.
     attempts: AttemptNumber
+    started: Time | None = None
+    ended: Time | None = None
+    cause: Cause = "first run"
+    epochs_before: Epochs = 0
     #: The reason why the job counts as diverged; None if it succeeded.
     error: Text | None = None
     #: Why it succeeded with fewer epochs than the job's; None if it has all.
@@ -333,6 +371,14 @@ class Result(BaseModel, frozen=True, extra="forbid"):
         check_lengths(self.validation_score, self.others, self.epoch_seconds)
         check_numbers(len(self.validation_score), len(self.others))
         return self
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt that made the result; None if the result does not say when that began."""
+        if self.started is None:
+            return None
+        known = {name: getattr(self, name) for name in ("worker", "started", "ended", "cause", "epochs_before")}
+        return Attempt(number=self.attempts, end="finished", **known)
 
     def __json__(self) -> dict[str, Any]:
         """Return the form in which Celery stores the result."""

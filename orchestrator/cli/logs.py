@@ -31,8 +31,7 @@ def command(
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
     # That of a job which trains, and was silent until now, is empty.
-    logs = ((key, folder.logs / f"{key}.log") for key in pick(folder.name, jobs, words or []))
-    known = [key for key, log in logs if log.is_file() and log.stat().st_size]
+    known = [key for key in pick(folder.name, jobs, words or []) if folder.log(key)]
     for key in known:
         lines = printable(folder.log(key) or "").splitlines()
         if len(known) > 1:

@@ -11,9 +11,9 @@ from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
 from orchestrator.cluster.results import Results
 from worker.app import SeedsweepApp, create_app
+from worker.job import Attempt
 from worker.records.attempts import Attempts
 from worker.records.presence import Roster
-from worker.records.report import Attempt
 from worker.records.store import Store
 from worker.redis.address import hide_password
 from worker.redis.waiting import Policy, WaitingRedis, connect, once

@@ -16,8 +16,11 @@ from worker.job import (
     MAX_ATTEMPTS,
     MAX_OTHERS,
     MAX_TEXT,
+    Attempt,
+    Cause,
     Digest,
     Durations,
+    End,
     Epochs,
     Job,
     Mismatch,
@@ -32,7 +35,6 @@ from worker.job import (
     check_lengths,
     misfit,
 )
-from worker.records.report import Attempt, Cause, End
 from worker.redis import limits
 from worker.trainers import registry
 from worker.trainers.registry import DEFAULT
@@ -190,16 +192,16 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         """Whether the job has a result."""
         return self.status in ("succeeded", "diverged")
 
-    def with_history(self, attempts: Sequence[Attempt]) -> Self:
-        """Return the row with these attempts, oldest first."""
-        kept = [AttemptRecord.of(self._known_to_have_finished(attempt)) for attempt in attempts[-MAX_HISTORY:]]
-        return self.model_copy(update={"history": kept})
-
-    def _known_to_have_finished(self, attempt: Attempt) -> Attempt:
-        """Return the attempt, as finished if it made the result: a worker stores results before attempts' ends."""
-        made_it = self.accepted and (attempt.number, attempt.worker) == (self.attempts, self.worker)
-        open_or_doubted = attempt.end in (None, "worker lost")
-        return attempt.model_copy(update={"end": "finished", "ended": None}) if made_it and open_or_doubted else attempt
+    def with_history(self, attempts: Iterable[Attempt]) -> Self:
+        """Return the row with what is known of these attempts, and of those that it has; an end is final."""
+        told = {(each.worker, each.started): each for each in self.history}
+        for record in map(AttemptRecord.of, attempts):
+            known = told.get((record.worker, record.started))
+            # A worker stores a result before it removes the record of the attempt, which may be open or doubted.
+            if known is None or known.end != "finished":
+                told[record.worker, record.started] = record
+        kept = sorted(told.values(), key=lambda record: record.started or 0.0)
+        return self.model_copy(update={"history": kept[-MAX_HISTORY:]})
 
     def reused(self, origin: str) -> Self:
         """Return the row for another sweep that did not train the job."""
@@ -234,7 +236,8 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:
     """Return the row of a job that has a result, after these attempts for this sweep."""
     own = {name: getattr(result, name) for name in Row.model_fields.keys() & Result.model_fields.keys()}
-    return Row(**own | identity(job), reused_from=reused_from).with_history(attempts)
+    made = [result.attempt] if result.attempt and reused_from is None else []
+    return Row(**own | identity(job), reused_from=reused_from).with_history(made).with_history(attempts)
 
 
 def lost_row(job: Job, status: Literal["failed", "cancelled"], error: str, attempts: Sequence[Attempt] = ()) -> Row:

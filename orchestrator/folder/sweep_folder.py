@@ -342,9 +342,11 @@ class SweepFolder:
         self._write(self.logs / f"{key}.log", text)
 
     def log(self, key: str) -> str | None:
-        """Return a job's log; None if there is none, or it cannot be read."""
+        """Return a job's log; None if there is none, it cannot be read, or it is a link out of the folder."""
         with contextlib.suppress(OSError):
-            return read_regular(self.logs / f"{key}.log", MAX_LOG).decode(errors="replace")
+            path = (self.logs / f"{key}.log").resolve()
+            if path.is_relative_to(self.path.resolve()):
+                return read_regular(path, MAX_LOG).decode(errors="replace")
         return None
 
     def reading(self) -> Reading | None:

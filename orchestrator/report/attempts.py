@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
-from worker.job import Job
-from worker.records.report import Cause, End
+from worker.job import Cause, End, Job
 
 #: Worker of an attempt whose record names none.
 UNKNOWN = "unknown"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -18,17 +17,13 @@ from orchestrator.running.membership import Membership
 from orchestrator.running.waiting import Waiting
 from orchestrator.text import counted
 from worker.errors import WeightsMissingError
-from worker.job import Job, Result, misfit
+from worker.job import Attempt, Job, Result, misfit
 from worker.records import store
-from worker.records.report import Attempt
 from worker.redis import limits
 from worker.redis.bounded import read_lowest
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
-#: Longest wait for the end of an attempt, in seconds: a worker records it just after it stored the job's result.
-LONGEST_WAIT = 1.0
-_PAUSE = 0.05
 #: Bytes of artifacts that are released together.
 SOME_BYTES = 2**24
 #: Bytes that Redis needs for an artifact beside its content.
@@ -204,21 +199,10 @@ def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
 
 
 def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written.
-
-    It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
-    """
-    found: dict[str, Row] = {}
+    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written."""
     own = {key: row for key, row in rows.items() if row.reused_from is None}
     left = [key for key, row in own.items() if any(each.started and each.ended is None for each in row.history)]
-    deadline = time.monotonic() + LONGEST_WAIT
-    while left and time.monotonic() < deadline:
-        known = {key: attempts for key, attempts in cluster.attempts(left) if attempts}
-        found |= {key: rows[key].with_history(attempts) for key, attempts in known.items()}
-        left = [key for key, each in known.items() if each[-1].end is None and rows[key].status != "cancelled"]
-        if left:
-            time.sleep(_PAUSE)
-    return found
+    return {key: rows[key].with_history(attempts) for key, attempts in cluster.attempts(left)}
 
 
 class Artifacts:
@@ -257,22 +241,30 @@ class Artifacts:
             kept.drop("weights", waiting)
             return
         try:
-            released = int(kept.client.incrby(_BYTES, size))
+            released = self._note(waiting, size)
         except BrokerUnreachableError:
-            # It is not a number of ours. The names that it counted expire.
+            # One is not ours. The artifacts that were released expire.
             kept.client.unlink(_BYTES, _RELEASED)
-            released = int(kept.client.incrby(_BYTES, size))
-        before = accumulate(waiting.values(), initial=released - size)
-        kept.client.zadd(_RELEASED, dict(zip(waiting, before, strict=False)))
-        for name in (_RELEASED, _BYTES):
-            kept.client.expire(name, kept.expires)
+            released = self._note(waiting, size)
         job_of: dict[str, str] = {}
         highest = released - self._cluster.app.settings.artifact_bytes
         while oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest):
-            names = (name.decode(errors="replace") for name in oldest)
-            job_of.update((name, name.partition(".")[0]) for name in names)
+            names = ((name.hex()[:64], name.hex()[64:]) for name in oldest)
+            job_of.update((store.artifact(*name), name[0]) for name in names)
             # If another session removes some meanwhile, others are forgotten here: they expire.
             kept.client.zremrangebyrank(_RELEASED, 0, len(oldest) - 1)
         # A sweep that waits for a job releases its artifact, too.
         wanted = self._cluster.registry.wanted_by_others(self._sweep, job_of.values()) if job_of else {}
         kept.drop("weights", (name for name, job in job_of.items() if job not in wanted))
+
+    def _note(self, names: Mapping[str, int], size: int) -> int:
+        """Put these artifacts of this size in all beside the released ones; return how many bytes were released yet."""
+        kept = self._cluster.store
+        released = int(kept.client.incrby(_BYTES, size))
+        before = accumulate(names.values(), initial=released - size)
+        # As bytes, because there may be hundreds of thousands.
+        packed = (bytes.fromhex(name.replace(".", "")) for name in names)
+        kept.client.zadd(_RELEASED, dict(zip(packed, before, strict=False)))
+        for each in (_RELEASED, _BYTES):
+            kept.client.expire(each, kept.expires)
+        return released

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator.cli.main import BAD_INPUT
 from tests.chaos.arena.arena import Arena
-from tests.chaos.arena.monitor import ENDED, read_attempts
+from tests.chaos.arena.monitor import ENDED
 from tests.chaos.arena.oracle import CleanRun
 from tests.chaos.checker.observation import Observation, observe
 from tests.chaos.faults.requests import empty_disk
@@ -19,7 +19,6 @@ from tests.chaos.plan import Plan
 from tests.support.waiting import wait_for
 from worker.job import task_id
 from worker.messages import TRAIN, signature
-from worker.records.store import key
 
 WORKERS = 2
 #: Seconds after which a sweep hangs. Undisturbed it takes about ten.
@@ -148,8 +147,8 @@ def _until_all_took_jobs(arena: Arena) -> list[str]:
         runs = [task_id(job, label) for job in jobs]
         while not _have_ended(arena, runs) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-        for run in runs:
-            idle -= {attempt.worker for attempt in read_attempts(arena.client.hgetall(key("attempts", run))).values()}  # type: ignore[arg-type]
+        for attempts in arena.monitor.ask(runs)[1].values():
+            idle -= {attempt.worker for attempt in attempts.values()}
         if not idle:
             return []
         time.sleep(ROUND_SECONDS)

@@ -20,9 +20,10 @@ from tests.support.cluster import make_job
 from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import BLOB, result
 from worker.errors import TooManyAttemptsError
+from worker.job import Attempt
 from worker.records import checkpoints
 from worker.records.presence import WORKERS
-from worker.records.report import Attempt
+from worker.records.store import artifact
 from worker.redis import bounded, limits
 from worker.redis.bounded import (
     read,
@@ -166,7 +167,7 @@ class TestOthers:
         assert list(scan_values(client, "b", 50)) == []
 
 
-WEIGHTS = f"seedsweep:weights:{JOB.key}.{digest(BLOB)}"
+WEIGHTS = f"seedsweep:weights:{artifact(JOB.key, digest(BLOB))}"
 #: What somebody put into Redis, who reads it, and what it counts as; None if the read raises an error of ours.
 BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = {
     "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.results.states([JOB.key]), {}),

@@ -124,6 +124,7 @@ def test_a_cluster_keeps_the_last_artifacts_up_to_a_bound(command_line: CommandL
     assert left(cluster) == 2
     command_line.run("sweep", *words, "--seeds", "5", "--name", "b", SEEDSWEEP_ARTIFACT_BYTES="60000")
     assert left(cluster) == 2
-    # What is no count of ours begins anew.
-    cluster.server.client().set("seedsweep:released:bytes", 2**63 - 1)
-    command_line.run("sweep", *words, "--seeds", "6", "--name", "c", SEEDSWEEP_ARTIFACT_BYTES="60000")
+    # What is no count of ours begins anew, and so does what is no set.
+    for seed, name in (("6", "seedsweep:released:bytes"), ("7", "seedsweep:released")):
+        cluster.server.client().set(name, 2**63 - 1)
+        command_line.run("sweep", *words, "--seeds", seed, "--name", seed, SEEDSWEEP_ARTIFACT_BYTES="60000")

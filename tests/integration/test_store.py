@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 
 import pytest
 import redis
@@ -14,10 +15,9 @@ from tests.support import presences
 from tests.support.redis_server import RedisServer
 from worker.app import create_app
 from worker.errors import TooManyAttemptsError, WeightsMissingError
-from worker.job import Mismatch, Needs
+from worker.job import Attempt, Mismatch, Needs
 from worker.records.attempts import Attempts
 from worker.records.presence import WORKERS, Presence, Roster, clocks_of, problem_of
-from worker.records.report import Attempt
 from worker.records.store import Store, artifact
 from worker.settings import Settings
 
@@ -32,8 +32,8 @@ def store(client: redis.Redis) -> Store:
 def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
     sha256 = store.put_weights(JOB, b"weights")
     assert store.weights(JOB, sha256, 7) == b"weights"
-    assert 0 < client.ttl(f"seedsweep:weights:{JOB}.{sha256}") <= 100
-    client.set(f"seedsweep:weights:{JOB}.{sha256}", b"weighty")
+    assert 0 < client.ttl(f"seedsweep:weights:{artifact(JOB, sha256)}") <= 100
+    client.set(f"seedsweep:weights:{artifact(JOB, sha256)}", b"weighty")
     with pytest.raises(WeightsError, match="are damaged"):
         store.weights(JOB, sha256, 7)
     store.put_weights("f" * 64, b"weights")
@@ -128,7 +128,12 @@ def test_a_stored_success_is_final(shared_server: RedisServer) -> None:
     backend._set_with_state(backend.get_key_for_task(JOB), stale, "PROGRESS")
     # Then the result stays
     assert backend.get_task_meta(JOB)["status"] == "SUCCESS"
+    stored = shared_server.client().get(f"celery-task-meta-{JOB}")
+    assert backend.decode_result(stored)["result"] == {"accuracy": 1}
     assert 0 < shared_server.client().ttl(f"celery-task-meta-{JOB}") <= Settings().result_expires
+    # And one that is cut off, or that unpacks to more than a result has, counts as absent
+    for forged in (stored[:-5], zlib.compress(bytes(2**17)), b"x"):
+        assert backend.decode_result(forged)["status"] == "PENDING"
 
 
 def test_what_is_no_state_does_not_keep_a_state_out(shared_server: RedisServer) -> None:

@@ -23,9 +23,9 @@ from tests.property.hostile import json_values, nearly, patient, texts
 from tests.support.cluster import make_job
 from tests.support.sweep_folders import unsaved
 from worker.errors import JobRefusedError
-from worker.job import MAX_SCORE, Result
+from worker.job import MAX_SCORE, Attempt, Result
 from worker.records.presence import Presence
-from worker.records.report import Attempt, Report, read_report
+from worker.records.report import Report, read_report
 from worker.settings import Settings
 from worker.text import one_line
 
@@ -37,7 +37,8 @@ REPORT = {
 RESULT = {
     "job": JOB.key, "status": "succeeded", "validation_score": [0.5, 0.6], "others": {"notebook_accuracy": [1.0, 2.0]},
     "epoch_seconds": [0.1, 0.1], "weights_sha256": "0" * 64, "weights_bytes": 1000, "worker": "w", "attempts": 1,
-    "error": None, "correct": "AAAAAw==", "environment": "a CPU", "code": "own 1.0", "stopped": None,
+    "started": 1e9, "ended": 1.5e9, "cause": "hung", "epochs_before": 1, "error": None,
+    "correct": "AAAAAw==", "environment": "a CPU", "code": "own 1.0", "stopped": None,
 }  # fmt: skip
 ATTEMPT = {
     "number": 1, "cause": "first run", "worker": "w", "started": 1e9, "epochs_before": 0, "end": "finished",

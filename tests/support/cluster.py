@@ -15,10 +15,9 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
 from worker.app import SeedsweepApp, create_app
-from worker.job import Job, Result
+from worker.job import Attempt, Job, Result
 from worker.messages import TRAIN, signature
-from worker.records.report import Attempt
-from worker.records.store import Store, key
+from worker.records.store import Store, artifact, key
 from worker.settings import Settings
 
 #: Arguments of `Cluster.start_worker`: each epoch takes a tenth of a second, which it mostly sleeps.
@@ -93,7 +92,11 @@ class Cluster:
 
     def attempts(self, run: str) -> list[Attempt]:
         ((_, attempts),) = self.app.tasks[TRAIN].attempts().of_each([run])
-        return attempts
+        stored = self.app.backend.get_task_meta(run, cache=False)
+        if stored["status"] == "SUCCESS" and (made := Result.model_validate(stored["result"]).attempt):
+            # Its own record is removed just after the result is stored.
+            attempts = [*(each for each in attempts if each.started != made.started), made]
+        return sorted(attempts, key=lambda attempt: attempt.number)
 
     def causes(self, run: str) -> list[str]:
         """Return why each attempt at a run was begun.
@@ -125,7 +128,7 @@ class Cluster:
     def lose_weights(self, hashes: Iterable[str]) -> None:
         """Remove weights from Redis, as their expiry does."""
         client = self.server.client()
-        client.unlink(*(name for sha256 in hashes for name in client.keys(key("weights", f"*.{sha256}"))))
+        client.unlink(*(name for sha256 in hashes for name in client.keys(key("weights", artifact("*", sha256)))))
 
     def state(self, run: str) -> str:
         """Return the Celery state of a run."""

@@ -73,7 +73,13 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
     assert "UserWarning: warned\n" in both.partition("seed=1")[0]
     # The log of a job that was silent until now is empty, and has no heading.
-    next(path for path in command_line.sweep("a").glob("logs/*") if path.stem != failed["job"]).write_text("")
+    other = next(path for path in command_line.sweep("a").glob("logs/*") if path.stem != failed["job"])
+    other.write_text("")
+    assert command_line.run("logs", "runs/a", **buggy).stdout == log
+    # and of a link that leads out of the folder, as one in a stranger's may.
+    (command_line.folder / "private").write_text("secret")
+    other.unlink()
+    other.symlink_to(command_line.folder / "private")
     assert command_line.run("logs", "runs/a", **buggy).stdout == log
     assert "\x1b" not in done.stdout + log + both
     # Show draws the learning curve of any trainer, and says in full why there is none.

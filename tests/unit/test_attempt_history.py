@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.folder.rows import MAX_HISTORY, Accounting, Row, lost_row
+from orchestrator.folder.rows import MAX_HISTORY, Accounting, Row, accepted_row, lost_row
 from tests.support.boards import jobs_of, trained
-from worker.records.report import Attempt
+from tests.support.sweep_folders import result
+from worker.job import Attempt
 
 (JOB,) = jobs_of(1, 0.1).values()
 
@@ -34,19 +35,21 @@ def test_a_row_is_read_as_it_was_written() -> None:
     assert not rare & json.loads(lost_row(JOB, "failed", "it broke").line()).keys()
 
 
-def test_the_attempt_that_made_the_result_has_finished_also_if_that_is_not_recorded_yet() -> None:
-    # Given a result of the second attempt, and a third one that is under way elsewhere
-    row = trained(JOB, 0.9).model_copy(update={"attempts": 2})
-    made = [attempt(), attempt(2, end=None, ended=None), attempt(3, worker="v@host", end=None, ended=None)]
-    # Then only the second one has finished; when is not known
-    kept = row.with_history(made).history
-    assert [(record.end, record.ended) for record in kept] == [("worker lost", 15.0), ("finished", None), (None, None)]
-    # And neither has one whose number another worker has, nor that of a job without a result
-    made[1] = attempt(2, worker="v@host", end=None, ended=None)
-    assert row.with_history(made).history[1].end is None
-    assert lost_row(JOB, "failed", "it broke", made).history[1].end is None
-    # A worker that was thought lost has finished if it made the result.
-    assert trained(JOB, 0.9).with_history([attempt()]).history[0].end == "finished"
+def test_the_attempt_that_made_the_result_has_finished_whatever_else_is_on_record() -> None:
+    # Given the result of a second attempt, which is on record as lost or open as well, and a third one elsewhere
+    made = result(JOB, 0.1, 0.9, attempts=2, worker="w@host", started=20.0, ended=25.0, cause="worker lost")
+    third = attempt(3, worker="v@host", started=21.0, end=None, ended=None)
+    for known in ({"end": "worker lost", "ended": 24.0}, {"end": None, "ended": None}):
+        row = accepted_row(JOB, made, attempts=[attempt(), attempt(2, **known), third])
+        # Then the second one has finished
+        assert [(each.end, each.ended) for each in row.history] == [
+            ("worker lost", 15.0), ("finished", 25.0), (None, None),
+        ]  # fmt: skip
+        # And what is learned later is added
+        later = row.with_history([third.model_copy(update={"end": "finished", "ended": 30.0})])
+        assert [(each.end, each.ended) for each in later.history[1:]] == [("finished", 25.0), ("finished", 30.0)]
+    # A result that another sweep trained has no attempts of this one
+    assert accepted_row(JOB, made, "another").history == []
 
 
 def test_a_reused_row_has_no_attempts_of_its_own() -> None:

@@ -33,8 +33,7 @@ from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
-from worker.job import Job, Mismatch
-from worker.records.report import Attempt
+from worker.job import Attempt, Job, Mismatch
 
 #: Why a job was tried three times.
 LOST = [

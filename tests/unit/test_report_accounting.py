@@ -21,8 +21,7 @@ from tests.support.boards import trained
 from tests.support.known import known
 from tests.support.sweep_folders import snapshot_of
 from tests.support.sweeps import sweep_of
-from worker.job import Job, Mismatch
-from worker.records.report import Attempt
+from worker.job import Attempt, Job, Mismatch
 
 BEGIN = 1.7e9
 TWO_JOBS = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)

@@ -14,8 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from orchestrator.folder.rows import Row, lost_row
 from tests.support.boards import jobs_of, trained
 from tests.support.paths import ROOT
-from worker.job import Mismatch
-from worker.records.report import Attempt
+from worker.job import Attempt, Mismatch
 
 MADE = runpy.run_path(str(ROOT / "docs/make_schema.py"))
 SCHEMA = MADE["row_schema"]()

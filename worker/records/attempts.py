@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import TooManyAttemptsError
+from worker.job import Attempt, Cause, End
 from worker.records.presence import Roster
-from worker.records.report import Attempt, Cause, End
 from worker.records.store import Store, key, read_record
 from worker.redis import limits
 from worker.redis.bounded import read_hash, read_hashes
@@ -78,8 +78,15 @@ class Attempts:
             if attempt.worker == worker and attempt.end is None:
                 self.finish(task_id, attempt_id, attempt, end)
 
+    def drop(self, task_id: str, attempt_id: str) -> None:
+        """Remove the record of an attempt whose result is stored (`worker.job.Result.attempt`)."""
+        self.store.client.hdel(key("attempts", task_id), attempt_id)
+
     def of_each(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
-        """Yield each task with its attempts, oldest first, in few round trips and bounded memory."""
+        """Yield each task with its attempts, oldest first, in few round trips and bounded memory.
+
+        The one that made the task's stored result is absent.
+        """
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
         return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))

@@ -9,14 +9,15 @@
 |                                 |        | messages without a lease  |                       |                       |
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
 | seedsweep:weights:<job key>     | string | artifact of a trainer     | worker, before result | when a sweep has its  |
-|   .<sha256>                     |        |                           |                       | row, `result_expires` |
+|   .<begin of its sha256>        |        |                           |                       | row, `result_expires` |
 | seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before result | `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
 | seedsweep:checkpoint:<task id>  | string | `records.checkpoints`     | worker, at epoch ends | with the job          |
 |                                 |        |                           | orchestrator, at first|                       |
-| seedsweep:attempts:<task id>    | hash   | JSON, one per attempt     | worker, at start, end | `result_expires` after|
-|                                 |        |                           |                       | the job's end         |
+| seedsweep:attempts:<task id>    | hash   | JSON, one per attempt;    | worker, at start, end | `result_expires` after|
+|                                 |        | not of the one that made  |                       | the job's end         |
+|                                 |        | the stored result         |                       |                       |
 | seedsweep:refusals:<task id>    | string | since when no worker has  | worker                | see below             |
 |                                 |        | its trainer or data set   |                       |                       |
 | seedsweep:log:<task id>         | string | end of a failed job's log | worker, before result | when a sweep has its  |
@@ -78,7 +79,7 @@ def artifact(job_key: str, sha256: str) -> str:
 
     Jobs whose artifacts have the same bytes store them separately: one may be removed while another is needed.
     """
-    return f"{job_key}.{sha256}"
+    return f"{job_key}.{sha256[:16]}"
 
 
 class Store:
@@ -142,9 +143,9 @@ class Store:
             name += f".{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
         if task_id == job_key:
             # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
-            self.client.set(name, sha256, ex=self.expires, nx=True)
+            self.client.set(name, bytes.fromhex(sha256), ex=self.expires, nx=True)
         first = read(self.client, name, limits.SHORT)
-        first_sha256 = sha256 if first is None else first.decode(errors="replace")
+        first_sha256 = sha256 if first is None else first.hex()
         if first_sha256 == sha256:
             return True
         found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)

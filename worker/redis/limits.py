@@ -19,8 +19,8 @@ RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
 #: The end of a failed job's log.
 LOG = 2**16
-#: The name of an artifact: two SHA-256 in hexadecimal.
-ARTIFACT = 129
+#: The name of an artifact in bytes: a SHA-256, and the begin of one.
+ARTIFACT = 40
 #: A SHA-256 in hexadecimal, or a time in seconds.
 SHORT = 64
 #: Why a task or a sweep is cancelled: a sentence with the name of the sweep.

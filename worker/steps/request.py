@@ -18,7 +18,7 @@ from celery.worker import state
 from celery.worker.request import Request
 
 from worker.errors import JobRefusedError, NoSuchWorkerError, TooManyAttemptsError, TrainingFailedError
-from worker.records.report import End
+from worker.job import End
 from worker.steps.presence import snapshot
 from worker.training.execution import REFUSED
 from worker.training.shared import Liveness, Sign, longest_silence

@@ -14,11 +14,11 @@ from celery.utils.log import get_task_logger
 
 from nn.files import digest
 from worker.errors import NoSuchWorkerError, OutOfMemoryError
-from worker.job import Job, Needs, Result
+from worker.job import Attempt, Job, Needs, Result
 from worker.messages import accept
 from worker.records import checkpoints
 from worker.records.checkpoints import SavedCheckpoint
-from worker.records.report import GIVEN_BACK, PROGRESS, Attempt, Report
+from worker.records.report import GIVEN_BACK, PROGRESS, Report
 from worker.trainers import registry
 from worker.trainers.environment import environment, use_threads
 from worker.training.joblog import JobLog, job_log
@@ -137,9 +137,13 @@ class Execution:
             raise self.task.revoke(str(cancelled)) from None
         except MemoryError as error:
             # On a MemoryError Celery ends the whole worker; on this error it does not.
+            self.task.end_attempt("failed")
             raise OutOfMemoryError(
                 f"the worker {self.attempt.worker} has not enough memory for the job: {error}"
             ) from None
+        except Exception:
+            self.task.end_attempt("failed")
+            raise
 
     def _train(self, checkpoint: SavedCheckpoint | None) -> Result:
         if checkpoint is not None:
@@ -220,6 +224,10 @@ class Execution:
             weights_bytes=len(weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
+            started=self.attempt.started,
+            ended=self.task.roster().now(),
+            cause=self.attempt.cause,
+            epochs_before=self.attempt.epochs_before,
             error=trained.problem,
             stopped=trained.stopped,
             correct=trained.correct,

@@ -11,9 +11,9 @@ from celery import Task
 from celery.exceptions import Ignore
 from celery.utils.log import get_task_logger
 
+from worker.job import Attempt, End
 from worker.records.attempts import Attempts
 from worker.records.presence import Roster
-from worker.records.report import Attempt, End
 from worker.records.store import Store
 from worker.redis.waiting import Patient, WaitingRedis
 from worker.trainers.registry import AnyTrainer, source, trainer
@@ -100,16 +100,22 @@ class TrainingTask(Task):
         return attempt
 
     def end_attempt(self, end: End) -> None:
-        """Record how the attempt ended, if one began; delete the job's checkpoint unless the job is given back."""
-        under_way = self._attempt.get()
-        if under_way is not None:
+        """Record how the attempt ended, if one began. It precedes the job's state, whose readers then know the end."""
+        if under_way := self._attempt.get():
             self.attempts().finish(self.request.id, *under_way, end)
-        if end != "given back":
-            self.store().drop("checkpoint", [self.request.id])
 
-    def after_return(self, status: str, *_: Any) -> None:
+    def after_return(self, status: str, returned: Any, *_: Any) -> None:
         """Clean up after the job's result or failure is stored; Celery calls this."""
-        self.end_attempt("finished" if status == "SUCCESS" else "failed")
+        under_way = self._attempt.get()
+        if status == "SUCCESS" and under_way is not None:
+            attempts, stored = self.attempts(), self.backend.get_task_meta(self.request.id, cache=False)["result"]
+            if stored == returned.__json__():
+                # The result says all of the attempt that made it.
+                attempts.drop(self.request.id, under_way[0])
+            else:
+                # Another attempt at the job stored its result first.
+                attempts.finish(self.request.id, *under_way, "finished")
+        self.store().drop("checkpoint", [self.request.id])
 
     def revoke(self, reason: str) -> Ignore:
         """Store that the job is cancelled.
@@ -118,6 +124,7 @@ class TrainingTask(Task):
             The exception that ends the task without storing anything else.
         """
         self.end_attempt("cancelled")
+        self.store().drop("checkpoint", [self.request.id])
         self.backend.mark_as_revoked(self.request.id, reason, request=self.request)
         # Celery's event state ranks custom states such as PROGRESS above REVOKED, and RETRY above all of them.
         self.tell_flower("retried", "", exception="", traceback="")

@@ -6,14 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import redis
-from kombu.utils import json
 
 from tests.chaos.history import History
-from worker.records.report import Attempt
+from worker.job import Attempt, Result
 from worker.records.store import key
+from worker.redis.backend import parse
 
 ENDED = ("SUCCESS", "FAILURE", "REVOKED")
 
@@ -50,7 +50,7 @@ class Monitor:
         """Look once; a Redis that is away is looked at the next time."""
         self._look_at_rows()
         try:
-            states, attempts = self._ask()
+            states, attempts = self.ask(self._jobs)
         except (redis.RedisError, OSError):
             return
         for job in self._jobs:
@@ -73,18 +73,28 @@ class Monitor:
         """Return the jobs that no worker has begun with."""
         return [job for job in self._jobs if self.states[job] is None and not self.attempts[job]]
 
-    def _ask(self) -> tuple[dict[str, str | None], dict[str, dict[str, Attempt]]]:
+    def ask(self, tasks: Iterable[str]) -> tuple[dict[str, str | None], dict[str, dict[str, Attempt]]]:
+        """Return the state of each task, and the attempts at it, by worker and start."""
+        states, attempts = {}, {}
         with self._client.pipeline(transaction=False) as pipeline:
-            for job in self._jobs:
-                pipeline.get(f"celery-task-meta-{job}")
-                pipeline.hgetall(key("attempts", job))
+            for task in (named := list(tasks)):
+                pipeline.get(f"celery-task-meta-{task}")
+                pipeline.hgetall(key("attempts", task))
             answers = pipeline.execute()
-        states = {job: _state(meta) for job, meta in zip(self._jobs, answers[::2], strict=True)}
-        return states, {job: read_attempts(found) for job, found in zip(self._jobs, answers[1::2], strict=True)}
+        for task, stored, found in zip(named, answers[::2], answers[1::2], strict=True):
+            # Whatever a stranger has put there is no state.
+            state = {"status": "PENDING"} if stored is None else parse(stored)
+            states[task] = None if state["status"] == "PENDING" else state["status"]
+            made = [Attempt.model_validate_json(value) for value in found.values()]
+            # Only workers store a compressed one.
+            if state["status"] == "SUCCESS" and stored[:1] == b"x":
+                made += filter(None, [Result.model_validate(state["result"]).attempt])
+            attempts[task] = {f"{each.worker} {each.started}": each for each in made}
+        return states, attempts
 
     def _note_attempts(self, job: str, found: dict[str, Attempt]) -> None:
-        for attempt_id, attempt in found.items():
-            before = self.attempts[job].get(attempt_id)
+        for name, attempt in found.items():
+            before = self.attempts[job].get(name)
             if before is None:
                 self._history.add("attempt", job=job, **attempt.model_dump(exclude={"started"}))
             elif before != attempt:
@@ -130,18 +140,3 @@ class ResultsLog:
         """Close the files."""
         for file in self._files:
             file.close()
-
-
-def read_attempts(found: dict[bytes, bytes]) -> dict[str, Attempt]:
-    return {attempt_id.decode(): Attempt.model_validate_json(value) for attempt_id, value in found.items()}
-
-
-def _state(meta: bytes | None) -> str | None:
-    if meta is None:
-        return None
-    try:
-        fields: Any = json.loads(meta)  # type: ignore[no-untyped-call]
-        return str(fields["status"]) if "result" in fields else None
-    except Exception:
-        # Whatever a stranger has put there is no state.
-        return None

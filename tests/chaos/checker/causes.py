@@ -9,7 +9,7 @@ from tests.chaos.checker.observation import Observation
 from tests.chaos.checker.recovery import STOP_BOUND
 from tests.chaos.history import Event
 from tests.chaos.plan import CANCELLING, OUTAGES, UNNOTICED
-from worker.records.report import Attempt
+from worker.job import Attempt
 
 #: A worker beats three times in a lease: one of which nobody has heard for a lease was silent for so long at least.
 SILENT_SECONDS = LEASE_SECONDS * 2 / 3

@@ -21,6 +21,7 @@ from tests.chaos.checker.recovery import HANG_BOUND, STOP_BOUND, recoveries
 from tests.chaos.history import Event
 from tests.chaos.plan import OUTAGES, RESTARTS, UNNOTICED
 from tests.chaos.runner import AGAIN
+from worker.records.store import artifact
 
 Kind = Literal["lost", "double", "mismatch", "cancelled", "attempt", "leaderboard", "recovery", "leak", "end"]
 
@@ -210,7 +211,7 @@ def _nothing_left(seen: Observation, clean: CleanRun) -> Iterator[Violation]:
     expected |= {
         f"{kind}{job.key}" for kind in ("celery-task-meta-", "seedsweep:attempts:") for job in clean.workload.quick
     }
-    expected |= {f"seedsweep:weights:{job}.{sha256}" for job, sha256 in clean.hashes.items()}
+    expected |= {f"seedsweep:weights:{artifact(job, sha256)}" for job, sha256 in clean.hashes.items()}
     expected |= {"seedsweep:released", "seedsweep:released:bytes"}
     expected |= {f"seedsweep:cancelled:{job}" for job in seen.cancelled}
     if seen.plan.has("cancel a sweep"):

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from nn.files import digest
 from tests.chaos.arena.arena import NAME, Arena
-from tests.chaos.arena.monitor import ENDED, read_attempts
+from tests.chaos.arena.monitor import ENDED
 from tests.chaos.history import Event
 from tests.chaos.plan import Plan
-from worker.records.report import Attempt
-from worker.records.store import key
+from worker.job import Attempt
 
 #: How an orchestrator reports a row: `[ 3/12] seed 0, learning rate 0.03: ...`.
 _REPORTED = re.compile(r"^\[ *\d+/\d+\] (seed \d+, learning rate [^:]+):", re.MULTILINE)
@@ -110,7 +109,10 @@ def observe(arena: Arena, troubles: list[str]) -> Observation:
             for path in arena.output.rglob("*")
             if path.is_file() and path.suffix != ".safetensors"
         },
-        attempts={job: _attempts(arena, job) for job in arena.monitor.states},
+        attempts={
+            job: [each.model_copy(update={"started": each.started - arena.history.began}) for each in found.values()]
+            for job, found in arena.monitor.ask(arena.monitor.states)[1].items()
+        },
         states=states,
         keys={name.decode(): client.ttl(name) for name in client.scan_iter()},
         members={name.decode() for name in client.hkeys("seedsweep:workers")},  # type: ignore[union-attr]
@@ -124,12 +126,6 @@ def observe(arena: Arena, troubles: list[str]) -> Observation:
         other_rows=arena.other.rows(),
         other_status=arena.other.status(),
     )
-
-
-def _attempts(arena: Arena, job: str) -> list[Attempt]:
-    found = read_attempts(arena.client.hgetall(key("attempts", job)))  # type: ignore[arg-type]
-    began = arena.history.began
-    return [attempt.model_copy(update={"started": attempt.started - began}) for attempt in found.values()]
 
 
 def _read(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from tests.chaos.history import Event
 from tests.chaos.plan import Plan
 from tests.chaos.test_evidence import fault
 from tests.support.cluster import make_job
-from worker.records.report import Attempt
+from worker.job import Attempt
 
 JOBS = {job.key: job for job in (make_job(seed=0), make_job(seed=1), make_job(seed=2))}
 FIRST, SECOND, CANCELLED = JOBS
