@@ -5,6 +5,7 @@ Imports nothing that takes time, so that `--help` answers at once; a command's m
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -232,5 +233,7 @@ def split_list(arguments: Sequence[str]) -> str | None:
 
 def main() -> None:
     """Entry point of the console command."""
+    # Modules are no garbage: looking for some after every 700 objects takes a tenth of a short command's time.
+    gc.set_threshold(100_000)
     guard()
     sys.exit(run(sys.argv[1:]))
