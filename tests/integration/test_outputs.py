@@ -90,14 +90,6 @@ def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(
     assert command_line.nothing_is_left()
 
 
-def test_a_pipe_gets_tables_of_their_own_width(command_line: CommandLine) -> None:
-    command_line.finished("a", *QUICK)
-    for arguments in (("sweep", "--resume", "--name", "a"), ("show", "a", "7:0.03")):
-        wide, narrow = (command_line.run(*arguments, COLUMNS=columns).stdout for columns in ("200", "20"))
-        assert narrow == wide
-        assert all(line == line.rstrip() for line in narrow.splitlines())
-
-
 @pytest.mark.parametrize(
     ("command", "kept", "hidden"),
     [("leaderboard a", "interval", "n, P(best), best?"), ("list", "finished", "size, note")],

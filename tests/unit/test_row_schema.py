@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from orchestrator.folder.rows import Row, lost_row
 from tests.support.boards import jobs_of, trained
+from tests.support.exported import odd_sweep, odd_trainer
 from tests.support.paths import ROOT
 from worker.job import Attempt, Mismatch
 
@@ -76,6 +78,15 @@ def test_it_is_a_schema_that_names_its_version_and_the_published_file_is_current
 )
 def test_rows_match(row: Row) -> None:
     VALIDATOR.validate(line(row))
+
+
+def test_rows_of_another_trainer_match(tmp_path: Path) -> None:
+    with odd_trainer(tmp_path / "site"):
+        lines = (odd_sweep(tmp_path).path / "results.jsonl").read_text().splitlines()
+    rows = [json.loads(each) for each in lines]
+    assert {row["status"] for row in rows} == {"succeeded", "diverged", "failed", "cancelled"}
+    for row in rows:
+        VALIDATOR.validate(row)
 
 
 def test_a_row_from_before_an_option_existed_matches_and_the_schema_says_what_it_means() -> None:
