@@ -14,7 +14,6 @@ from celery.exceptions import TaskRevokedError
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
-from orchestrator.errors import ClusterFullError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -151,25 +150,6 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     assert any("is trained again" in message for message in recorder.messages)
 
 
-def test_jobs_that_redis_forgot_are_submitted_again(
-    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.05)
-    # Given two queued jobs, and a server that loses both
-    jobs = jobs_by_key(2)
-    collector, recorder = collector_for(view)
-    waiting = collector.begin(jobs, reuse=True, reused_from=None)
-    cluster.server.client().flushall()
-
-    # When a worker comes
-    cluster.start_worker(ready=False)
-    list(collector.collect(waiting))
-
-    # Then it gets them all the same.
-    assert sorted(row.job for row in recorder.rows) == sorted(jobs)
-    assert "Redis lost 2 jobs: submitted again" in recorder.messages
-
-
 def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
     cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,14 +225,6 @@ def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluste
     assert len(rows) == len(recorder.rows) == len(jobs)
     for key, (_, error) in stored.items():
         assert str(rows[key].error).startswith(error)
-
-
-def test_a_server_that_refuses_ends_the_wait(cluster: Cluster, view: ClusterView) -> None:
-    cluster.server.client().config_set("maxmemory", "1")
-    wait_for(lambda: cluster.server.client().config_get("maxmemory")["maxmemory"] == "1", "a full server")
-
-    with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is 0 kB"):
-        view.queue.submit([make_job()])
 
 
 def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,20 +125,6 @@ def test_a_round_that_was_killed_goes_on_to_the_same_rows(
     assert found.items() <= weights_of(command_line.rows("whole")).items()
 
 
-def test_a_sweep_that_another_process_extends_is_refused_and_says_who(command_line: CommandLine) -> None:
-    # Given a sweep that is being extended
-    command_line.finished("a", *SMALL)
-    process = command_line.start("extend", "a", "--seeds", "2-9", "--epochs", "300", "--workers", "1")
-    wait_for(lambda: "rounds" in command_line.description("a"), "the extension")
-    # When somebody else extends it
-    done = command_line.run("extend", "a", "--seeds", "20", status=2)
-    # Then the process is named.
-    assert f"Another process is running the sweep a in runs/a: process {process.pid} on " in done.stderr
-    process.terminate()
-    output = command_line.end(process, 143)
-    assert "Interrupted. " in output
-
-
 def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_ends_everywhere(
     command_line: CommandLine, cluster: Cluster
 ) -> None:
@@ -155,6 +141,9 @@ def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_en
     # When it is extended once more, and this is undone from elsewhere
     extending = command_line.start("extend", "a", "--epochs", "5000", *broker)
     wait_for(lambda: "Resumes after epoch" in worker.log.read_text(), "a job of the round")
+    # (while it runs, nobody else extends it, and who tries learns by whom)
+    refused = command_line.run("extend", "a", "--seeds", "20", status=2).stderr
+    assert f"Another process is running the sweep a in runs/a: process {extending.pid} on " in refused
     for copy in ("copy", "late"):
         shutil.copytree(command_line.sweep("a"), command_line.sweep("a", copy))
     told = command_line.run("undo", "a", "--output", "elsewhere", *broker).stdout
@@ -171,23 +160,6 @@ def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_en
     outputs = ("runs", "elsewhere", "copy", "late")
     manifests = [SweepFolder(command_line.folder / each, "a").manifest() for each in outputs]
     assert {(len(each.jobs), len(each.withdrawn)) for each in (registry.manifest("a"), *manifests) if each} == {(6, 1)}
-
-
-def test_results_of_another_sweep_on_the_cluster_are_reused_and_named_or_trained_again(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    # Given a cluster that has trained another sweep, kept elsewhere
-    cluster.start_worker()
-    broker = ("--broker", cluster.server.url)
-    command_line.run("sweep", *small(seeds="2-3"), "--name", "other", "--output", "elsewhere", *broker)
-    command_line.finished("a", *SMALL)
-    # When a sweep gets its seeds
-    command_line.run("extend", "a", "--seeds", "2", *broker)
-    command_line.run("extend", "a", "--seeds", "3", "--no-reuse", *broker)
-    # Then its results are taken and named, or not.
-    rows = {(row["seed"], row["options"]["learning_rate"]): row["reused_from"] for row in command_line.rows("a")}
-    assert {rows[2, 0.01], rows[2, 0.03]} == {"the result backend"}
-    assert {rows[3, 0.01], rows[3, 0.03]} == {None}
 
 
 def test_a_sweep_that_was_extended_in_two_ways_is_refused(shared_cluster: Cluster) -> None:

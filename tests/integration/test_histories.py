@@ -86,23 +86,6 @@ def test_the_attempts_of_killed_processes_and_workers_have_causes_times_and_ends
         assert said in section, said
 
 
-@pytest.mark.slow(reason="trains until a job hung")
-def test_a_failed_row_tells_of_its_attempts(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a job that its worker's process does not survive
-    words = small(seeds="0", learning_rates="0.01", epochs="3000")
-    process = command_line.start("sweep", *words, "--name", "a", **cluster.environment)
-    worker = cluster.start_worker()
-    for number in range(1, cluster.settings.max_attempts + 1):
-        worker.wait_until_logged(f"Attempt {number} (")
-        worker.children()[-1].kill()
-    process.communicate(timeout=60)
-    # Then the row has all attempts
-    [row] = command_line.rows("a")
-    assert (row["status"], row["attempts"]) == ("failed", cluster.settings.max_attempts)
-    assert [end for _, _, end in history(row)] == cluster.settings.max_attempts * ["child lost"]
-    assert None not in times(row)
-
-
 def test_provenance_names_the_checkout_the_host_the_time_and_every_package() -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     found = provenance()

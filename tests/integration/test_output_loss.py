@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import OutputError
-from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.disks import small_disk
 from tests.support.sweep_folders import JOBS, made, row
@@ -63,33 +62,3 @@ def test_a_row_that_does_not_fit_leaves_no_part_of_it(disk: Path) -> None:
     with pytest.raises(OutputError, match="No space left on device"):
         folder.append(row(JOBS[1]).model_copy(update={"error": "x" * 10_000}))
     assert (folder.path / "results.jsonl").read_bytes() == before
-
-
-def test_a_folder_that_goes_away_ends_the_sweep_in_one_sentence(
-    command_line: CommandLine, cluster: Cluster, tmp_path: Path
-) -> None:
-    # Given a sweep that waits for its jobs
-    process = command_line.start("sweep", *SMALL, "--name", "a", **cluster.environment)
-    cluster.wait_until_queued(4)
-    # When somebody removes its folder (at once: the sweep writes its progress there), and the first result comes
-    shutil.rmtree(command_line.sweep("a").rename(tmp_path / "gone"))
-    cluster.start_worker()
-    # Then it ends, and says why;
-    output = command_line.end(process, 1)
-    assert "orchestrator: The folder runs/a was removed while the sweep ran" in output
-    assert "Traceback" not in output
-    # what the cluster has is not lost.
-    done = command_line.run("watch", "a", **cluster.environment)
-    assert "jobs 4, accepted 4, attempts 4" in done.stdout
-
-
-def test_a_sweep_whose_weights_are_lost_is_trained_again(command_line: CommandLine) -> None:
-    # Given a finished sweep whose weights somebody removed
-    command_line.finished("a", *SMALL)
-    before = [row["weights_sha256"] for row in command_line.rows("a")]
-    shutil.rmtree(command_line.sweep("a") / "weights")
-    # When it is resumed, then all of it is there again; `show` names the command that trains its job alone.
-    assert "orchestrator weights runs/a " in command_line.run("show", "a", "0:0.03", status=2).stderr
-    command_line.run("sweep", "--resume", "--name", "a")
-    assert [row["weights_sha256"] for row in command_line.rows("a")] == before
-    command_line.run("show", "a", "0:0.03")

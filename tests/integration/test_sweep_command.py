@@ -107,6 +107,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
     # When another folder asks the cluster for the same jobs, it takes the results that are there,
     done = command_line.run("sweep", *SMALL, "--name", "again", "--output", "elsewhere", CELERY_BROKER_URL=address)
     assert "attempts 0, reused 4," in done.stdout
+    assert {row["reused_from"] for row in command_line.rows("again", "elsewhere")} == {"the result backend"}
     assert (command_line.folder / "elsewhere" / "again" / "leaderboard.json").read_bytes() == embedded
     # or does not if told so.
     done = command_line.run(

@@ -230,6 +230,13 @@ def test_a_description_of_no_possible_sweep_is_refused(
     assert reason in str(caught.value)
 
 
+def test_a_folder_that_is_removed_takes_no_more_rows(folder: SweepFolder, tmp_path: Path) -> None:
+    with folder.exclusive():
+        folder.path.rename(tmp_path / "gone")
+        with pytest.raises(OutputError, match=r"a was removed while the sweep ran"):
+            folder.append(row(JOBS[0]))
+
+
 def test_two_orchestrators_do_not_write_to_one_folder(folder: SweepFolder) -> None:
     with folder.exclusive(), pytest.raises(SweepExistsError, match="Another process"), folder.exclusive():
         pass
