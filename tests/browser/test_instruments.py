@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.axe import violations
-from tests.support.chromium import DESKTOP, PHONE, Page
+from tests.support.chromium import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
 
@@ -71,13 +71,6 @@ def test_axe_finds(page: Page, file: Path, rule: str, body: str) -> None:
     file.write_text(document(body))
     page.show(file)
     assert rule in {found.split(":")[0] for found in violations(page)}
-
-
-def test_a_phone_is_as_wide_as_a_phone(page: Page, file: Path) -> None:
-    file.write_text(document("", head='<meta name="viewport" content="width=device-width">'))
-    for screen in (PHONE, DESKTOP):
-        page.show(file, screen)
-        assert page.run("return [innerWidth, innerHeight]") == [screen.width, screen.height]
 
 
 def test_themes_media_and_scripts_are_switched(page: Page, file: Path) -> None:

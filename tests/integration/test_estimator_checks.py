@@ -6,7 +6,6 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
@@ -14,7 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nn import DeepNeuralNetwork
-from nn.weights import initial_weights
 
 
 def network(**parameters: object) -> DeepNeuralNetwork:
@@ -87,16 +85,3 @@ def test_labels_of_any_type_come_back_as_they_were(labels: np.ndarray) -> None:
     assert np.array_equal(trained.predict(X), y)
     assert trained.predict(X).dtype == labels.dtype
     assert trained.predict_proba(X).sum(axis=1) == pytest.approx(1)
-
-
-def test_more_features_than_16_bits_can_count() -> None:
-    # Given rows whose only nonzero features are two beyond 65,535
-    X = scipy.sparse.csr_array((np.ones(40), (np.arange(40), 70_000 + np.arange(40) % 2)), shape=(40, 70_010))
-
-    trained = network(hidden_layer_sizes=(2, 2), epochs=1).fit(X, np.arange(40) % 2)
-
-    # Then their weights are the ones that are trained
-    drawn = initial_weights((70_010, 2, 2, 2), np.random.RandomState(0), "float32")
-    moved = (trained.weights_.W1 != drawn.W1).all(axis=0)
-    assert np.flatnonzero(moved).tolist() == [70_000, 70_001]
-    assert np.array_equal(trained.weights_.W1[:, ~moved], drawn.W1[:, ~moved])

@@ -33,6 +33,10 @@ PROGRAMS = {
         "import orchestrator.cli.main",
         {"celery", "kombu", "numpy", "pydantic", "redis", "rich", "sklearn", "numba"},
     ),
+    "scikit-learn's options": (
+        "from worker.trainers.sklearn.trainer import SklearnTrainer; SklearnTrainer().options_for({})",
+        {"numpy", "scipy", "sklearn"},
+    ),
     "a trainer": ("from seedsweep import Trainer, Metric, check_trainer", {"orchestrator"}),
 }
 

@@ -11,7 +11,6 @@ from nn.datasets.mnist import Dataset
 from nn.errors import InvalidInputError
 from nn.kernel import engine as kernel_engine
 from nn.kernel.engine import CompiledEngine, warm_up
-from nn.network import DeepNeuralNetwork
 from nn.reference import NumPyEngine
 from nn.samples import Samples, pack
 from nn.training import Engine, predict
@@ -107,12 +106,6 @@ def test_any_shape_and_dense_negative_features_will_do(
     compiled, plain = CompiledEngine(weights, loss=loss), NumPyEngine(weights, loss=loss)
 
     assert_both_agree(compiled, plain, samples, learning_rate=1.0, unseen=samples)
-
-
-def test_one_epoch_learns_mnist(mnist: Dataset) -> None:
-    network = DeepNeuralNetwork(epochs=1, random_state=7).fit(mnist.train, validation_set=mnist.validation)
-
-    assert network.history_[0].validation_accuracy > 0.93
 
 
 def test_values_of_another_dtype_than_the_weights_are_converted_exactly() -> None:

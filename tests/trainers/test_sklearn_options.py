@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -26,15 +24,6 @@ def said(error: pytest.ExceptionInfo[InvalidInputError]) -> str:
 
 def value_of(estimator: str, name: str, text: object) -> Any:
     return Reader(TRAINER.options_for({"estimator": estimator}), name)(text)
-
-
-def test_the_command_line_can_ask_for_options_without_loading_numpy() -> None:
-    program = (
-        "import sys; from worker.trainers.sklearn.trainer import SklearnTrainer as T; T().options_for({});"
-        "print([each for each in ('numpy', 'scipy', 'sklearn') if each in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
 
 
 def test_every_estimator_has_options_whose_defaults_scikit_learn_accepts() -> None:
