@@ -70,6 +70,12 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--test-size 0,9": "test-size is 0 and 9; allowed: one value, because all configurations of a sweep have",
         "--split fixed --split seed": "--split is fixed and seed; allowed: one value, because a seed validates all",
         "--trainer sklearn --set estimator=GaussianNB --grid split=fixed,seed": "split is fixed and seed; allowed: one",
+        "--trainer sklearn": "--set estimator is missing; allowed: the class name of a classifier",
+        "--trainer sklern": "--trainer is 'sklern'; allowed: the name of an installed trainer",
+        "--trainer sklearn --set estimator=SVX": "estimator is 'SVX'",
+        "--trainer sklearn --set estimator=SVC --set C=-1": "--set C is '-1'",
+        "--trainer sklearn --set estimator=SVC --set C=1,2": "--set C is 1.0,2.0; allowed: one",
+        "--set momentum=0.9": "a word of the command line is 'momentum'",
         "--trainer sklearn --set estimator=Ridge --test-size 9": "a word of the command line is 'test_size'",
         "--rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
         # Specification files

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.main import run
 from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.specification import SweepSpecification
@@ -22,25 +21,6 @@ def read(path: Path) -> SweepSpecification:
 
 def made(**options: Any) -> SweepSpecification:
     return SweepSpecification(trainer="sklearn", options=options, grid={})
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--trainer", "sklearn"), "--set estimator is missing; allowed: the class name of a classifier"),
-        (("--trainer", "sklern"), "--trainer is 'sklern'; allowed: the name of an installed trainer"),
-        (("--trainer", "sklearn", "--set", "estimator=SVX"), "estimator is 'SVX'"),
-        (("--trainer", "sklearn", "--set", "estimator=SVC", "--set", "C=-1"), "--set C is '-1'"),
-        (("--trainer", "sklearn", "--set", "estimator=SVC", "--set", "C=1,2"), "--set C is 1.0,2.0; allowed: one"),
-        (("--set", "momentum=0.9"), "a word of the command line is 'momentum'"),
-    ],
-)
-def test_bad_words_are_refused_and_nothing_is_written(
-    tmp_path: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["sweep", *words, "--output", str(tmp_path / "runs")]) == 2
-    assert said in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
 
 
 def layers(made: SweepSpecification) -> Any:
