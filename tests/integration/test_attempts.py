@@ -12,7 +12,6 @@ from nn.datasets.mnist import load_mnist
 from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.waiting import wait_for
-from worker.job import Mismatch
 from worker.messages import TRAIN
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, save
 from worker.training.trainer import train
@@ -126,21 +125,6 @@ def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:
     assert cluster.result(again.id).weights_sha256 == first.weights_sha256
     wait_for(lambda: cluster.ends(again.id) == ["finished"], "the end of its attempt", report=cluster.logs)
     assert cluster.store().mismatches([job.key]) == {}
-
-
-def test_two_runs_that_disagree_are_on_record(cluster: Cluster) -> None:
-    # Given that another run of the job, on a broken machine, ended with other weights
-    job = make_job()
-    wrong = "0" * 64
-    assert cluster.store().compare_with_first(job.key, wrong, job.key, "broken@test")
-    # When this one ends
-    worker = cluster.start_worker()
-    run = cluster.submit(job, label="verify-2").id
-    result = cluster.result(run)
-    # Then both hashes are on record, and in the log
-    found = Mismatch(first=wrong, second=result.weights_sha256, run=run, worker="w1@test")
-    assert cluster.store().mismatches([job.key]) == {job.key: [found]}
-    worker.wait_until_logged("MISMATCH")
 
 
 def test_a_checkpoint_of_no_use_costs_time_and_no_more(cluster: Cluster) -> None:

@@ -103,21 +103,6 @@ def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mn
     assert "Verified: 1 job of biased gives the same bits again" in swept.run("verify", "biased").stdout
 
 
-def test_weights_without_the_jobs_biases_are_refused(swept: CommandLine) -> None:
-    # Given a folder in which a job with biases got the weights of another
-    shutil.copytree(swept.sweep("biased"), swept.sweep("exchanged"))
-    (row,) = swept.rows("biased")
-    other = swept.rows("good")[0]["weights_sha256"]
-    shutil.copy(swept.sweep("good") / "weights" / f"{other}.safetensors", swept.sweep("exchanged") / "weights")
-    (swept.sweep("exchanged") / "results.jsonl").write_text(json.dumps(row | {"weights_sha256": other}) + "\n")
-
-    refused = swept.run("show", "exchanged", "0", status=2)
-
-    assert refused.stderr.strip().endswith(
-        f"{other}.safetensors: the weights have no biases; the job's network has them"
-    )
-
-
 def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine) -> None:
     # Given a row of the notebook's rule, trained by the plain engine
     (row,) = swept.rows("printed")

@@ -205,10 +205,11 @@ def test_two_runs_that_disagree_are_a_loud_alarm(command_line: CommandLine, clus
     row = command_line.rows("clean")[1]
     shutil.rmtree(command_line.sweep("clean"))
     cluster.store().compare_with_first(row["job"], "ab" * 32, row["job"], "w0@elsewhere")
-    cluster.start_worker()
+    worker = cluster.start_worker()
     # When a sweep trains it
     done = command_line.run("sweep", *SMALL, "--name", "a", "--no-reuse", "--broker", address, status=1)
-    # Then the accounting counts it, a warning names it,
+    # Then the worker says so, the accounting counts it, a warning names it,
+    worker.wait_until_logged("MISMATCH")
     assert "jobs 4, accepted 4, attempts 4, reused 0, diverged 0, failed 0, cancelled 0, mismatches 1\n" in done.stdout
     warning = "WARNING: 1 of 4 jobs ended with different weights in two attempts"
     assert warning in done.stdout

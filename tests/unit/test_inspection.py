@@ -161,17 +161,25 @@ def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
         trained_job(Sweep.read(folder), ["0:0.1"])
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    folder = made(tmp_path)
-    for other in (initial_weights((784, 4, 5, 10), np.random.RandomState(0), "float32"),
-                  initial_weights((784, 4, 3, 2), np.random.RandomState(0), "float32")):  # fmt: skip
-        blob = to_safetensors(other)
-        folder.keep_weights(digest(blob), blob)
-        folder.append(row(JOBS[0, 0.1], 0.5).model_copy(update={"weights_sha256": digest(blob)}))
-        with pytest.raises(
-            WeightsError, match=r"have layers of \(\d+, 4, \d, \d+\) in float32; the job's are \(\d+, 4, 3, 10\)"
-        ):
-            trained_job(Sweep.read(folder), ["0:0.1"])
+@pytest.mark.parametrize(
+    ("sizes", "biases", "reason"),
+    [
+        ((784, 4, 5, 10), True, r"layers of \(784, 4, 5, 10\) in float32; the job's are \(784, 4, 3, 10\)"),
+        ((784, 4, 3, 2), True, r"layers of \(784, 4, 3, 2\) in float32; the job's are \(784, 4, 3, 10\)"),
+        ((784, 4, 3, 10), False, r"\.safetensors: the weights have no biases; the job's network has them"),
+    ],
+)
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, sizes: tuple[int, int, int, int], biases: bool, reason: str
+) -> None:
+    specification = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, hidden=(4, 3), biases=True)
+    folder = made(tmp_path, specification)
+    blob = to_safetensors(initial_weights(sizes, np.random.RandomState(0), "float32", biases=biases))
+    folder.keep_weights(digest(blob), blob)
+    (job,) = specification.jobs(MNIST_DIGEST)
+    folder.append(row_of(job, blob, (0.2, 0.5)))
+    with pytest.raises(WeightsError, match=reason):
+        trained_job(Sweep.read(folder), ["0"])
 
 
 def test_a_network_for_other_images_or_of_other_data_is_not_assessed(tmp_path: Path) -> None:
