@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -442,14 +441,6 @@ def test_a_server_without_the_sweep_is_named(here: InProcess, shared_cluster: Cl
     )
     far = f"{address[:-1]}99"
     assert here.refused(command, "none", "--broker", far).startswith(f"The database index in {far} is out of range: ")
-
-
-def test_a_description_that_is_closed_cannot_be_read(here: InProcess) -> None:
-    if not os.getuid():
-        pytest.skip("root reads everything")
-    shutil.copytree(here.runs / "a", here.runs / "shut")
-    (here.runs / "shut" / "sweep.json").chmod(0)
-    assert "cannot be read" in here.refused("leaderboard", "shut")
 
 
 def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(

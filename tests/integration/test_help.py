@@ -14,17 +14,10 @@ from tests.support.in_process import InProcess
 
 #: What the help of a command names.
 NAMES = {
-    "sweep": [
-        f"--{option} "
-        for option in (
-            "seeds", "learning-rates", "epochs", "hidden", "loss", "rule", "engine", "dtype", "shuffle", "limit",
-            "name", "broker", "workers", "data", "output", "resume", "json", "spec", "no-reuse",
-        )
-    ],
     "extend": ["--epochs INTEGER[,...]", "--rule backprop|notebook[,...]", "--learning-rates RATE[,...]"],
     "report": [kind.name for kind in KINDS],
     "export": list(FORMATS),
-}  # fmt: skip
+}
 
 
 def test_the_overview_names_every_command(here: InProcess) -> None:

@@ -6,12 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 DEFINITION = """
     momentum: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the last step that the next one keeps."

@@ -230,10 +230,7 @@ def test_commands_that_need_no_extra_work_without_any(here: InProcess) -> None:
         "from orchestrator.cli.main import run\n"
         "print(*[run(words.split()) for words in sys.argv[1:]], file=sys.stderr)"
     )
-    # Then charts in the terminal and files of CSV are made there, and the other commands say what they need.
+    # Then charts in the terminal and files of CSV are made there.
     works = ("plot a curves", "export a --to csv")
-    refuses = ("report a", "serve", "export a --to mlflow", "export a --to tensorboard")
-    done = subprocess.run([sys.executable, "-c", program, *works, *refuses], capture_output=True, text=True, check=True)
-    *sentences, statuses = done.stderr.splitlines()
-    assert statuses.split() == ["0"] * len(works) + ["2"] * len(refuses)
-    assert len([each for each in sentences if "pip install 'seedsweep[" in each]) == len(refuses)
+    done = subprocess.run([sys.executable, "-c", program, *works], capture_output=True, text=True, check=True)
+    assert done.stderr == "0 0\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from typing import Any
 
 import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
+from tests.support.in_process import InProcess
 from tests.support.waiting import wait_for
 
 SPACE = (
@@ -115,13 +117,10 @@ def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cl
     assert len(drawn(command_line, "a")) == 10
 
 
-def test_without_optuna_its_sampler_is_refused_before_anything_begins(command_line: CommandLine) -> None:
-    # Given an environment in which Optuna cannot be imported
-    (command_line.folder / "hide").mkdir()
-    (command_line.folder / "hide" / "optuna.py").write_text("raise ImportError\n")
-    done = command_line.run("sweep", *OPTUNA, "--name", "x", status=2, PYTHONPATH=str(command_line.folder / "hide"))
-    assert done.stderr.startswith(
-        "orchestrator: --sampler optuna needs the package Optuna: pip install 'seedsweep[optuna]'"
-    )
-    assert len(done.stderr.splitlines()) == 1
-    assert not (command_line.folder / "runs").exists()
+def test_without_optuna_its_sampler_is_refused_before_anything_begins(
+    here: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    said = here.refused("sweep", *OPTUNA, "--name", "x")
+    assert said.startswith("--sampler optuna needs the package Optuna: pip install 'seedsweep[optuna]'")
+    assert not here.runs.exists()

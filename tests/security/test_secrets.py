@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import contents
 from tests.support.secured_server import make_secrets
 
 OWN = {f"SEEDSWEEP_{role}_PASSWORD": f"own-password-of-{role.lower()}" for role in ("WORKER", "ORCHESTRATOR", "FLOWER")}
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nn.datasets.mnist import Dataset, load_mnist
+from nn.datasets.mnist import Dataset
 from nn.errors import WeightsError
 from nn.weights import initial_weights, to_safetensors
 from tests.support.cluster import make_job
@@ -73,9 +72,8 @@ def test_a_damaged_byte_is_refused_or_harmless(change: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def dataset(cache_dir: Path) -> Dataset:
+def dataset(mnist: Dataset) -> Dataset:
     """MNIST with a few images to validate with, which takes longer than to train."""
-    mnist = load_mnist(cache_dir=cache_dir)
     return few(mnist, mnist.n_train, 50)
 
 
