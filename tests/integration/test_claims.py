@@ -124,6 +124,11 @@ def edit(folder: Path, file: str, change: Callable[[Any], object]) -> None:
     (folder / file).write_text("".join(json.dumps(tree, indent=None if file == ROWS else 2) + "\n" for tree in trees))
 
 
+def claiming(change: Callable[[Tree], object]) -> Callable[[Path], None]:
+    """Return a function that changes the claim in a folder."""
+    return partial(edit, file="claim.json", change=change)
+
+
 def swap(*path: str | int, to: Any, file: str = "claim.json") -> Callable[[Path], None]:
     """Return a function that changes a value of a file in a folder."""
     return partial(edit, file=file, change=lambda told: reach(told, path).__setitem__(path[-1], to))
@@ -140,14 +145,21 @@ def rename(folder: Path) -> None:
     edit(folder.with_name("b"), "sweep.json", lambda told: told.update(name="b"))
 
 
+def disguise(claim: Tree) -> None:
+    """Put the true scores of a row beside false ones."""
+    row = claim["predicate"]["rows"][0]
+    true = {f"validation_score: {epoch}": score for epoch, score in enumerate(row["validation_score"], 1)}
+    row.update(true, validation_score=[0.99, 0.99])
+
+
 RESULTS, ROW_LESS = "REFUTED: files: results.jsonl is ", "REFUTED: 1 job has no row, or an impossible one"
 OTHER_JOBS = "REFUTED: the specification and the data set give other jobs than are listed"
 ALONE = ("--rebuild",)
 TOLD = ("predicate", "rows", 0)
 SPECIFIED, REGRET = ("predicate", "sweep", "specification"), ("predicate", "verdict", "regret")
-SEEDS = [0, 1, 2, 3, 4, 7]
-pop_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].pop())
-add_row = partial(edit, file="claim.json", change=lambda told: told["predicate"]["rows"].append({"job": "x"}))
+SEEDS, NOBODYS = [0, 1, 2, 3, 4, 7], f"weights/{'0' * 64}.bin"
+pop_row = claiming(lambda told: told["predicate"]["rows"].pop())
+add_row = claiming(lambda told: told["predicate"]["rows"].append({"job": "x"}))
 #: What is changed after the claim was written -> (how, what a verifier reads, how it verifies).
 TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a score": (swap(1, "validation_score", 9, to=0.99, file=ROWS), RESULTS, ()),
@@ -165,31 +177,15 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), "REFUTED: sweep: dataset is abab", ()),
     "a split": (swap(*SPECIFIED, "options", "split", to="seed"), "options: split is seed in the claim, and fixed ", ()),
     "weights of no job": (
-        partial(
-            edit,
-            file="claim.json",
-            change=lambda told: told["subject"].append(
-                {"name": f"weights/{'0' * 64}.bin", "digest": {"sha256": "0" * 64}}
-            ),
-        ),
+        claiming(lambda told: told["subject"].append({"name": NOBODYS, "digest": {"sha256": "0" * 64}})),
         "REFUTED: files: 1 file missing whose weights no job has",
         (),
     ),
     "a regret": (swap(*REGRET, to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
     "a verdict": (swap("predicate", "verdict", "sentence", to="U\nx"), "sentence is U\\nx in the claim, and Use ", ()),
-    "a file": (lambda folder: edit(folder, "claim.json", lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
+    "a file": (claiming(lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
     "a claimed score behind a field like its place": (
-        partial(
-            edit,
-            file="claim.json",
-            change=lambda told: told["predicate"]["rows"][0].update(
-                {
-                    f"validation_score: {n}": score
-                    for n, score in enumerate(told["predicate"]["rows"][0]["validation_score"], 1)
-                },
-                validation_score=[0.99, 0.99],
-            ),
-        ),
+        claiming(disguise),
         "rows: 1: validation_score: 1 is 0.99 in the ",
         (),
     ),
