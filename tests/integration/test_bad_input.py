@@ -19,7 +19,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import MAX_JOBS
 from tests.support.boards import folder_of
 from tests.support.cluster import Cluster
-from tests.support.command_line import SMALL, CommandLine, command_line_in
+from tests.support.command_line import CommandLine, command_line_in
 from tests.support.idx_files import write_idx_folder
 from tests.support.in_process import InProcess
 from tests.support.redis_server import free_port
@@ -441,18 +441,3 @@ def test_a_server_without_the_sweep_is_named(here: InProcess, shared_cluster: Cl
     )
     far = f"{address[:-1]}99"
     assert here.refused(command, "none", "--broker", far).startswith(f"The database index in {far} is out of range: ")
-
-
-def test_a_broker_that_takes_no_password_of_ours_is_named_without_it(
-    command_line: CommandLine, cluster: Cluster
-) -> None:
-    # Also on the real command line
-    cluster.server.client().config_set("requirepass", "right")
-    address = cluster.server.url.replace("//", "//:wrong@")
-
-    done = command_line.run("sweep", *SMALL, "--broker", address, status=2)
-
-    denied = cluster.server.url.replace("//", "//:**@")
-    assert done.stderr.startswith(f"orchestrator: {denied} denies access: ")
-    assert (done.stdout, "wrong" in done.stderr) == ("", False)
-    assert not (command_line.folder / "runs").exists()

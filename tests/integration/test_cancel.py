@@ -180,18 +180,3 @@ def test_a_sweep_that_a_cluster_never_had_has_nothing_to_cancel_there(
     counts = json.loads(done.stdout)
     assert (counts["withdrawn"], counts["ending"], counts["wanted"]) == (0, 0, [])
     assert not list(cluster.server.client().scan_iter("seedsweep:*"))
-
-
-def test_a_cancelled_job_is_not_begun_by_a_worker_that_starts_later_until_it_is_wanted_again(cluster: Cluster) -> None:
-    # Given a job that was cancelled while no worker ran
-    job = make_job()
-    run = cluster.submit(job).id
-    cluster.store().cancel([run], "by a test")
-    # When a worker starts, then the job ends without an attempt
-    cluster.start_worker()
-    assert cluster.wait_for_state(run, "REVOKED", "SUCCESS")["status"] == "REVOKED"
-    assert cluster.attempts(run) == []
-    # When it is forgotten and submitted again, then it is trained
-    cluster.store().forget([run])
-    cluster.app.AsyncResult(run).forget()
-    assert cluster.result(cluster.submit(job).id).status == "succeeded"

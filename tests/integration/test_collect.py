@@ -243,7 +243,7 @@ def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, m
     # Then the cancelled one is not trained, and what the other one did to workers still counts
     rows = {row.job: (row.status, row.attempts) for row in recorder.rows}
     assert (rows[kept.key], rows[tried.key]) == (("succeeded", 1), ("succeeded", 2))
-    assert rows[cancelled.key][0] == "cancelled"
+    assert (rows[cancelled.key][0], cluster.attempts(cancelled.key)) == ("cancelled", [])
     assert cluster.causes(tried.key) == ["first run", "worker lost"]
 
 

@@ -21,27 +21,29 @@ def fields(trainer: str = "softmax", **changes: Any) -> dict[str, Any]:
     return own | changes
 
 
-def put(cluster: Cluster, job: dict[str, Any], task_id: str | None = None) -> str:
+def put(cluster: Cluster, job: dict[str, Any]) -> str:
     """Put the message of a job into the queue, and return its task id."""
-    name = key_of(job) if task_id is None else task_id
+    name = key_of(job)
     text = message(body(job), task_id=name, root_id=name, wrapped={"correlation_id": name})
     cluster.server.client().lpush(QUEUE, text)
     return name
 
 
-def failure(cluster: Cluster, task_id: str) -> str:
-    """Wait until a task has failed, and return why."""
-    return str(cluster.wait_for_state(task_id, "FAILURE", "SUCCESS")["result"])
-
-
-def test_a_job_of_a_trainer_or_a_version_that_nobody_has_fails_and_names_it(cluster: Cluster) -> None:
+def test_a_job_of_a_trainer_a_version_or_a_data_set_that_nobody_has_fails_and_names_it(cluster: Cluster) -> None:
     worker = cluster.start_worker(SEEDSWEEP_DATASET_SECONDS="3")
-    jobs = {"softmax, version 1": fields(), "network, version 7": make_job().fields() | {"version": 7}}
+    mnist = MNIST_DIGEST[:12]
+    jobs = {
+        f"softmax, version 1, with the data set {mnist}": fields(),
+        f"network, version 7, with the data set {mnist}": make_job().fields() | {"version": 7},
+        "network, version 1, with the data set abababababab": make_job(dataset="ab" * 32).fields(),
+    }
     tasks = {needed: put(cluster, job) for needed, job in jobs.items()}
     for needed, task in tasks.items():
-        lacking = f"the trainer {needed}, with the data set {MNIST_DIGEST[:12]}"
-        assert failure(cluster, task).startswith(f"no worker had {lacking} for ")
-        worker.wait_until_logged(f"it needs {lacking}")
+        error = cluster.error(task)
+        assert type(error).__name__ == "NoSuchWorkerError"
+        assert str(error).startswith(f"no worker had the trainer {needed} for ")
+        worker.wait_until_logged(f"it needs the trainer {needed}")
+    cluster.wait_until_acknowledged()
     # And the worker trains what it can.
     assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
 
@@ -66,21 +68,11 @@ def test_a_job_that_cannot_be_is_refused_whatever_its_trainer(cluster: Cluster, 
     (tmp_path / "evil.py").write_text(f"open({str(trace)!r}, 'w')")
     cluster.start_worker(PYTHONPATH=str(tmp_path))
     for seed, job in enumerate(IMPOSSIBLE):
-        why = failure(cluster, put(cluster, job))
+        why = str(cluster.error(put(cluster, job)))
         assert "the message contains an invalid job" in why, job
         assert ("at most 4096 bytes of JSON" in why) == (len(str(job)) > 5000)
         assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
     assert not trace.exists()
-
-
-def test_the_task_id_of_another_job_is_not_held_by_a_foreign_one(cluster: Cluster) -> None:
-    cluster.start_worker()
-    job = make_job()
-    why = failure(cluster, put(cluster, fields(), job.key))
-    assert why.startswith("the task id is ")
-    # Asked for again, the job is trained.
-    cluster.server.client().delete(f"celery-task-meta-{job.key}")
-    assert cluster.result(cluster.submit(job).id).status == "succeeded"
 
 
 def test_a_worker_of_one_trainer_leaves_the_jobs_of_another_to_its_workers(cluster: Cluster) -> None:

@@ -202,6 +202,10 @@ REFUSED: list[tuple[Any, str]] = [
     ),
     (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
     (GOOD, "the job's key is"),  # A valid job under a name that is not its key.
+    (  # Such a job of a trainer that is not here
+        {"trainer": "softmax", "version": 1, "seed": 0, "dataset": MNIST_DIGEST, "options": {}},
+        "the job's key is",
+    ),
     ([], "the message contains an invalid job: job is []; allowed: an object with the fields of a job"),
     (None, "the message contains an invalid job: job is None"),
 ]

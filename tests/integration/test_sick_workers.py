@@ -43,14 +43,6 @@ def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, othe
     assert {cluster.result(run).worker for run in runs} == {"right@test"}
 
 
-def test_a_job_whose_data_set_nobody_has_fails_with_both_digests(cluster: Cluster, other_data: Path) -> None:
-    cluster.start_worker(SEEDSWEEP_DATA=str(other_data), SEEDSWEEP_DATASET_SECONDS="1")
-    error = cluster.error(cluster.submit(make_job()).id)
-    assert type(error).__name__ == "NoSuchWorkerError"
-    assert str(error).startswith(f"no worker had {NEEDS} for ")
-    cluster.wait_until_acknowledged()
-
-
 def test_a_worker_with_a_bad_setting_does_not_start(cluster: Cluster, tmp_path: Path) -> None:
     settings: dict[str, dict[str, str]] = {
         "SEEDSWEEP_LEASE_SECONDS is 'soon'; allowed: seconds from 3 to 86400": {"SEEDSWEEP_LEASE_SECONDS": "soon"},

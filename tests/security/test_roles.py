@@ -288,11 +288,13 @@ def test_a_stranger_and_a_role_that_may_not_submit_are_told_so_in_one_sentence(
     secured_server: SecuredServer, command_line: CommandLine
 ) -> None:
     guessed = f"redis://orchestrator:guess@127.0.0.1:{secured_server.port}/0"
-    for url, sentence in ((guessed, "denies access"), (secured_server.url_for("flower"), "permission")):
+    denied = f"orchestrator: {guessed.replace('guess', '**')} denies access: "
+    for url, sentence in ((guessed, denied), (secured_server.url_for("flower"), "permission")):
         done = command_line.run("sweep", *SMALL, "--broker", url, status=2)
-        assert sentence in done.stderr.lower()
+        assert sentence.lower() in done.stderr.lower()
         assert "guess" not in done.stderr
-        assert "Traceback" not in done.stderr
+        assert (done.stdout, "Traceback" in done.stderr) == ("", False)
+    assert not (command_line.folder / "runs").exists()
     assert secured_server.client().llen("seedsweep") == 0
 
 
