@@ -19,8 +19,8 @@ FIGURES = DOCS / "results" / "figures"
 BLOCK = re.compile(r"<!-- begin (\S+) -->\n(.*?)<!-- end \1 -->\n", re.DOTALL)
 
 
-def make(line: CommandLine, folder: Path, status: int = 0, **sweeps: str) -> subprocess.CompletedProcess[str]:
-    """Fill the page in a folder with the sweeps of its parts; a new page is an empty copy."""
+def make(line: CommandLine, folder: Path, **sweeps: str) -> dict[str, str]:
+    """Fill the page in a folder with the sweeps of its parts; return its blocks. A new page is an empty copy."""
     folder.mkdir(exist_ok=True)
     if not (folder / "results.md").exists():
         (folder / "results.md").write_text(BLOCK.sub(r"<!-- begin \1 -->\n<!-- end \1 -->\n", PAGE.read_text()))
@@ -34,8 +34,14 @@ def make(line: CommandLine, folder: Path, status: int = 0, **sweeps: str) -> sub
     done = subprocess.run(
         [*script, *into], env=line.environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == status, done.stderr
-    return done
+    assert done.returncode == 0, done.stderr
+    return dict(BLOCK.findall((folder / "results.md").read_text()))
+
+
+def table(block: str) -> list[list[str]]:
+    """Return the cells of a table: its headings, and then its rows."""
+    heads, _, *rows = ([cell.strip() for cell in line.strip("| ").split(" | ")] for line in block.strip().split("\n"))
+    return [heads, *rows]
 
 
 @pytest.mark.slow(reason="runs sweeps and draws their charts twice")
@@ -48,7 +54,7 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
 
     # When the page is made twice
     for name in ("first", "second"):
-        make(command_line, tmp_path / name, notebook="notebook-rule", backprop="backprop-rule")
+        blocks = make(command_line, tmp_path / name, notebook="notebook-rule", backprop="backprop-rule")
 
     # Then both are the same to the byte, pictures too,
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*"))
@@ -58,13 +64,10 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     for path in files:
         assert (tmp_path / "first" / path).read_bytes() == (tmp_path / "second" / path).read_bytes()
     # the table counts every network once, and has the true accuracy of the rows,
-    blocks = dict(BLOCK.findall((tmp_path / "first" / "results.md").read_text()))
-    counts = [line.split(" | ") for line in blocks["notebook-counts"].strip().split("\n")[2:]]
+    _, *counts = table(blocks["notebook-counts"])
     assert sum(int(cells[1]) for cells in counts[:-1]) == int(counts[-1][1]) == 5
     accuracies = [100 * row["validation_score"][-1] for row in command_line.rows("notebook-rule")]
-    assert [float(cell.strip(" |")) for cell in counts[-1][-2:]] == pytest.approx(
-        [min(accuracies), max(accuracies)], abs=0.006
-    )
+    assert [float(cell) for cell in counts[-1][-2:]] == pytest.approx([min(accuracies), max(accuracies)], abs=0.006)
     # and the rule's networks moved as one number a layer, of which the output layer's has no effect
     assert "more than 0e+00" not in blocks["notebook-networks"]
     assert re.search(r"more than \de-1[67]: rounding", blocks["notebook-networks"])
@@ -78,17 +81,16 @@ def test_the_study_of_initialization_is_added_to_the_page(command_line: CommandL
                      "--initialization", "notebook,he", "--hidden", "32,16", "--hidden", "16,8", "--name", "study",
                      "--no-reuse")  # fmt: skip
     page = tmp_path / "page" / "results.md"
-    make(command_line, page.parent, initialization="study")
+    blocks = make(command_line, page.parent, initialization="study")
     first = (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes())
-    blocks = dict(BLOCK.findall(first[0]))
 
     # Then each variant has a line, with the mean of its rows at each rate,
-    lines = [line.strip("| \n").split(" | ") for line in blocks["initialization-accuracy"].strip().split("\n")]
-    assert lines[0] == ["hidden layers", "initialization", "0.01", "0.1"]
-    assert {tuple(line[:2]) for line in lines[2:]} == {
+    headings, *lines = table(blocks["initialization-accuracy"])
+    assert headings == ["hidden layers", "initialization", "0.01", "0.1"]
+    assert {tuple(line[:2]) for line in lines} == {
         (sizes, name) for sizes in ("32,16", "16,8") for name in ("notebook", "he")
     }
-    for line in lines[2:]:
+    for line in lines:
         for rate, cell in zip((0.01, 0.1), line[2:], strict=True):
             of_cell = [
                 100 * row["validation_score"][-1]
@@ -119,12 +121,10 @@ def test_a_network_that_diverged_keeps_its_last_accuracy(command_line: CommandLi
     assert [len(row["validation_score"]) for row in at_high_rate] == [1, 3]
 
     # When the page is made
-    make(command_line, tmp_path / "page", backprop="a")
+    _, *lines = table(make(command_line, tmp_path / "page", backprop="a")["backprop-epochs"])
 
     # Then it has every epoch, and the mean over both networks at the last one
-    blocks = dict(BLOCK.findall((tmp_path / "page" / "results.md").read_text()))
-    lines = [line.strip("| ").split(" | ") for line in blocks["backprop-epochs"].strip().split("\n")]
-    assert [line[0] for line in lines[2:]] == ["1", "2", "3"]
+    assert [line[0] for line in lines] == ["1", "2", "3"]
     mean = statistics.mean(100 * row["validation_score"][-1] for row in at_high_rate)
     assert float(lines[-1][2].split(" ± ")[0]) == pytest.approx(mean, abs=0.006)
 
@@ -137,8 +137,7 @@ def test_the_answers_of_the_page_are_those_of_the_commands(command_line: Command
     command_line.run("sweep", *words, "--name", "race")
     decided = command_line.run("decide", "race", "--within", "0.001", "--budget", "20")
     # When the page is made of them
-    make(command_line, tmp_path, rates="rates", starts="rates", race="race")
-    blocks = dict(BLOCK.findall((tmp_path / "results.md").read_text()))
+    blocks = make(command_line, tmp_path, rates="rates", starts="rates", race="race")
     # Then it says what the commands say
     told = command_line.run("leaderboard", "rates", "--markdown", "--wide").stdout
     assert blocks["answer-rates"].strip() == blocks["answer-starts"].strip() == told.strip()
@@ -154,7 +153,8 @@ def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: 
     )
     results = command_line.sweep("a") / "results.jsonl"
     results.write_text(results.read_text().split("\n")[0] + "\n")
-    assert "1 jobs have no result" in make(command_line, tmp_path / "page", backprop="a", status=1).stderr
+    with pytest.raises(AssertionError, match=r"(?s)1 jobs have no result.*assert 1 == 0"):
+        make(command_line, tmp_path / "page", backprop="a")
 
 
 @pytest.mark.slow(reason="runs two sweeps")
@@ -164,11 +164,9 @@ def test_one_split_for_all_seeds_is_compared_with_a_split_for_each(command_line:
         command_line.run("sweep", "--seeds", "0-3", "--epochs", "1", "--limit", "400", "--learning-rates", "0.03,0.1",
                          "--split", split, "--name", split)  # fmt: skip
 
-    make(command_line, tmp_path / "page", splits="fixed seed")
+    _, *lines = table(make(command_line, tmp_path / "page", splits="fixed seed")["splits-spread"])
 
     # Then the table has the deviations of the rows, and between them the modelled one, which is wider than the first
-    blocks = dict(BLOCK.findall((tmp_path / "page" / "results.md").read_text()))
-    lines = [line.strip("| ").split(" | ") for line in blocks["splits-spread"].strip().split("\n")[2:]]
     for rate, seeds, fixed, modelled, drawn, *_ in lines:
         assert (seeds, float(modelled) > float(fixed)) == ("4", True)
         for split, found in (("fixed", fixed), ("seed", drawn)):
@@ -190,15 +188,13 @@ def test_the_page_that_is_kept_is_complete() -> None:
     # Each picture of the page is kept, and each kept picture is on the page
     assert sorted(re.findall(r"\(figures/(.*?)\)", text)) == sorted(path.name for path in FIGURES.iterdir())
     # The sweeps are large enough to answer the question: 200 seeds, and 50 at each of 5 learning rates
-    networks = int(blocks["notebook-counts"].strip().split("\n")[-1].split(" | ")[1])
-    seeds = [int(line.split(" | ")[1]) for line in blocks["backprop-accuracy"].strip().split("\n")[2:]]
+    networks = int(table(blocks["notebook-counts"])[-1][1])
+    seeds = [int(line[1]) for line in table(blocks["backprop-accuracy"])[1:]]
     assert networks >= 200
     assert len(seeds) >= 5
     assert min(seeds) >= 50
     # and that of initialization at least 5 of them, each with and without biases, at 4 rates under 20 seeds.
-    header, _, *variants = (
-        line.strip("| ").split(" | ") for line in blocks["initialization-accuracy"].strip().split("\n")
-    )
+    header, *variants = table(blocks["initialization-accuracy"])
     assert header[:2] == ["initialization", "biases"]
     assert len(header[2:]) >= 4
     assert len(variants) == len({tuple(line[:2]) for line in variants}) >= 10
