@@ -1,8 +1,7 @@
-"""Checkpoints in a real Redis, without workers: as they are kept, and those of the orchestrator for more epochs."""
+"""Checkpoints of the orchestrator in a real Redis, without workers: jobs of more epochs go on from shorter ones."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,11 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running import continuation
 from orchestrator.running.continuation import Continuation
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.cluster import Cluster, make_job
-from tests.support.redis_server import RedisServer
+from tests.support.cluster import Cluster
 from tests.support.sweep_folders import filled, row
 from tests.support.sweeps import sweep_of
 from worker.job import Job
 from worker.records import checkpoints
-from worker.records.checkpoints import Epoch, SavedCheckpoint
-from worker.records.store import Store
 
 SWEPT = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1,), epochs=(2, 3, 5), hidden=((8, 4),))
 JOBS = SWEPT.jobs_by_key(MNIST_DIGEST)
@@ -122,27 +118,3 @@ def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster:
         "on from a result"
     )
     assert not stored(shared_cluster)
-
-
-THREE_EPOCHS = make_job(epochs=3)
-CHECKPOINT = SavedCheckpoint((Epoch(0.25, 0.5), Epoch(0.125, 0.75)), bytes(range(256)))
-
-
-def test_they_are_kept_by_run_and_go_away(shared_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
-    client = shared_server.client()
-    store = Store(client, expires=100)
-    assert checkpoints.load(store, "run", THREE_EPOCHS) is None
-
-    # What was saved is there again
-    checkpoints.save(store, "run", THREE_EPOCHS, CHECKPOINT)
-    assert checkpoints.load(store, "run", THREE_EPOCHS) == CHECKPOINT
-
-    # Damaged, it is none
-    client.set("seedsweep:checkpoint:run", client.get("seedsweep:checkpoint:run")[:-1])
-    with caplog.at_level(logging.WARNING):
-        assert checkpoints.load(store, "run", THREE_EPOCHS) is None
-    assert "Starts from the first epoch: the checkpoint's state is damaged" in caplog.text
-
-    # Deleted, it leaves nothing
-    store.drop("checkpoint", ["run"])
-    assert client.keys("*") == []
