@@ -71,14 +71,3 @@ def test_axe_finds(page: Page, file: Path, rule: str, body: str) -> None:
     file.write_text(document(body))
     page.show(file)
     assert rule in {found.split(":")[0] for found in violations(page)}
-
-
-def test_themes_media_and_scripts_are_switched(page: Page, file: Path) -> None:
-    file.write_text(document('<p id="p">off</p><script>p.textContent = "on"</script>'))
-    for theme in ("light", "dark"):
-        page.show(file, theme=theme)
-        assert page.run("return matchMedia(`(prefers-color-scheme: ${arguments[0]})`).matches", theme)
-    assert page.show(file, media="print").run("return matchMedia('print').matches")
-    assert page.show(file, script=False).run("return p.textContent") == "off"
-    assert page.show(file).run("return p.textContent") == "on"
-    assert page.pdf().startswith(b"%PDF")

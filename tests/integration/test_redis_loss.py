@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,12 @@ import pytest
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from tests.support.cluster import SLOW_EPOCHS, Cluster
 from tests.support.command_line import SMALL, CommandLine, command_line_in, small
+from tests.support.output import Output
 from tests.support.proxy import Proxy
 from tests.support.waiting import wait_for
 
 #: Four jobs that take half a second each, on a worker with slow epochs.
 SLOW = small(epochs="5")
-
-
-def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
-    """Read a command's output up to the line that holds this text."""
-    assert process.stdout is not None
-    lines = []
-    for line in iter(process.stdout.readline, ""):
-        lines.append(line)
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} is not in the output:\n{''.join(lines)}")
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +54,19 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
     worker = cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
+    output = Output(process)
     worker.kill()
     left = 4 - len(command_line.rows("a"))
     # When the server comes back empty
     cluster.server.restart(signal.SIGKILL)
     # Then the sweep says how many jobs were lost,
-    wait_for_line(process, f"Redis lost {left} job{'s' if left > 1 else ''}: submitted again")
+    output.wait_for(f"Redis lost {left} job{'s' if left > 1 else ''}: submitted again")
     # is registered again,
     wait_for(lambda: ClusterView(cluster.settings).registry.manifest("a"), "the registered sweep")
     # and ends well.
     cluster.start_worker(*SLOW_EPOCHS)
-    assert "jobs 4, accepted 4" in command_line.end(process)
+    status, text = output.end()
+    assert (status, "jobs 4, accepted 4" in text) == (0, True), text
     assert_whole(command_line, "a", clean)
 
 
@@ -122,19 +113,19 @@ def test_a_network_that_goes_silent_is_noticed_and_waited_for(
 ) -> None:
     # Given an orchestrator that reaches Redis through a network of its own
     environment = cluster.environment | {"CELERY_BROKER_URL": proxy.url, "SEEDSWEEP_SOCKET_SECONDS": "2"}
-    process = command_line.start("sweep", *SLOW, "--name", "a", **environment)
-    wait_for(lambda: cluster.server.client().llen("seedsweep") == 4, "four queued jobs")
+    output = Output(command_line.start("sweep", *SLOW, "--name", "a", **environment))
+    cluster.wait_until_queued(4)
     # When that passes nothing more, and closes nothing
     proxy.stall()
     # Then the orchestrator says so when its socket's time is over.
-    wait_for_line(process, f"{proxy.url} does not answer (")
+    output.wait_for(f"{proxy.url} does not answer (")
     # When the network passes again, and a worker comes
     cluster.start_worker(*SLOW_EPOCHS)
     proxy.resume()
     # Then the sweep ends well.
-    output = command_line.end(process)
-    assert f"{proxy.url} is back, after " in output
-    assert "jobs 4, accepted 4, attempts 4, reused 0" in output
+    status, text = output.end()
+    assert (status, f"{proxy.url} is back, after " in text) == (0, True), text
+    assert "jobs 4, accepted 4, attempts 4, reused 0" in text
     assert_whole(command_line, "a", clean)
 
 

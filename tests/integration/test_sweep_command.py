@@ -13,6 +13,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from nn.files import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
+from tests.support.output import Output
 from tests.support.redis_server import free_port
 from tests.support.sweeps import sweep_of
 from worker.errors import TooManyAttemptsError
@@ -175,9 +176,8 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     # Given a sweep without a worker, which says so and waits
     address = cluster.server.url
     process = command_line.start("sweep", *SMALL, "--name", "a", "--broker", address)
-    assert process.stdout is not None
-    lines = iter(process.stdout.readline, "")
-    assert any("No worker is online" in line for line in lines)
+    output = Output(process)
+    output.wait_for("No worker is online")
     # When one job fails and one is cancelled, and a worker comes for the others
     failed, cancelled, *_ = command_line.description("a")["jobs"]
     cluster.app.backend.store_result(failed, TooManyAttemptsError("it took its worker down 3 times"), "FAILURE")
@@ -186,9 +186,9 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     cluster.start_worker()
 
     # Then it ends with status 1 and a row for each, with its reason and without a result
-    output = "".join(lines)
-    assert process.wait(timeout=60) == 1
-    assert "jobs 4, accepted 2, attempts 2, reused 0, diverged 0, failed 1, cancelled 1" in output
+    status, text = output.end()
+    assert status == 1
+    assert "jobs 4, accepted 2, attempts 2, reused 0, diverged 0, failed 1, cancelled 1" in text
     rows = {row["job"]: row for row in command_line.rows("a")}
     assert (rows[failed]["status"], rows[failed]["error"]) == ("failed", "it took its worker down 3 times")
     assert rows[cancelled]["status"] == "cancelled"

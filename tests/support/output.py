@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE, wait_for
 
 
 class Output:
@@ -30,7 +30,7 @@ class Output:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    def wait_for(self, text: str, *, timeout: float) -> str:
+    def wait_for(self, text: str, *, timeout: float = PATIENCE) -> str:
         """Wait until a line holds this text, and return the line."""
 
         def found() -> str:
