@@ -124,7 +124,6 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--resume --name axes --hidden 8,4": "--hidden is '8,4'; allowed: 8,4 and 16,8, as the sweep axes began",
         # Clusters
         "--workers 1_0": "--workers is '1_0'; allowed: an integer from 1 to 1024",
-        "--workers 0": "--workers is '0'; allowed: an integer from 1 to 1024",
         "--broker amqp://localhost": "--broker is 'amqp://localhost'; allowed: redis://",
         "--broker redis://:secret@127.0.0.1:PORT/0": "No Redis server answers at redis://:**@127.0.0.1:PORT/0: ",
         "--broker redis+socket:///no/such.sock": "No Redis server answers at redis+socket:///no/such.sock",
@@ -150,7 +149,6 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     "confirm": {
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --top 3": "--top is 3; allowed: an integer from 1 to 2, the number of configurations with a result",
-        "a --top -1": "--top is '-1'; allowed: an integer from 1 to",
         "a --fresh 0": "--fresh is '0'; allowed: an integer from 1 to",
         "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has, or has had, 0-1",
         "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
@@ -169,8 +167,6 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --within 1e999 --budget 9": "--within is '1e999'; allowed: a number above 0",
         "a --within 1 --budget 9": "--within is 1.0; allowed: a number above 0 and below 1, because validation",
         "a --within 0.1 --budget 0": "--budget is '0'; allowed: an integer from 1 to 100000",
-        "a --within 0.1 --budget 1.5": "--budget is '1.5'; allowed: an integer from 1 to 100000",
-        "a --within 0.1 --budget 99999999999": "--budget is '99999999999'; allowed: an integer from 1 to",
         "a --within 0.1 --budget 100000": f"--budget is 100000; allowed: an integer from 1 to {MAX_JOBS - 4}",
         "a --within 0.1": "--budget is missing; allowed: ",
         "none --within 0.1 --budget 9": "There is no sweep 'none': neither a sweep folder nor a name in runs",
@@ -229,7 +225,6 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "cancelled, std, or an option that varies (learning_rate)",
         "a --within 0": "--within is '0'; allowed: a number above 0, in the unit of the metric, such as 0.001",
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
-        "a --top 1_0": "--top is '1_0'; allowed: an integer from 1 to 100000",
         "a --csv --json": "--json cannot be combined with --csv",
         "a --by job --sort n": "--sort cannot be combined with --by job, which sorts by the score",
         "a --json --wide": "--wide is given; allowed: a table of configurations: the others have all columns",
