@@ -28,26 +28,24 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=outside, capture_output=True, text=True, check=False)
 
 
-def test_a_python_that_is_not_there_is_one_sentence(clone: Path) -> None:
-    done = make(clone, "PYTHON=nopython", "test")
-
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("nopython", "There is no Python interpreter nopython. Try: make PYTHON=python3 test"),
+        (
+            "./old",
+            "Seedsweep needs Python 3.11 or newer; ./old is Python 3.9.2. Try: make PYTHON=python3.13 test",
+        ),
+    ],
+)
+def test_a_python_that_is_not_there_or_too_old_is_one_sentence(clone: Path, python: str, said: str) -> None:
+    (clone / "old").write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\nexit 1\n')
+    (clone / "old").chmod(0o755)
+    done = make(clone, f"PYTHON={python}", "test")
     first, *rest = done.stderr.splitlines()
-    assert first == "There is no Python interpreter nopython. Try: make PYTHON=python3 test"
+    assert first == said
     assert [line.startswith("make: ***") for line in rest] == [True]  # make's own words
     assert done.stdout == ""
-    assert not (clone / ".venv").exists()
-
-
-def test_an_old_python_is_one_sentence(clone: Path) -> None:
-    old = clone / "python3.9"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\nexit 1\n')
-    old.chmod(0o755)
-
-    done = make(clone, f"PYTHON={old}", "test")
-
-    assert done.stderr.splitlines()[0] == (
-        f"Seedsweep needs Python 3.11 or newer; {old} is Python 3.9.2. Try: make PYTHON=python3.13 test"
-    )
     assert not (clone / ".venv").exists()
 
 
