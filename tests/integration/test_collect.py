@@ -14,6 +14,7 @@ from celery.exceptions import TaskRevokedError
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
+from orchestrator.errors import ClusterFullError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -225,6 +226,12 @@ def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluste
     assert len(rows) == len(recorder.rows) == len(jobs)
     for key, (_, error) in stored.items():
         assert str(rows[key].error).startswith(error)
+
+
+def test_a_server_that_refuses_ends_the_wait(shared_cluster: Cluster) -> None:
+    shared_cluster.server.client().config_set("maxmemory", "1")
+    with pytest.raises(ClusterFullError, match=r"is full: .* its maxmemory is 0 kB"):
+        ClusterView(shared_cluster.settings).queue.submit([make_job()])
 
 
 def test_what_is_known_of_a_job_whose_message_was_lost_stays(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,8 +82,10 @@ def test_a_table_in_a_pipe_is_as_wide_as_it_is_and_ends_without_blanks(monkeypat
     monkeypatch.setenv("COLUMNS", "20")
     printed = io.StringIO()
     print_table(Console(file=printed), ("first", "second"), [("1" * 30, "2" * 30)], spare=("first",))
+    say(Console(file=printed), "a sentence of more than twenty columns")
     lines = printed.getvalue().split("\n")
     assert lines[3].split() == ["1" * 30, "2" * 30]
+    assert lines[-2] == "a sentence of more than twenty columns"
     assert all(line == line.rstrip() for line in lines)
 
 
