@@ -92,6 +92,10 @@ class Results:
         """Return the states of the tasks that have ended. Arguments: see `states`."""
         return {key: state for key, state in self.states(task_ids, epochs).items() if not isinstance(state, Running)}
 
+    def over(self, task_ids: Iterable[str]) -> set[str]:
+        """Return which of these tasks have ended, with a few of their states in memory at a time."""
+        return {task_id for some in chunks(task_ids) for task_id in self.ended(some)}
+
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove the states of these tasks, so that they can be submitted again."""
         for chunk in chunks(task_ids):

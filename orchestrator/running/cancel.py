@@ -59,12 +59,12 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     """
     jobs = set(manifest.jobs)
     is_finished = cluster.registry.finished(manifest.name) and not _held(cluster, jobs)
-    if is_finished or cluster.results.ended(jobs).keys() == jobs:
+    if is_finished or cluster.results.over(jobs) == jobs:
         return Cancellation(ended=jobs)
     queued = cluster.queue.queued() & jobs
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
-        ended = set(cluster.results.ended(jobs))
+        ended = cluster.results.over(jobs)
         return Cancellation(ended=ended, absent=jobs - ended)
     try:
         user = getpass.getuser()
@@ -82,7 +82,7 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
 
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:
     """End the open jobs of a cancelled sweep: queued ones now, the others at their next epoch."""
-    ended = set(cluster.results.ended(keys))
+    ended = cluster.results.over(keys)
     others = cluster.registry.wanted_by_others(sweep, keys)
     wanted = {key: other for key, other in others.items() if key not in ended}
     own = [key for key in keys if key not in ended and key not in wanted]
@@ -93,7 +93,7 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
     left = set(own) - withdrawn
     # Messages are read before results, so that a task which ends meanwhile is found in one of the two.
     ending = _held(cluster, left)
-    ending |= cluster.results.ended(left).keys()
+    ending |= cluster.results.over(left)
     absent = left - ending
     cluster.store.cancel(absent, reason(sweep), expires=IN_TRANSIT_SECONDS)
     return Cancellation(withdrawn, ending, ended, wanted, absent)

@@ -20,7 +20,7 @@ from worker.errors import WeightsMissingError
 from worker.job import Attempt, Job, Result, misfit
 from worker.records import store
 from worker.redis import limits
-from worker.redis.bounded import read_lowest
+from worker.redis.bounded import chunks, read_lowest
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
@@ -55,8 +55,8 @@ class Collector:
         self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
         self._keeper = keeper
         self._artifacts = Artifacts(sweep.cluster, sweep.manifest.name)
-        #: The attempts at jobs that have ended and have no row yet. They are read a few hundred jobs ahead, and not all
-        #: at once, because others decide their size.
+        #: The attempts at the next jobs that have ended and have no row yet. Like their states, they are read a few
+        #: hundred jobs ahead, and not all at once, because others decide their size.
         self._ahead: Iterator[tuple[str, list[Attempt]]] = iter(())
         self._weights_tries: dict[str, int] = {}
 
@@ -86,23 +86,27 @@ class Collector:
         cluster = self._cluster
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages()
-        ended = cluster.results.ended(jobs, max((job.epochs for job in jobs.values()), default=1))
-        waiting = dict(jobs)
-        if reused_from is None:
-            self._ahead = cluster.attempts(list(ended))
-        for key, state in ended.items():
-            usable = reuse and isinstance(state, Finished) and fits(state.result)
-            if usable and self._take(jobs[key], state, reused_from):
-                del waiting[key]
+        epochs = max((job.epochs for job in jobs.values()), default=1)
+        waiting, again = dict(jobs), []
+        for some in chunks(jobs):
+            ended = cluster.results.ended(some, epochs)
+            if reused_from is None:
+                self._ahead = cluster.attempts(list(ended))
+            for key, state in ended.items():
+                usable = reuse and isinstance(state, Finished) and fits(state.result)
+                if usable and self._take(jobs[key], state, reused_from):
+                    del waiting[key]
+                else:
+                    again.append(jobs[key])
         under_way = messages & waiting.keys()
         if under_way:
             are = "is" if len(under_way) == 1 else "are"
             self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.drop("cancelled", waiting)
-        new = [job for key, job in waiting.items() if key not in under_way and key not in ended]
-        again = [job for key, job in waiting.items() if key in ended]
-        cluster.forget(ended.keys() & waiting.keys())
+        retried = {job.key for job in again}
+        new = [job for key, job in waiting.items() if key not in under_way and key not in retried]
+        cluster.forget(retried)
         if sentence := prepare([*new, *again]):
             self._progress.message(sentence)
         self._submit([*new, *again])

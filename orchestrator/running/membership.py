@@ -170,7 +170,7 @@ class Membership:
             return {}
         running = self.cluster.running()
         silent = [key for key in waiting if key in self._wanted or key not in running]
-        ended, why = self.cluster.results.ended(silent), reason(self.manifest.name)
+        ended, why = self.cluster.results.over(silent), reason(self.manifest.name)
         going_on = {key: f"{why}; the job goes on for the sweep {other}" for key, other in self._wanted.items()}
         return {key: going_on.get(key, why) for key in silent if key not in ended}
 

@@ -65,7 +65,7 @@ class LostJobs:
         # which is why a second search must agree.
         messages = self._cluster.queue.messages()
         silent = set(waiting) - messages
-        silent -= self._cluster.results.ended(silent).keys()
+        silent -= self._cluster.results.over(silent)
         lost = silent & self._suspects
         self._suspects = silent - lost
         now = time.monotonic()

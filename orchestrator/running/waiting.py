@@ -15,6 +15,8 @@ from orchestrator.running.membership import Membership
 from orchestrator.running.stalls import LostJobs, StallWatch, share_of_time
 from orchestrator.text import counted
 from worker.job import Job
+from worker.records.report import Report
+from worker.redis.bounded import chunks
 
 #: Seconds between two polls: short, so that the progress table is up to date; longer if polls take long.
 SHORTEST_PAUSE = 0.05
@@ -74,18 +76,22 @@ class Waiting:
         self._cluster.check()
         if self._sweep is not None:
             self._sweep.keep()
-        started = time.monotonic()
-        states = self._cluster.results.states(self._open, self._epochs)
-        seconds = time.monotonic() - started
+        running: dict[str, Report | None] = {}
+        any_ended, seconds = False, 0.0
+        # A few at a time, because others decide how large results are.
+        for some in chunks(self._open):
+            started = time.monotonic()
+            states = self._cluster.results.states(some, self._epochs)
+            seconds += time.monotonic() - started
+            running |= {task: state.report for task, state in states.items() if isinstance(state, Running)}
+            if ended := {task: state for task, state in states.items() if not isinstance(state, Running)}:
+                any_ended = True
+                yield ended
         self._pause = share_of_time(seconds if seconds < LONGEST_POLL else 0.0, SHORTEST_PAUSE, LONGEST_PAUSE)
-        running = {task: state.report for task, state in states.items() if isinstance(state, Running)}
-        ended = {task: state for task, state in states.items() if not isinstance(state, Running)}
-        if ended:
-            yield ended
         self._listener.running(running, self._stalls.workers, self._stalls.lost)
         given_up = None if self._sweep is None else self._sweep.given_up(self._open)
         if given_up is None:
-            self._keep_moving(ended=bool(ended), running=running)
+            self._keep_moving(ended=any_ended, running=running)
         elif given_up:
             yield {key: Cancelled(words) for key, words in given_up.items()}
 
