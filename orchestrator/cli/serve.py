@@ -14,9 +14,11 @@ from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
-from orchestrator.commands.serve import plan_serve
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
+from orchestrator.report import packages
 
 #: A valid token; the same rule as for the passwords of docker-compose.yml.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
@@ -66,13 +68,29 @@ def command(
     interruption = Interruption()
     with contextlib.suppress(Interrupted), interruption.handling():
         token = None if token_file is None else _token(token_file)
-        server = plan_serve(sweep, output, host=host, port=port, token=token, names=names or (), tell=complain)
+        packages.require("The live page")
+        shown = _sweeps(sweep, output)
+        server = Server(shown, host=host, port=port, token=token, names=names or (), tell=complain)
         with server.running():
             _say(server, token_file, as_json=as_json)
             if opens:
                 _open(server)
             server.wait()
     return 0
+
+
+def _sweeps(name: str | None, output: Path) -> Sweeps:
+    """Return the sweeps to show, after checking that they are there."""
+    if name is not None:
+        folder = open_sweep(name, output)
+        sweeps = Sweeps(folder.path.parent, folder.name)
+        sweeps.folder(folder.name)
+        return sweeps
+    if not output.is_dir():
+        raise SweepNotFoundError(f"There is no folder {output}: --output names the folder that holds the sweeps")
+    sweeps = Sweeps(output)
+    sweeps.names()
+    return sweeps
 
 
 def _token(file: str) -> str:

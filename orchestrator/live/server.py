@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -35,59 +36,42 @@ _NAMED = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _NAME = rf"({_NAMED})"
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets.
-
-    Args:
-        host: An address or a name of this machine.
-        port: The port; 0 for any that is free.
-
-    Raises:
-        InvalidInputError: the host is not this machine, or the port is taken or needs privileges.
-    """
-    try:
-        return bind_sockets(port, host)
-    except (OSError, UnicodeError) as error:
-        # Those of a name that is not found have numbers of their own.
-        number = None if isinstance(error, (socket.gaierror, UnicodeError)) else error.errno
-        if number == errno.EADDRINUSE:
-            raise InvalidInputError(
-                "--port", port, "a port that no other program uses, or 0 for any free one"
-            ) from None
-        if number in (errno.EACCES, errno.EPERM):
-            raise InvalidInputError("--port", port, "a port that this user may open, such as one above 1023") from None
-        allowed = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
-        raise InvalidInputError("--host", host, allowed) from None
-
-
-def is_loopback(sockets: Sequence[socket.socket]) -> bool:
-    """Return whether only this machine can reach the sockets."""
-    return all(ip_address(each.getsockname()[0].partition("%")[0]).is_loopback for each in sockets)
-
-
 class Server:
     """A server whose port is bound already, and which runs in a thread of its own.
 
     Args:
         sweeps: What it shows.
-        access: Which requests it answers.
-        sockets: Where it listens.
-        origin: Where a browser finds it: `http://127.0.0.1:5556`.
+        host: The address or name of this machine to listen at.
+        port: The port; 0 for any that is free.
+        token: The token that readers must have; None for a random one, or none on loopback.
+        names: Further names by which browsers reach the server, such as a proxy's.
         tell: Receives a line for each answered request, without its query, which may contain the token.
+
+    Raises:
+        InvalidInputError: the host is not this machine, or the port is taken or needs privileges.
     """
 
     def __init__(
         self,
         sweeps: Sweeps,
-        access: Access,
-        sockets: Sequence[socket.socket],
-        origin: str,
-        tell: Callable[[str], None],
+        *,
+        host: str,
+        port: int,
+        token: str | None = None,
+        names: Sequence[str] = (),
+        tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.sweeps = sweeps
-        self.access = access
-        self.sockets = sockets
-        self._origin = origin
+        self.sockets = _bound(host, port)
+        addresses = [ip_address(each.getsockname()[0].partition("%")[0]) for each in self.sockets]
+        is_local = all(each.is_loopback for each in addresses)
+        own = (host, "127.0.0.1", "::1") if is_local else (host, socket.gethostname())
+        # Unguessable: 32 random bytes.
+        token = secrets.token_urlsafe(32) if token is None and not is_local else token
+        self.access = Access(token, (*own, *names), any_address=not is_local)
+        # A server that listens everywhere is reached by this machine's name.
+        shown = socket.gethostname() if addresses[0].is_unspecified else host
+        self._origin = f"http://{f'[{shown}]' if ':' in shown else shown}:{self.sockets[0].getsockname()[1]}"
         self._tell = tell
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -163,6 +147,23 @@ class Server:
         milliseconds = 1000 * request.request_time()
         path = one_line(request.path)[:200]
         self._tell(f"{request.remote_ip} {request.method} {path} {handler.get_status()} {milliseconds:.0f} ms")
+
+
+def _bound(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets."""
+    try:
+        return bind_sockets(port, host)
+    except (OSError, UnicodeError) as error:
+        # Those of a name that is not found have numbers of their own.
+        number = None if isinstance(error, (socket.gaierror, UnicodeError)) else error.errno
+        if number == errno.EADDRINUSE:
+            raise InvalidInputError(
+                "--port", port, "a port that no other program uses, or 0 for any free one"
+            ) from None
+        if number in (errno.EACCES, errno.EPERM):
+            raise InvalidInputError("--port", port, "a port that this user may open, such as one above 1023") from None
+        allowed = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+        raise InvalidInputError("--host", host, allowed) from None
 
 
 class _Bounded(HTTPServer):

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.commands.serve import plan_serve
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live import handlers
 from orchestrator.live.feed import MOST_VIEWERS
-from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS
+from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
@@ -193,7 +193,7 @@ def test_what_is_too_large_or_no_http_is_refused(server: LiveServer) -> None:
 def bounded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A server in this process, which tells readers twice a second that it lives."""
     monkeypatch.setattr(handlers, "ALIVE_SECONDS", 0.5)
-    server = plan_serve(None, put(command_line), host="127.0.0.1", port=0)
+    server = Server(Sweeps(put(command_line)), host="127.0.0.1", port=0)
     with server.running():
         yield Client(server.sockets[0].getsockname()[1])
 
