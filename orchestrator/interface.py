@@ -28,7 +28,7 @@ from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.leaderboard.board import Leaderboard as Board
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
-from orchestrator.analysis.lookup import best_job
+from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.race import Terms
 from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
 from orchestrator.analysis.sweep import Sweep as Snapshot
@@ -48,7 +48,6 @@ from orchestrator.commands import sweep as sweeping
 from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
-from orchestrator.commands import weights as restoring
 from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.plan import Display, SweepPlan, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
@@ -216,7 +215,7 @@ class TrainedModel:
         Raises:
             SeedsweepError: the command's errors.
         """
-        return restoring.restore(self._snapshot, self.job, load_settings().cache_dir)
+        return restore(self._snapshot, self.job, load_settings().cache_dir)
 
     def network(self) -> DeepNeuralNetwork:
         """Return the fitted network of a job of the trainer `network`, as `fit` leaves it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.text import listed
+from orchestrator.text import counted, listed
 from worker.errors import TrainerUnusableError
 from worker.job import Configuration, Job
 from worker.trainers.network import NetworkTrainer, read_weights
@@ -180,6 +180,37 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
             remedy = f"{trained}; to have others, start the sweep again under another --name"
         raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {remedy}")
     return folder.weights(job, sha256)
+
+
+def restore(sweep: Sweep, job: Job, cache_dir: Path, tell: Callable[[str], None] = lambda _text: None) -> bytes:
+    """Return the weights of a job; if the folder lacks them, train it in this process, and write them there.
+
+    Args:
+        sweep: The sweep.
+        job: One of its jobs.
+        cache_dir: Where prepared data sets are kept.
+        tell: Receives a sentence before the job is trained.
+
+    Raises:
+        WeightsError: the job has no result, or trains to other weights here.
+        DatasetError: the data set is missing, or is not the one that the sweep was trained on.
+        SweepBusyError: another process works on the sweep.
+        OutputError: the folder cannot be written.
+        TrainingFailedError: the trainer fails.
+    """
+    folder, sha256 = sweep.folder, weights_of(sweep, job.key)
+    fault = folder.weights_fault(job, sha256)
+    if fault is not None and job.is_current:
+        # Imported here because it takes a while.
+        from worker.training.trainer import train
+
+        # Locked before the job is trained: its weights would be lost if the folder cannot be written.
+        with folder.exclusive():
+            data = load_data(sweep.manifest, job, cache_dir)
+            job.trained_by.prepare(data)
+            tell(f"{folder.weights_path(sha256)} is {fault}: training the job again, {counted(job.epochs, 'epoch')}")
+            folder.keep_weights(sha256, train(job, data).weights)
+    return artifact(folder, job, sha256)
 
 
 def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:

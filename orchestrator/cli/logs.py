@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from orchestrator.analysis.lookup import best_job
+from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, BestJob, picking
-from orchestrator.commands.weights import restore
 from worker.settings import load_settings
 from worker.text import printable
 

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data
+from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data, restore
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Tell, ignore
-from orchestrator.commands.weights import restore
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import FILE, Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
