@@ -17,7 +17,7 @@ from orchestrator.cli import sweep as command
 from orchestrator.cli.main import run
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report.contents import commands, reproduce
+from orchestrator.report.contents import reproduce
 from tests.support.boards import trained
 from worker.text import printable
 
@@ -124,7 +124,7 @@ def test_jobs_of_another_version_get_no_command(tmp_path: Path) -> None:
 
 def test_a_shell_reads_back_what_was_quoted() -> None:
     hostile = ["a b", "it's", "$(touch x)", "`x`", "\x1b[31m\n", "\u202eabc\\'", "<b>", "-x", "", "\U0001f600 é"]
-    line = commands.shell("printf", "%s\\0", *hostile)
+    line = reproduce.shell("printf", "%s\\0", *hostile)
 
     read = subprocess.run(["bash", "-c", line], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}).stdout
 

@@ -23,8 +23,8 @@ from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.report.contents import commands
 from orchestrator.report.contents.parts import DataTable, Fact, Picture
+from orchestrator.report.contents.reproduce import shell
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -140,7 +140,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
 
 
 def _report(sweep: Sweep) -> str:
-    return commands.shell("orchestrator", "report", sweep.name)
+    return shell("orchestrator", "report", sweep.name)
 
 
 def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
@@ -148,7 +148,7 @@ def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
     said = f"The winner's model cannot be shown: {why}"
     if not job.is_current:
         return Portrait(said)
-    again = commands.shell("orchestrator", "weights", sweep.name, job.key[:12])
+    again = shell("orchestrator", "weights", sweep.name, job.key[:12])
     return Portrait(f"{said}. This trains its job again, to the same bits", again)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from orchestrator.text import counted
 
-#: Most rows of a chart's table.
+#: Most rows of a chart's table, and of the table of configurations, the first by rank.
 MOST_ROWS = 500
 
 

@@ -7,14 +7,12 @@ from orchestrator.analysis.leaderboard.judgement import SETTLES, amount, at_most
 from orchestrator.analysis.leaderboard.table import for_report
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.report.contents.commands import shell
-from orchestrator.report.contents.parts import DataTable, Fact
+from orchestrator.report.contents.parts import MOST_ROWS, DataTable, Fact
+from orchestrator.report.contents.reproduce import shell
 from orchestrator.text import counted, have, listed
 
 #: How many contenders are named.
 MOST_NAMED = 5
-#: How many configurations the table shows, the first by rank.
-MOST_ROWS = 500
 
 
 def state(sweep: Sweep) -> str:

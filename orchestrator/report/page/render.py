@@ -19,7 +19,7 @@ from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.kinds import curves, differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
-from orchestrator.report.contents import accounting, commands, network, provenance, reproduce, verdict
+from orchestrator.report.contents import accounting, network, provenance, reproduce, verdict
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.contents.parts import Chart
 from orchestrator.text import duration, moment, sized
@@ -33,7 +33,7 @@ _PACKAGE = "orchestrator.report.page"
 #: The first bytes of a page, which tell it from other files.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
 #: The modules that templates call, by name: each makes the content of a section.
-_SAY = (accounting, commands, curves, differences, network, provenance, reproduce, verdict)
+_SAY = (accounting, curves, differences, network, provenance, reproduce, verdict)
 #: Id and title of each section, in the order of the page.
 SECTIONS = (
     ("verdict", "Verdict"),
@@ -67,7 +67,7 @@ def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
             the model out, which saves reading and predicting the data set.
 
     Raises:
-        ImportError: a package of the extra `report` is not installed (`orchestrator.report.packages.require`).
+        ImportError: a package of the extra `report` is not installed (`MissingPackageError.check`).
     """
     return document(f"{sweep.folder.name}: report", render_main(sweep, portrait))
 
