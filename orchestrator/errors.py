@@ -1,8 +1,17 @@
 """The errors of the `orchestrator` layer."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from nn.errors import SeedsweepError
+
+#: The modules that each extra brings, and what to install for it in a checkout. For a report, Altair describes charts,
+#: vl-convert draws them, and Jinja2 fills templates.
+_EXTRAS = {
+    "report": (("altair", "vl_convert", "jinja2"), "--require-hashes -r requirements-report.txt"),
+    "mlflow": (("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"),
+    "tensorboard": (("tensorboard",), "tensorboard"),
+}
 
 
 class SweepExistsError(SeedsweepError):
@@ -62,6 +71,22 @@ class PictureError(SeedsweepError):
 
 class MissingPackageError(SeedsweepError):
     """An optional package that a command needs is not installed."""
+
+    @classmethod
+    def check(cls, what: str, extra: str = "report") -> None:
+        """Raise this error unless the packages of an extra are installed; they are not imported.
+
+        Args:
+            what: What needs them, as the beginning of the message: `The report`.
+            extra: The extra.
+        """
+        modules, install = _EXTRAS[extra]
+        for module in modules:
+            if find_spec(module) is None:
+                raise cls(
+                    f"{what} needs the package {module}: pip install 'seedsweep[{extra}]', or pip install {install} in "
+                    "a checkout"
+                )
 
 
 class PageError(SeedsweepError):

@@ -571,10 +571,9 @@ class Sweep:
             InvalidInputError: the sweep has no such chart.
             MissingPackageError: the packages of the extra `report` are not installed.
         """
-        from orchestrator.report import packages
         from orchestrator.report.charts import catalogue
 
-        packages.require("A chart")
+        MissingPackageError.check("A chart")
         import altair as alt
 
         swept, name = self._snapshot.select(metric=_metric(metric)), _text("kind", kind)

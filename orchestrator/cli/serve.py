@@ -14,11 +14,10 @@ from nn.errors import Described, InvalidInputError
 from nn.files import read_regular
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
-from orchestrator.errors import SweepNotFoundError
+from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
-from orchestrator.report import packages
 
 #: A valid token; the same rule as for the passwords of docker-compose.yml.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}", re.ASCII)
@@ -68,7 +67,7 @@ def command(
     interruption = Interruption()
     with contextlib.suppress(Interrupted), interruption.handling():
         token = None if token_file is None else _token(token_file)
-        packages.require("The live page")
+        MissingPackageError.check("The live page")
         shown = _sweeps(sweep, output)
         server = Server(shown, host=host, port=port, token=token, names=names or (), tell=complain)
         with server.running():

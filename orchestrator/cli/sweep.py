@@ -34,9 +34,9 @@ from orchestrator.cluster.connect import Place, place_for, require_broker
 from orchestrator.commands.plan import SweepPlan
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
 from orchestrator.commands.sweep import submit as queued
+from orchestrator.errors import MissingPackageError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.report import packages
 from orchestrator.sweeps.fields import Vocabulary, flag, specification
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
@@ -107,7 +107,7 @@ def command(
         field = "reuse_anyway" if reuse_anyway else "reuse_from"
         raise InvalidInputError(field, Described("given"), Beside("--no-reuse"))
     if report:
-        packages.require("--report")
+        MissingPackageError.check("--report")
     with interruptible() as interruption:
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]

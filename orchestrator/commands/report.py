@@ -11,9 +11,8 @@ from pathlib import Path
 from nn.errors import InvalidInputError
 from nn.files import open_regular, write_atomically
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.errors import OutputError
+from orchestrator.errors import MissingPackageError, OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report import packages
 from orchestrator.report.charts import catalogue, drawing
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import BEGINNING, render
@@ -114,7 +113,7 @@ def report(
         InvalidInputError: the sweep has no such metric.
         OutputError: the file cannot be written, or an existing file there is not a report.
     """
-    packages.require("The report")
+    MissingPackageError.check("The report")
     path = folder.path / FILE if to is None else to
     _PAGE.check(path)
     sweep = Sweep.read(folder, metric)
@@ -141,7 +140,7 @@ def picture(
         SweepUnreadableError: the folder cannot be read.
         OutputError: the file cannot be written, or it exists and is not such a picture.
     """
-    packages.require("A chart")
+    MissingPackageError.check("A chart")
     chosen = _format(form, to)
     sweep = Sweep.read(folder, metric)
     kind = catalogue.check(sweep, name, "--chart")

@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.errors import SweepNotFoundError
+from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.jobs import OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report import packages
 
 
 class Format(NamedTuple):
@@ -87,7 +86,7 @@ def export(
         targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in chosen.suffixes[1:]))
     destination.refuse_taken(targets, replace=replace)
     if chosen.extra is not None:
-        packages.require(f"--to {to}", chosen.extra)
+        MissingPackageError.check(f"--to {to}", chosen.extra)
     sweep = _read(folder)
     with destination.staged(targets, replace=replace) as paths:
         import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
@@ -110,7 +109,7 @@ def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
         OutputError: the server cannot be reached or written.
     """
     mlflow_runs.check(uri)
-    packages.require("--to mlflow", "mlflow")
+    MissingPackageError.check("--to mlflow", "mlflow")
     sweep = _read(folder)
     added = mlflow_runs.record(sweep, uri, on_progress)
     return Export(sweep, "mlflow", (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)

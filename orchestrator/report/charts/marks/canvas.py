@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from orchestrator.report import packages
+from orchestrator.errors import MissingPackageError
 from worker.trainers.protocol import MAX_SCORE
 
 #: Least ratio of positive values that suggests a logarithmic axis.
@@ -161,7 +161,7 @@ class Canvas:
     """
 
     def __init__(self) -> None:
-        packages.require("A chart")
+        MissingPackageError.check("A chart")
         import altair
 
         self.alt: Any = altair
