@@ -288,7 +288,7 @@ class Sweep:
     @property
     def rows(self) -> Sequence[Row]:
         """The rows of the jobs that have ended, in its order, as in `results.jsonl`."""
-        return tuple(each.row for each in self._snapshot.ended)
+        return self._snapshot.ended
 
     @property
     def accounting(self) -> Accounting:

@@ -75,12 +75,11 @@ class Claim(_Part):
         for name in FILES:
             with suppress(OSError), open_regular(sweep.folder.path / name) as file:
                 digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        kept_by = {each.row.weights_sha256: each.job for each in sweep.ended}
+        kept_by = {row.weights_sha256: sweep.jobs[row.job] for row in sweep.ended}
         for sha256, job in kept_by.items():
             if sha256 is not None and sweep.folder.weights_fault(job, sha256) is None:
                 digests[f"weights/{sweep.folder.weights_path(sha256).name}"] = sha256
-        rows = [each.row for each in sweep.ended]
-        counted = next((row for row in rows if row.correct is not None), None)
+        counted = next((row for row in sweep.ended if row.correct is not None), None)
 
         def kept(row: Row) -> dict[str, Any]:
             left_out = {"history"} if row is counted else {"history", "correct"}
@@ -91,7 +90,7 @@ class Claim(_Part):
             _type="https://in-toto.io/Statement/v1",
             subject=[Subject(name=name, digest={"sha256": sha256}) for name, sha256 in digests.items()],
             predicateType="urn:seedsweep:claim:1",
-            predicate=Predicate(sweep=manifest, rows=list(map(kept, rows)), verdict=verdict),
+            predicate=Predicate(sweep=manifest, rows=list(map(kept, sweep.ended)), verdict=verdict),
         )
 
     @classmethod

@@ -21,15 +21,6 @@ from worker.job import Configuration, Job
 from worker.trainers.protocol import Metric
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A job that has ended, with its row."""
-
-    key: str
-    job: Job
-    row: Row
-
-
 @dataclass(frozen=True, repr=False)
 class Sweep:
     """A snapshot of a sweep. Each result is computed on first use, and kept.
@@ -148,9 +139,9 @@ class Sweep:
         return len(self.rows) == len(self.jobs)
 
     @functools.cached_property
-    def ended(self) -> tuple[Ended, ...]:
-        """The jobs that have ended, in the sweep's order."""
-        return tuple(Ended(key, job, self.rows[key]) for key, job in self.jobs.items() if key in self.rows)
+    def ended(self) -> tuple[Row, ...]:
+        """The rows of the jobs that have ended, in the sweep's order."""
+        return tuple(self.rows[key] for key in self.jobs if key in self.rows)
 
     @functools.cached_property
     def options(self) -> tuple[str, ...]:
@@ -161,7 +152,7 @@ class Sweep:
     @functools.cached_property
     def others(self) -> tuple[str, ...]:
         """The names of the metrics that some job has besides the one that counts."""
-        return tuple(dict.fromkeys(name for each in self.ended for name in each.row.others))
+        return tuple(dict.fromkeys(name for row in self.ended for name in row.others))
 
     @functools.cached_property
     def accounting(self) -> Accounting:

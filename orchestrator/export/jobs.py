@@ -8,7 +8,7 @@ from typing import Any
 from zipfile import ZipFile, ZipInfo
 
 from nn.options.describe import written
-from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from worker.job import Job
 
@@ -16,10 +16,10 @@ from worker.job import Job
 OnProgress = Callable[[int, int], None]
 
 
-def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Ended]:
-    """Yield the jobs that have ended, and tell after each one how many have been written."""
-    for done, each in enumerate(sweep.ended, 1):
-        yield each
+def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Row]:
+    """Yield the rows of the jobs that have ended, and tell after each one how many have been written."""
+    for done, row in enumerate(sweep.ended, 1):
+        yield row
         on_progress(done, len(sweep.ended))
 
 
@@ -31,9 +31,9 @@ def put(archive: ZipFile, name: str, content: bytes) -> None:
     archive.writestr(entry, content)
 
 
-def start_of(sweep: Sweep, each: Ended) -> float:
+def start_of(sweep: Sweep, row: Row) -> float:
     """Return when a job's first attempt began, in seconds since 1970; the sweep's start if its row does not tell."""
-    known = (attempt.started for attempt in each.row.history if attempt.started is not None)
+    known = (attempt.started for attempt in row.history if attempt.started is not None)
     return next(known, sweep.start)
 
 

@@ -20,9 +20,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Standing
-from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import OutputError
 from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of, series_of, start_of
+from orchestrator.folder.rows import Row
 from orchestrator.text import listed
 from worker.job import Job, key_of
 from worker.text import one_line
@@ -165,15 +166,15 @@ class _Recorder:
     def record(self, on_progress: OnProgress) -> int:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
-        sweep, every = self.sweep, {each.key: each for each in self.sweep.ended}
+        sweep = self.sweep
         added = done = 0
         for standing in sweep.leaderboard.standings:
-            ended = [every[key] for key in standing.scored.keys if key in every]
+            ended = [sweep.rows[key] for key in standing.scored.keys if key in sweep.rows]
             if not ended:
                 continue
             parent = self._parent(experiment, standing, ended, there)
-            for each in ended:
-                added += self._job(experiment, parent, each, there.get(each.key))
+            for row in ended:
+                added += self._job(experiment, parent, row, there.get(row.job))
                 done += 1
                 on_progress(done, len(sweep.ended))
         return added
@@ -195,9 +196,9 @@ class _Recorder:
             token = page.token or ""
         return found.experiment_id, runs
 
-    def _parent(self, experiment: str, standing: Standing, ended: Sequence[Ended], there: Mapping[str, Run]) -> str:
+    def _parent(self, experiment: str, standing: Standing, ended: Sequence[Row], there: Mapping[str, Run]) -> str:
         """Write the run of a configuration, and return its id. Its figures are those of the leaderboard."""
-        job, start = ended[0].job, self.sweep.start
+        job, start = self.sweep.jobs[ended[0].job], self.sweep.start
         key = key_of({name: value for name, value in job.fields().items() if name != "seed"})
         tags = {CONFIGURATION: key, SWEEP: self.sweep.name}
         run_id = self._id(there.get(key), experiment, self._name(job), start, tags)
@@ -211,15 +212,14 @@ class _Recorder:
             self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
         return run_id
 
-    def _job(self, experiment: str, parent: str, each: Ended, run: Run | None) -> bool:
+    def _job(self, experiment: str, parent: str, row: Row, run: Run | None) -> bool:
         """Write a job's run, unless it is there with the same result; return whether it was written."""
-        row = each.row
-        status = _STATUS[row.status]
+        job, status = self.sweep.jobs[row.job], _STATUS[row.status]
         if run is not None and run.info.status == status and run.data.tags.get(WEIGHTS) == (row.weights_sha256 or ""):
             return False
         tags = {
             SWEEP: self.sweep.name,
-            "seedsweep.trainer": each.job.trainer,
+            "seedsweep.trainer": job.trainer,
             "seedsweep.worker": row.worker,
             "seedsweep.attempts": str(row.attempts),
             "seedsweep.reused_from": row.reused_from,
@@ -231,17 +231,17 @@ class _Recorder:
             WEIGHTS: row.weights_sha256 or "",
         }
         known = {name: one_line(value) for name, value in tags.items() if value is not None}
-        name = one_line(f"{self._name(each.job)} seed {row.seed}")
+        name = one_line(f"{self._name(job)} seed {row.seed}")
         # The run is created with the tag that finds it again, so that an interrupted one is completed.
-        start = start_of(self.sweep, each)
-        run_id = self._id(run, experiment, name, start, {JOB: each.key, **known})
+        start = start_of(self.sweep, row)
+        run_id = self._id(run, experiment, name, start, {JOB: row.job, **known})
         series = {name: dict(enumerate(values, 1)) for name, values in series_of(self.sweep, row).items()}
-        parameters = {**self._parameters(each.job), "seed": str(row.seed)}
+        parameters = {**self._parameters(job), "seed": str(row.seed)}
         self._log(run_id, series, parameters, start, row.epoch_seconds)
         if run is not None:
             for name, value in known.items():
                 self.client.set_tag(run_id, name, value)
-        self.client.set_terminated(run_id, status, _milliseconds(self._end(each)))
+        self.client.set_terminated(run_id, status, _milliseconds(self._end(row)))
         return True
 
     def _id(self, run: Run | None, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
@@ -277,8 +277,8 @@ class _Recorder:
     def _parameters(self, job: Job) -> dict[str, str]:
         return {name: as_text(value) for name, value in options_of(job).items()}
 
-    def _end(self, each: Ended) -> float:
-        return start_of(self.sweep, each) + sum(each.row.epoch_seconds)
+    def _end(self, row: Row) -> float:
+        return start_of(self.sweep, row) + sum(row.epoch_seconds)
 
 
 def _milliseconds(seconds: float) -> int:

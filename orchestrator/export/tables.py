@@ -14,8 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.jobs import OnProgress, as_text, counted, plain
+from orchestrator.folder.rows import Row
 from worker.text import csv_cell
 
 
@@ -31,22 +32,21 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         jobs.writerow(map(csv_cell, _job(sweep, sweep.ended[0])))
         others = [_free(name, "metrics", ("job", "seed", "epoch", "score", "seconds")) for name in sweep.others]
         epochs.writerow(map(csv_cell, ("job", "seed", "epoch", "score", *others, "seconds")))
-        for each in counted(sweep, on_progress):
-            jobs.writerow(_job(sweep, each).values())
-            row = each.row
+        for row in counted(sweep, on_progress):
+            jobs.writerow(_job(sweep, row).values())
             series = row.validation_score, *(row.others.get(name, ()) for name in sweep.others), row.epoch_seconds
             for epoch, numbers in enumerate(zip_longest(*series), 1):
-                epochs.writerow((each.key, row.seed, epoch, *numbers))
+                epochs.writerow((row.job, row.seed, epoch, *numbers))
 
 
-def _job(sweep: Sweep, each: Ended) -> dict[str, Any]:
+def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     """Return the cells of a job by their headings: its options, how it ended, and its last metrics.
 
     An option that is named like another column gets a prefix: `options.status`. So does a further metric that is named
     like a column or an option: `metrics.loss`.
     """
-    job, row = each.job, each.row
-    names = {"job": each.key, "seed": row.seed, "trainer": job.trainer}
+    job = sweep.jobs[row.job]
+    names = {"job": row.job, "seed": row.seed, "trainer": job.trainer}
     ended = {"status": row.status, "metric": job.metric.name, "score": _last(row.validation_score)}
     rest = {
         "epochs_trained": len(row.validation_score),

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from orchestrator.analysis.sweep import Ended, Sweep
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.destination import MARK
 from orchestrator.export.jobs import OnProgress, as_text, counted, options_of, series_of, start_of
+from orchestrator.folder.rows import Row
 from worker.job import Job
 
 #: TensorBoard reads files whose name has `tfevents`.
@@ -28,12 +29,12 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     is the job's start plus the seconds that it had trained by then.
     """
     paths[0].mkdir()
-    for each in counted(sweep, on_progress):
-        group = _group(sweep, each.job)
-        folder = paths[0] / group / f"seed-{each.row.seed}"
+    for row in counted(sweep, on_progress):
+        group = _group(sweep, sweep.jobs[row.job])
+        folder = paths[0] / group / f"seed-{row.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / EVENTS).open("xb") as file:
-            _write_run(sweep, each, group, file)
+            _write_run(sweep, row, group, file)
     (paths[0] / MARK).write_text(json.dumps({"sweep": sweep.name, "format": "tensorboard"}) + "\n")
 
 
@@ -46,7 +47,7 @@ def _group(sweep: Sweep, job: Job) -> str:
     return name if name == typed else f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
-def _write_run(sweep: Sweep, each: Ended, group: str, file: BinaryIO) -> None:
+def _write_run(sweep: Sweep, row: Row, group: str, file: BinaryIO) -> None:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -58,11 +59,11 @@ def _write_run(sweep: Sweep, each: Ended, group: str, file: BinaryIO) -> None:
 
     writer = RecordWriter(file)
     add(0.0, file_version="brain.Event:2")
-    row, time = each.row, start_of(sweep, each)
+    time = start_of(sweep, row)
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
     parameters = {
         name: value if isinstance(value, (bool, int, float)) else as_text(value)
-        for name, value in options_of(each.job).items()
+        for name, value in options_of(sweep.jobs[row.job]).items()
     }
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)
     for value in summary.value:

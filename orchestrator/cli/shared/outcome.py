@@ -137,7 +137,7 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
         print_result_as_json(result, **more)
     else:
         print_result(console, result)
-    mismatched = [each.row for each in result.ended if each.row.mismatches]
+    mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
         say(console, _alarm(result, mismatched), style="bold red")
     return 0 if result.accounting.complete and result.leaderboard.verdict.leader is not None else 1

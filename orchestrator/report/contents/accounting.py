@@ -128,11 +128,11 @@ def _worker(
 def problems(sweep: Sweep) -> DataTable | None:
     """Return the jobs that did not succeed or had mismatches, with the reason; None if there are none."""
     found = []
-    for each in sweep.ended:
-        status = "" if each.row.status == "succeeded" else each.row.status
-        ended = ", ".join(filter(None, (status, "mismatched" if each.row.mismatches else "")))
+    for row in sweep.ended:
+        status = "" if row.status == "succeeded" else row.status
+        ended = ", ".join(filter(None, (status, "mismatched" if row.mismatches else "")))
         if ended:
-            found.append((sweep.names.job(each.row.seed, each.job.options), ended, _reason(each.row)))
+            found.append((sweep.names.job(row.seed, row.options), ended, _reason(row)))
     return _table("Jobs that need attention", ("job", "ended as", "reason"), found, "such job")
 
 
