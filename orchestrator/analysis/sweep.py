@@ -17,6 +17,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import note
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
+from orchestrator.text import counted
 from worker.job import Configuration, Job
 from worker.trainers.protocol import Metric
 
@@ -119,7 +120,10 @@ class Sweep:
         if scoring != LAST:
             if scoring.metric is not None and self.metric(scoring.metric) == next(iter(self.metrics.values())):
                 scoring = replace(scoring, metric=None)
-            scoring.check(min(job.epochs for job in self.jobs.values()))
+            fewest = min(job.epochs for job in self.jobs.values())
+            if scoring.kind == "mean" and scoring.epochs > fewest:
+                allowed = f"at most mean-{fewest}: a job of the sweep has {counted(fewest, 'epoch')}"
+                raise InvalidInputError("metric", str(scoring), allowed)
         found = replace(self, scoring=scoring, within=_within(self.manifest, scoring) if within is None else within)
         if within is not None:
             check_within(within, found.names.metric)

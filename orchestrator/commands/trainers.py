@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL, TimeoutExpired, run
 from tempfile import NamedTemporaryFile
-from typing import TypedDict
 
 from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.describe import allowed, help_text
@@ -21,20 +20,6 @@ from worker.trainers import registry
 
 #: Seconds that the import of a trainer may take.
 PROBE_SECONDS = 60.0
-
-
-class OptionFacts(TypedDict):
-    """An option of a trainer.
-
-    Attributes:
-        name: Its name.
-        help: What it means, with its default.
-        allowed: The values that are allowed, as the end of a sentence.
-    """
-
-    name: str
-    help: str
-    allowed: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,8 @@ class TrainerFacts:
         metric: What it measures.
         exact: Whether the same job gives the same bits on every CPU.
         data: The data sets that it takes, as the end of a sentence.
-        options: Its options, which may depend on those that were given.
+        options: Its options, which may depend on those that were given: the `name` of each, its `help` with its
+            default, and the `allowed` values, as the end of a sentence.
         ignored: Entry points of other packages that have the name of one of Seedsweep's own trainers.
         workers: The workers that have it, each with the versions that it trains and the digest of its data set.
     """
@@ -59,7 +45,7 @@ class TrainerFacts:
     metric: str = ""
     exact: bool = False
     data: str = ""
-    options: Sequence[OptionFacts] = ()
+    options: Sequence[Mapping[str, str]] = ()
     ignored: tuple[str, ...] = ()
     workers: Sequence[tuple[str, tuple[int, ...], str | None]] = ()
 
@@ -137,7 +123,7 @@ def _described(name: str, given: Mapping[str, object]) -> TrainerFacts:
     except SeedsweepError as error:
         return TrainerFacts(name, None, str(error))
     options = [
-        OptionFacts(name=each, help=help_text(model, each), allowed=allowed(info))
+        {"name": each, "help": help_text(model, each), "allowed": allowed(info)}
         for each, info in model.model_fields.items()
     ]
     return TrainerFacts(name, made.version, None, made.metric.name, made.exact, made.data_help, options)

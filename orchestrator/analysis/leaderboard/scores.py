@@ -21,10 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from nn.errors import InvalidInputError
 from nn.options.network import MAX_EPOCHS
 from orchestrator.folder.rows import Row
-from orchestrator.text import counted
 from worker.job import Configuration, Job
 from worker.records.answers import unpack
 from worker.trainers.protocol import Metric
@@ -66,19 +64,6 @@ class Scoring:
         """Return the text that `parse` reads."""
         kind = f"mean-{self.epochs}" if self.kind == "mean" else self.kind
         return kind if self.metric is None else f"{self.metric}:{kind}"
-
-    def check(self, fewest: int) -> None:
-        """Refuse to average over more epochs than a job has.
-
-        Args:
-            fewest: The epochs of the job with the fewest.
-
-        Raises:
-            InvalidInputError: it averages over more.
-        """
-        if self.kind == "mean" and self.epochs > fewest:
-            allowed = f"at most mean-{fewest}: a job of the sweep has {counted(fewest, 'epoch')}"
-            raise InvalidInputError("metric", str(self), allowed)
 
     @property
     def phrase(self) -> str:

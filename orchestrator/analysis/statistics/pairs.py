@@ -144,7 +144,9 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False, resolutio
             at_looks = np.append(-t_quantile(levels(alpha), LOOKS - 1.0), np.nan)
             half = np.where(of.paired, at_looks[looks_made(of.n) - 1] * of.error, apart)
         else:
-            half = quantiles(1 - alpha, of.df) * of.error
+            # Each computed once: most pairs have the same degrees of freedom.
+            different, which = np.unique(of.df, return_inverse=True)
+            half = t_quantile(1 - alpha, different)[which].reshape(of.df.shape) * of.error
     return np.where((of.error > 0) | (of.n >= LEAST_EQUAL), np.maximum(half, resolution), np.nan)
 
 
@@ -207,9 +209,3 @@ def regrets(bounds: Floats, best: NDArray[np.bool_]) -> Floats:
     """
     others = best[..., None, :] & ~np.eye(*bounds.shape[-2:], dtype=np.bool_)
     return np.asarray(0.0 - np.where(others, bounds, 0.0).min(axis=-1, initial=0.0))
-
-
-def quantiles(probability: float, df: Floats) -> Floats:
-    """Return quantiles of t, each computed once: most pairs have the same degrees of freedom."""
-    different, which = np.unique(df, return_inverse=True)
-    return t_quantile(probability, different)[which].reshape(df.shape)
