@@ -96,20 +96,15 @@ def chart(sweep: Sweep, name: str) -> Chart:
     metric = sweep.leaderboard.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)
-    crosses = ["×" if cell.diverged else "" for cell in found.values()]
-    numbers = [f"{metric.number(cell.mean)}{cross}" for cell, cross in zip(found.values(), crosses, strict=True)]
-    fits = max(map(len, numbers)) * CHARACTER_WIDTH <= across.width
-    drawn = [None if cell.mean is None else labels.drawn(metric, cell.mean) for cell in found.values()]
-    scale = Scale.around([mean for mean in drawn if mean is not None] or [0.0], is_share=metric.is_share)
-    # A mean far off has its number even where the others have none: its colour is that of the edge.
-    is_far = [mean is not None and mean != scale.within(mean) for mean in drawn]
-    texts = [number if fits or far else cross for number, cross, far in zip(numbers, crosses, is_far, strict=True)]
-    marks = list(zip(texts, (None if mean is None else scale.share(mean) for mean in drawn), strict=True))
+    fits = max(len(_number(cell, metric)) for cell in found.values()) * CHARACTER_WIDTH <= across.width
+    means = [labels.drawn(metric, cell.mean) for cell in found.values() if cell.mean is not None]
+    scale = Scale.around(means or [0.0], is_share=metric.is_share)
+    marks = [_mark(place, cell, (across, up), metric, scale, fits=fits) for place, cell in found.items()]
     return Chart(
         name=name,
         title=f"{labels.headline(metric)} by {across.title} and {up.title}",
         caption=_caption(found.values(), (across, up), metric, fits=fits),
-        specification=_specification(_values(found, marks, across, up, metric), across, up),
+        specification=_specification(marks, across, up),
         headings=(across.title, up.title, f"mean: {labels.axis_title(metric)}", "n", "diverged", "contender"),
         rows=[(*place, *_cells(cell, metric)) for place, cell in found.items()],
     )
@@ -140,7 +135,7 @@ def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
 # How it is drawn
 
 
-def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> dict[str, Any]:
+def _specification(marks: Sequence[dict[str, Any]], across: Side, up: Side) -> dict[str, Any]:
     canvas = Canvas()
     alt = canvas.alt
     x = alt.X(
@@ -156,7 +151,7 @@ def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> 
         scale=alt.Scale(domain=list(up.levels)[::-1], padding=0),
         axis=alt.Axis(domain=False, ticks=False),
     )
-    data = canvas.chart(values)
+    data = canvas.chart(marks)
     ground, ink, quiet = (style.LIGHT[name] for name in ("ground", "ink", "quiet"))
     grounds, inks = ([pair[place] for pair in style.HEAT] for place in (0, 1))
 
@@ -176,25 +171,25 @@ def _specification(values: Sequence[dict[str, Any]], across: Side, up: Side) -> 
     return canvas.layered([layer.encode(x=x, y=y) for layer in layers], width=width, height=height)
 
 
-def _values(
-    found: Mapping[tuple[str, str], Group],
-    marks: Sequence[tuple[str, float | None]],
-    across: Side,
-    up: Side,
-    metric: Metric,
-) -> list[dict[str, Any]]:
-    """Return a mark for each cell; `marks` are its text, and where its mean is on the scale of colours."""
-    values = []
-    for ((column, row), cell), (text, share) in zip(found.items(), marks, strict=True):
-        diverged = f", {cell.diverged} diverged" if cell.diverged else ""
-        said = f"{across.title} {column}, {up.title} {row}: {cell.said(metric)}{diverged}"
-        values.append({
-            "x": column,
-            "y": row,
-            # From the worst to the best.
-            "share": share if share is None or metric.higher_is_better else 1 - share,
-            "framed": cell.is_contender,
-            "text": text,
-            "said": labels.description(said),
-        })  # fmt: skip
-    return values
+def _number(cell: Group, metric: Metric) -> str:
+    return f"{metric.number(cell.mean)}{'×' if cell.diverged else ''}"
+
+
+def _mark(
+    place: tuple[str, str], cell: Group, of: tuple[Side, Side], metric: Metric, scale: Scale, *, fits: bool
+) -> dict[str, Any]:
+    mean = None if cell.mean is None else labels.drawn(metric, cell.mean)
+    share = None if mean is None else scale.share(mean)
+    # A mean far off has its number even where the others have none: its colour is that of the edge.
+    is_far = mean is not None and mean != scale.within(mean)
+    where = ", ".join(f"{side.title} {level}" for side, level in zip(of, place, strict=True))
+    diverged = f", {cell.diverged} diverged" if cell.diverged else ""
+    return {
+        "x": place[0],
+        "y": place[1],
+        # From the worst to the best.
+        "share": share if share is None or metric.higher_is_better else 1 - share,
+        "framed": cell.is_contender,
+        "text": _number(cell, metric) if fits or is_far else "×" if cell.diverged else "",
+        "said": labels.description(f"{where}: {cell.said(metric)}{diverged}"),
+    }
