@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -29,26 +29,6 @@ Outcome = Literal["apart", "within", "undecided"]
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of two configurations.
-
-    Attributes:
-        chosen: The configuration with its results.
-        name: Its name beside the other one's.
-        interval: The interval for its mean at 95 %; None for fewer than two seeds.
-    """
-
-    chosen: Chosen
-    name: str
-    interval: Interval | None
-
-    @property
-    def scores(self) -> Mapping[int, float]:
-        """The scores of the seeds that trained, with the sign that makes higher better."""
-        return self.chosen.scored.oriented
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Two configurations, a and b.
 
@@ -67,8 +47,8 @@ class Comparison:
             without an estimate.
     """
 
-    a: Side
-    b: Side
+    a: Chosen
+    b: Chosen
     metric: Metric
     tolerance: float
     difference: Difference | None
@@ -86,7 +66,7 @@ class Comparison:
         return self.outcome != "undecided"
 
     @property
-    def better(self) -> Side | None:
+    def better(self) -> Chosen | None:
         """The side with the better mean; None if they are equal or one has none."""
         if self.difference is None or self.difference.mean == 0:
             return None
@@ -187,19 +167,16 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         tolerance: The largest difference that does not matter, in the metric's unit; at least 0.
     """
     sequential = first.sweep.judgement.sequential or second.sweep.judgement.sequential
-    names = _names(first, second)
-    a, b = (
-        Side(each, name, each.sweep.judgement.interval(each.scored))
-        for each, name in zip((first, second), names, strict=True)
-    )
+    a, b = (replace(each, alias=name) for each, name in zip((first, second), _names(first, second), strict=True))
     metric = first.sweep.names.metric
-    if not a.scores or not b.scores:
+    scores = a.scored.oriented, b.scored.oriented
+    if not all(scores):
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     resolution = max(each.sweep.judgement.resolution for each in (first, second))
-    x, y = (each.chosen.scored.in_order if sequential else each.scores for each in (a, b))
+    x, y = (first.scored.in_order, second.scored.in_order) if sequential else scores
     early = not x or not y  # The first job of a side is missing, so that nothing can be compared yet.
     if early:
-        x, y = a.scores, b.scores
+        x, y = scores
     # A leader was chosen for its results: the interval allows for all that could have been.
     alpha = ALPHA / math.prod(len(each.sweep.judgement.candidates) for each in (first, second) if each.is_leader)
     found = compare_scores(x, y, 1 - alpha, sequential=sequential, resolution=resolution)
@@ -212,7 +189,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         metric=metric,
         tolerance=tolerance,
         difference=found if metric.higher_is_better else found.negated(),
-        win_probability=win_probability(a.scores, b.scores),
+        win_probability=win_probability(*scores),
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
@@ -252,12 +229,12 @@ def sentence(found: Comparison) -> str:
 
 def _conclusion(found: Comparison) -> str:
     if found.difference is None:
-        empty = found.b if found.a.scores else found.a
-        why = "all its jobs with a result diverged" if empty.chosen.scored.diverged else "no job has a result"
+        empty = found.b if found.a.scored.trained else found.a
+        why = "all its jobs with a result diverged" if empty.scored.diverged else "no job has a result"
         return f"Undecided: {empty.name} has no mean, because {why}"
     interval = found.difference.interval
     if interval is None:
-        means = [f"{side.name} has {found.metric.shown(side.chosen.scored.mean or 0.0)}" for side in (found.a, found.b)]
+        means = [f"{side.name} has {found.metric.shown(side.scored.mean or 0.0)}" for side in (found.a, found.b)]
         few = "so few seeds tell nothing about the difference"
         return f"Undecided: {' and '.join(means)}; {few}{_would_decide(found)}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
@@ -289,8 +266,8 @@ def _would_decide(found: Comparison) -> str:
     return f"; about {counted(seeds, 'more seed')} each would probably decide"
 
 
-def _reservations(side: Side) -> list[str]:
-    scored = side.chosen.scored
+def _reservations(side: Chosen) -> list[str]:
+    scored = side.scored
     if not scored.diverged or not scored.trained:
         return []
     of = len(scored.trained) + scored.diverged
@@ -302,19 +279,19 @@ def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None
     return {f"low{suffix}": low, f"high{suffix}": high}
 
 
-def _side_as_dict(side: Side) -> dict[str, Any]:
-    chosen, scored = side.chosen, side.chosen.scored
+def _side_as_dict(side: Chosen) -> dict[str, Any]:
+    scored = side.scored
     return {
-        "sweep": chosen.sweep.name,
+        "sweep": side.sweep.name,
         "name": side.name,
-        "leader": chosen.is_leader,
-        "options": chosen.configuration.options.model_dump(mode="json"),
+        "leader": side.is_leader,
+        "options": side.configuration.options.model_dump(mode="json"),
         "n": len(scored.trained),
         "planned": len(scored.entries),
         "mean": scored.mean if scored.mean is None or math.isfinite(scored.mean) else None,
         **_ends(side.interval),
         "method": None if side.interval is None else side.interval.method,
-        "honest_mean": chosen.honest_mean,
+        "honest_mean": side.honest_mean,
         "diverged": scored.diverged,
         "failed": scored.count("failed"),
         "cancelled": scored.count("cancelled"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +15,7 @@ from nn.options.network import NetworkOptions
 from nn.weights import Weights
 from orchestrator.analysis.leaderboard.scores import Scored
 from orchestrator.analysis.selection import pick, pick_one, varying
+from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.rows import Row
@@ -38,11 +39,13 @@ class Chosen:
         sweep: The whole sweep.
         scored: Its scores.
         is_leader: Whether it was chosen by its results instead of by words.
+        alias: Its name beside another one; None for its own.
     """
 
     sweep: Sweep
     scored: Scored
     is_leader: bool
+    alias: str | None = None
 
     @property
     def configuration(self) -> Configuration:
@@ -64,9 +67,13 @@ class Chosen:
     def name(self) -> str:
         """The varying option with its value; words if several options vary, the sweep's name if none does."""
         names = self.sweep.names
-        if len(names.varying) == 1:
-            return names.configuration(self.configuration.options)
-        return self.words or self.sweep.name
+        own = names.configuration(self.configuration.options) if len(names.varying) == 1 else self.words
+        return self.alias or own or self.sweep.name
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The interval for its mean at 95 %; None for fewer than two seeds."""
+        return self.sweep.judgement.interval(self.scored)
 
 
 def choose(sweep: Sweep, words: Sequence[str] = ()) -> Chosen:

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import heading, shown
-from orchestrator.analysis.comparison import Comparison, Side, compare, sentence
+from orchestrator.analysis.comparison import Comparison, compare, sentence
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
+from orchestrator.analysis.lookup import Chosen
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, job_words, positive
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -94,8 +95,8 @@ def _print(console: Console, found: Comparison) -> None:
         say(console, line)
 
 
-def _figures(found: Comparison, side: Side) -> tuple[str, ...]:
-    scored, interval, number = side.chosen.scored, side.interval, found.metric.number
+def _figures(found: Comparison, side: Chosen) -> tuple[str, ...]:
+    scored, interval, number = side.scored, side.interval, found.metric.number
     ends = "-" if interval is None else f"{number(interval.low)} to {number(interval.high)}"
     return side.name, f"{len(scored.trained)}/{len(scored.entries)}", number(scored.mean), ends
 
@@ -113,7 +114,7 @@ def _details(found: Comparison) -> list[str]:
             "confidence sequence": "of the two means, valid however often one looks: confidence sequence",
         }[difference.method]
         lines.append(f"The difference, with its 95 % interval, is {how}")
-    if found.a.chosen.scored.draws_split:
+    if found.a.scored.draws_split:
         lines.append(OWN_SPLITS)
     if found.new_images is not None:
         # Answers are known where the metric is a share.
@@ -127,8 +128,8 @@ def _details(found: Comparison) -> list[str]:
 
 def _differing(found: Comparison) -> list[str]:
     """Name the options in which configurations of two sweeps differ."""
-    first, second = (side.chosen.configuration for side in (found.a, found.b))
-    if found.a.chosen.sweep is found.b.chosen.sweep:
+    first, second = (side.configuration for side in (found.a, found.b))
+    if found.a.sweep is found.b.sweep:
         return []
     if first.trainer != second.trainer:
         return [f"Their trainers are {first.trainer} and {second.trainer}"]
@@ -148,8 +149,8 @@ def _differing(found: Comparison) -> list[str]:
 
 def _flattery(found: Comparison) -> list[str]:
     told = [
-        f"{name}: {found.metric.shown(side.chosen.honest_mean)}"
+        f"{name}: {found.metric.shown(side.honest_mean)}"
         for name, side in (("a", found.a), ("b", found.b))
-        if side.chosen.honest_mean is not None
+        if side.honest_mean is not None
     ]
     return [f"selection flatters the mean of a leader; corrected for it: {', '.join(told)}"] if told else []

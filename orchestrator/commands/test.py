@@ -152,7 +152,7 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         metric=sweep.names.metric.name,
         validation=_estimate(
             list(chosen.scored.trained.values()),
-            sweep.judgement.interval(chosen.scored),
+            chosen.interval,
             sweep.judgement.on_new_samples(chosen.scored),
         ),
         test=_test_estimate(found, is_share=sweep.names.metric.is_share),

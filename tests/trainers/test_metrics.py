@@ -103,7 +103,7 @@ def test_every_judgement_can_be_by_another_metric(
     assert told("leaderboard", "--columns", "loss", status=2).endswith(f"--columns is 'loss'; allowed: {ALLOWED}")
     swept = seedsweep.open(command_line.folder / "runs/a")
     assert swept.leaderboard("log loss").verdict.leader == {"rate": 2.0}
-    assert swept.compare("rate=1", "rate=2", metric="log loss").better.chosen.words == "rate=2"  # type: ignore[union-attr]
+    assert swept.compare("rate=1", "rate=2", metric="log loss").better.words == "rate=2"  # type: ignore[union-attr]
     with pytest.raises(InvalidInputError, match=r"metric is 'loss'; allowed"):
         swept.plot(metric="loss")
 

@@ -117,15 +117,15 @@ def test_two_sweeps_are_compared_by_their_leaders(tmp_path: Path) -> None:
 
     assert (found.a.name, found.b.name) == ("learning rate 0.03 of one", "learning rate 0.1 of other")
     assert found.better is found.b
-    assert found.a.chosen.is_leader
+    assert found.a.is_leader
     # Each was chosen of two: of four pairs, any could have been compared.
     paired = stats.ttest_rel([0.91, 0.93, 0.92, 0.91, 0.92], [0.96, 0.97, 0.96, 0.95, 0.96]).confidence_interval
     assert interval_of(found.difference) == pytest.approx(tuple(paired(1 - 0.05 / 4)))
-    assert found.b.chosen.honest_mean == pytest.approx(np.mean([0.96, 0.97, 0.96, 0.95, 0.96]))
+    assert found.b.honest_mean == pytest.approx(np.mean([0.96, 0.97, 0.96, 0.95, 0.96]))
     # Words choose another one, in either sweep, whose mean nothing flatters.
     named = compare(one, other, SECOND, SECOND)
     assert named.b.name == "learning rate 0.03 of other"
-    assert (named.a.chosen.is_leader, named.a.chosen.honest_mean) == (False, None)
+    assert (named.a.is_leader, named.a.honest_mean) == (False, None)
     # Two sweeps of one name are told apart by their folders.
     twin = folder_of(tmp_path / "elsewhere", CLOSE, "one", biases=True)
     assert compare(one, twin).b.name == f"learning rate 0.03 of {twin.path}"
