@@ -484,7 +484,7 @@ class Sweep:
         broker: str | None = None,
         workers: int | None = None,
         progress: bool | None = None,
-    ) -> verifying.VerificationResult:
+    ) -> verifying.Verification:
         """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
 
         Args:

@@ -16,7 +16,7 @@ from orchestrator.cli.shared.outcome import fail, interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Workers, integer, picking
 from orchestrator.cluster.connect import place_for
-from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, VerificationResult, plan_verification, verify
+from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
@@ -80,7 +80,7 @@ def command(
     return 1 if different else 0
 
 
-def _verify(plan: VerificationPlan, console: Console, interruption: Interruption) -> VerificationResult:
+def _verify(plan: Verification, console: Console, interruption: Interruption) -> Verification:
     numbers = itertools.count(1)
 
     def show_check(check: Check) -> None:
@@ -93,11 +93,10 @@ def _verify(plan: VerificationPlan, console: Console, interruption: Interruption
         raise fail(error) from None
 
 
-def describe_plan(plan: VerificationPlan) -> str:
+def describe_plan(plan: Verification) -> str:
     """Return which jobs are trained again, and where."""
-    candidates = len(plan.sweep.rows)
-    chosen = f"{len(plan.jobs)} of {counted(candidates, 'job')} of {plan.sweep.name}"
-    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < candidates else ""
+    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.name}"
+    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
     return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 
 
@@ -122,7 +121,7 @@ def describe(check: Check, names: JobNames) -> str:
     return one_line(f"{name}: DIFFERENT: {what}{more}")
 
 
-def _print_table(console: Console, result: VerificationResult) -> None:
+def _print_table(console: Console, result: Verification) -> None:
     jobs = f"{counted(len(result.checks), 'job')} of {result.name}"
     if not result.different:
         say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again")

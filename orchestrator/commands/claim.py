@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,7 @@ from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place, Tell, ignore, place_for
 from orchestrator.commands.report import Target, Written
-from orchestrator.commands.verify import DEFAULT_JOBS, VerificationPlan, plan_verification, verify
+from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
 from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.results_log import lines_of
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -189,9 +189,10 @@ def verify_claim(
             count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
             plan = plan_verification(sweep.folder, place, sweep=here, jobs=count, seed=seed)
             number = len(plan.jobs)
-            tell(f"Training {number} of {counted(len(plan.sweep.rows), 'job')} {plan.place.describe(number)}")
-            result = verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
-            yield _training(plan, result.checks)
+            tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
+            yield _training(
+                verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
+            )
 
     result = ClaimResult(claim, path.name, digest(stored))
     with contextlib.closing(tests()) as findings:
@@ -333,27 +334,27 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         yield ("failed", test, differs) if differs else ("passed", test, same[test])
 
 
-def _told(plan: VerificationPlan, check: Check) -> str:
+def _told(plan: Verification, check: Check) -> str:
     name, first = plan.sweep.names.job(check.seed, check.options), next(iter((*check.differences, *check.noted)), None)
     return f"{name}: {'the same' if first is None else f'{first.what} was {first.kept}, and is {first.again}'}"
 
 
-def _training(plan: VerificationPlan, checks: Sequence[Check]) -> _Finding:
-    trained = [each for each in checks if each.worker is not None]
-    drawn = f"of {len(trained)} jobs that were trained again (of {len(plan.sweep.rows)}, by --seed {plan.seed})"
+def _training(done: Verification) -> _Finding:
+    trained = [each for each in done.checks if each.worker is not None]
+    drawn = f"of {len(trained)} jobs that were trained again (of {done.candidates}, by --seed {done.seed})"
     different = [each for each in trained if each.differences]
     if different:
-        return "failed", "training", f"{len(different)} {drawn} differ: {_told(plan, different[0])}"
-    for each in checks:
+        return "failed", "training", f"{len(different)} {drawn} differ: {_told(done, different[0])}"
+    for each in done.checks:
         if each.worker is None:
-            raise ClaimError(f"The claim cannot be checked here: {_told(plan, each)}")
-    noted = [(each.kept, each.again) for check in checks for each in check.noted]
+            raise ClaimError(f"The claim cannot be checked here: {_told(done, each)}")
+    noted = [(each.kept, each.again) for check in done.checks for each in check.noted]
     if not noted:
-        return "passed", "training", f"0 {drawn} differ: {power(len(checks), len(plan.sweep.rows))}"
+        return "passed", "training", f"0 {drawn} differ: {power(len(done.checks), done.candidates)}"
     gaps = [abs(kept - again) for kept, again in noted if isinstance(kept, float) and isinstance(again, float)]
     why = "which refutes nothing: the trainer is not exact, and this is another environment"
     most = f"metrics differ by at most {max(gaps, default=0.0):.3g}"
-    return "warned", "training", f"{sum(bool(each.noted) for each in checks)} {drawn} differ, {why}; {most}"
+    return "warned", "training", f"{sum(bool(each.noted) for each in done.checks)} {drawn} differ, {why}; {most}"
 
 
 def power(trained: int, candidates: int) -> str:

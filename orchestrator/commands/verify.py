@@ -24,37 +24,32 @@ DEFAULT_JOBS = 5
 
 
 @dataclass(frozen=True)
-class VerificationPlan:
-    """A verification that has been checked and has not begun.
+class Verification:
+    """A verification that has been checked, and what it has found: the comparison of rows with a second training.
 
     Attributes:
         sweep: The sweep, with the rows of the candidates: the jobs that fit the words and have a result.
         jobs: The jobs to train again, in the sweep's order.
         seed: The seed that chose the jobs among the candidates.
         place: Where the jobs are trained.
+        checks: One for each job, in the same order; empty before they were trained again.
     """
 
     sweep: Sweep
     jobs: list[Job]
     seed: int
     place: Place
+    checks: tuple[Check, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.sweep.name
 
-@dataclass(frozen=True)
-class VerificationResult:
-    """The comparison of a sweep's rows with a second training.
-
-    Attributes:
-        name: The sweep's name.
-        seed: The seed that chose the jobs among the candidates.
-        candidates: How many jobs fit the words and have a result.
-        checks: One for each job that was trained again, in the sweep's order.
-    """
-
-    name: str
-    seed: int
-    candidates: int
-    checks: tuple[Check, ...]
+    @property
+    def candidates(self) -> int:
+        """How many jobs fit the words and have a result."""
+        return len(self.sweep.rows)
 
     @property
     def different(self) -> list[Check]:
@@ -70,7 +65,7 @@ def plan_verification(
     words: Sequence[str] = (),
     jobs: int | None = DEFAULT_JOBS,
     seed: int | None = None,
-) -> VerificationPlan:
+) -> Verification:
     """Choose the jobs, and return the plan, after all checks that can be made before it begins.
 
     Args:
@@ -108,17 +103,17 @@ def plan_verification(
         if found != known:
             trained = f"the sweep {folder.name} was trained on {known[:12]}"
             raise DatasetError(f"The data set {made.data} is now {found[:12]}; {trained}")
-    return VerificationPlan(replace(sweep, rows=rows), [sweep.jobs[row.job] for row in chosen], seed, place.reached())
+    return Verification(replace(sweep, rows=rows), [sweep.jobs[row.job] for row in chosen], seed, place.reached())
 
 
 def verify(
-    plan: VerificationPlan,
+    plan: Verification,
     *,
     tell: Tell = ignore,
     checked: Callable[[Check], None] = lambda _check: None,
     interruption: Interruption | None = None,
-) -> VerificationResult:
-    """Train the planned jobs again and compare. The sweep's folder is only read.
+) -> Verification:
+    """Train the planned jobs again, compare, and return the plan with its checks. The sweep's folder is only read.
 
     Args:
         plan: From `plan_verification`.
@@ -144,5 +139,4 @@ def verify(
             for check in found:
                 checks[check.job] = check
                 checked(check)
-    in_order = tuple(checks[job.key] for job in plan.jobs)
-    return VerificationResult(sweep.name, plan.seed, len(sweep.rows), in_order)
+    return replace(plan, checks=tuple(checks[job.key] for job in plan.jobs))
