@@ -882,7 +882,6 @@ def _place(broker: str | None, workers: int | None = None, time_limit: int | Non
 
 
 def _console(progress: bool | None) -> Console | None:
-    """Return where progress is shown; None for nowhere."""
     console = Console(stderr=True, highlight=False)
     if progress is None:
         return console if console.is_terminal or console.is_jupyter else None

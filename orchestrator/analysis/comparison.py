@@ -142,7 +142,6 @@ def compare(
 
 
 def _check_sweeps(a: Sweep, b: Sweep) -> None:
-    """Refuse two sweeps whose numbers are not comparable."""
     names = f"The sweeps {a.name} and {b.name} cannot be compared"
     manifests = (a.manifest, b.manifest)
     if a.manifest.dataset != b.manifest.dataset:

@@ -52,7 +52,6 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 
 
 def _open(path: Path) -> Image.Image:
-    """Open and decode a file within the bounds above."""
     Image.init()
     with reading(repr(str(path)), PictureError), open_regular(path, MAX_BYTES) as file:
         try:
@@ -116,7 +115,6 @@ def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
-    """Cut the digit out and scale it to fit the box."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = digit.shape
@@ -126,7 +124,6 @@ def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
 
 
 def _centred(digit: Image.Image) -> NDArray[np.uint8]:
-    """Place the digit on an empty field, with its centre of mass at the centre."""
     from scipy.ndimage import center_of_mass
 
     levels: NDArray[Any] = np.asarray(digit)

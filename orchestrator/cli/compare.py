@@ -102,7 +102,6 @@ def _figures(found: Comparison, side: Chosen) -> tuple[str, ...]:
 
 
 def _details(found: Comparison) -> list[str]:
-    """Return the lines below the table: what was computed, and how."""
     difference, lines = found.difference, _differing(found)
     if difference is None:
         return lines
@@ -127,7 +126,6 @@ def _details(found: Comparison) -> list[str]:
 
 
 def _differing(found: Comparison) -> list[str]:
-    """Name the options in which configurations of two sweeps differ."""
     first, second = (side.configuration for side in (found.a, found.b))
     if found.a.sweep is found.b.sweep:
         return []

@@ -165,7 +165,6 @@ def _run(arguments: list[str]) -> int:
 
 
 def _shortened(text: str) -> str:
-    """Return a text; a long one without its middle."""
     return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
 
 

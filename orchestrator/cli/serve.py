@@ -79,7 +79,6 @@ def command(
 
 
 def _sweeps(name: str | None, output: Path) -> Sweeps:
-    """Return the sweeps to show, after checking that they are there."""
     if name is not None:
         folder = open_sweep(name, output)
         sweeps = Sweeps(folder.path.parent, folder.name)

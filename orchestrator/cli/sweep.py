@@ -206,7 +206,6 @@ def make_plan(
 
 
 def _refuse_difference(values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, plan: SweepPlan) -> None:
-    """Reject words that differ from the sweep's own specification."""
     for word, value in values.items():
         own = vocabulary.value_of(plan.manifest.specification, word)
         if value == own:

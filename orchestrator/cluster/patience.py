@@ -74,7 +74,6 @@ class Patience:
                 return value
 
     def _give_up_if_refused(self, error: BaseException) -> None:
-        """Raise if Redis answered with a permanent error."""
         # Kombu wraps transient and permanent errors in the same exception.
         while isinstance(error, KombuError) and error.__cause__ is not None:
             error = error.__cause__

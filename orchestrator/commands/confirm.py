@@ -158,7 +158,6 @@ def _has(found: Round | Withdrawn, seeds: int | tuple[int, ...]) -> bool:
 
 
 def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
-    """Return the first configurations of the leaderboard."""
     leaders = [each for each in sweep.scored if each.mean is not None]
     if not leaders:
         raise SweepNotFoundError("This sweep has no result to confirm")

@@ -239,7 +239,6 @@ def refuse_unfinished(specification: SweepSpecification) -> None:
 
 
 def _check_values(grown: SweepSpecification, name: str, values: Sequence[Any]) -> None:
-    """Refuse values that cannot be added to an option."""
     own, given = grown.values(name), ",".join(map(written, values))
     if grown.sampling is not None:
         allowed = f"nothing, because the sampler {grown.sampling.sampler} chose the sweep's configurations"

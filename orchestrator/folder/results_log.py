@@ -165,5 +165,4 @@ def _job_of(line: bytes) -> str:
 
 
 def _numbers(job: Job) -> int:
-    """Return the most metrics and seconds that a row of a job has."""
     return job.epochs * (2 + len(job.others))

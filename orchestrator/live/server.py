@@ -150,7 +150,6 @@ class Server:
 
 
 def _bound(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets."""
     try:
         return bind_sockets(port, host)
     except (OSError, UnicodeError) as error:

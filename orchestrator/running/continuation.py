@@ -98,7 +98,6 @@ class Continuation:
 
 
 def _sentence(longer: int, missing: list[Job]) -> str:
-    """Return how many jobs go on, and how many do not and why."""
     told = f"{counted(longer, 'job')} of more epochs: {longer - len(missing)} from stored weights"
     if not missing:
         return told

@@ -333,7 +333,6 @@ def _reused(counts: Counter[str], folder: SweepFolder) -> str:
 
 
 def _growth(manifest: Manifest) -> str:
-    """Return how a sweep has grown, as the beginning of a sentence."""
     if manifest.rounds:
         return f"The sweep was extended by {manifest.rounds[-1].kind}"
     drawn, wanted = len(manifest.specification.drawn), manifest.specification.remaining

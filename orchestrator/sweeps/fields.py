@@ -364,7 +364,6 @@ def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:
 
 
 def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
-    """Draw all configurations, if the sampler is `random`."""
     if made.sampling is None:
         return made
     if not made.grid:

@@ -90,7 +90,6 @@ class SpecificationFile:
 
 
 def _words(path: Path) -> Mapping[str, Any]:
-    """Return the content of the file, unchecked."""
     try:
         text = read_regular(path, limits.MANIFEST).decode()
         if text.lstrip().startswith("{"):
@@ -110,7 +109,6 @@ def _words(path: Path) -> Mapping[str, Any]:
 
 
 def _specification(content: Any) -> Mapping[str, Any]:
-    """Return the specification in the content of a `sweep.json`."""
     specification = content.get("specification") if isinstance(content, dict) else None
     if not isinstance(specification, dict):
         raise ValueError("it is JSON and has no specification")

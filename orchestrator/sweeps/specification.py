@@ -60,7 +60,6 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, fields: Any) -> Any:
-        """Add the defaults."""
         if not isinstance(fields, Mapping):
             return fields
         options, grid = fields.get("options", {}), fields.get("grid", {})
@@ -320,7 +319,6 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             yield point
 
     def _is_possible(self, point: Point) -> bool:
-        """Return whether the trainer's model accepts a configuration."""
         options = {**self.options, **point}
         try:
             self.trained_by.options_for(options).model_validate(options)

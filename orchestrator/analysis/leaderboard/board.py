@@ -84,7 +84,6 @@ class Column:
 
 
 def _shown(board: Leaderboard, value: float | None) -> str:
-    """Return a count, a score or nothing as a cell."""
     return str(value) if isinstance(value, int) else board.metric.number(value)
 
 

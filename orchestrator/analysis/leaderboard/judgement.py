@@ -307,7 +307,6 @@ class Judgement:
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
-        """Whether each candidate is the leader or one of `rivals`."""
         return np.asarray(self._stays & np.array(self._reliable, dtype=np.bool_))
 
     @cached_property
@@ -321,7 +320,6 @@ class Judgement:
 
     @cached_property
     def _p_best(self) -> list[float | None]:
-        """P(best) of each candidate; None without an estimate."""
         in_model = range(min(MOST_IN_MODEL, len(self.candidates)))
         asked = [i for i in in_model if self._counts[i] or not self._stays[i]]
         found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
@@ -562,7 +560,6 @@ def _conclusion(found: Judgement) -> list[str]:
 
 
 def _nothing(found: Judgement) -> str:
-    """Say why no configuration can be recommended."""
     if not any(each.trained or each.diverged for each in found.scored):
         return "No job has a result"
     if not any(each.trained for each in found.scored):
@@ -597,7 +594,6 @@ def _tied(found: Judgement) -> list[str]:
 
 
 def _ruled_out(found: Judgement) -> list[str]:
-    """Say which configurations are ruled out, if others are not."""
     out = found.ruled_out
     if not out or not found.rivals:
         return []

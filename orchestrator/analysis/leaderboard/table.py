@@ -147,7 +147,6 @@ def _table(
 
 
 def _what(board: Leaderboard) -> str:
-    """Say what the numbers are."""
     metric = board.metric
     name = metric.name[:1].upper() + metric.name[1:]
     unit = ", in %" if metric.is_share else ""
@@ -155,7 +154,6 @@ def _what(board: Leaderboard) -> str:
 
 
 def _explained(board: Leaderboard) -> list[str]:
-    """Explain what readers could misunderstand."""
     standings = board.standings
     methods = {(each.method or "").removesuffix(CHOSEN) for each in standings}
     found = []
@@ -299,7 +297,6 @@ def to_markdown(board: Leaderboard, table: TextTable) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape what Markdown would read as markup."""
     for character in "\\|*_`~<":
         text = text.replace(character, f"\\{character}")
     return text

@@ -212,7 +212,6 @@ def _colour(place: int) -> str:
 
 
 def _jobs(shown: Sequence[Curve], metric: Metric) -> list[dict[str, Any]]:
-    """Return the points of a thin line for each job."""
     most = max(2, MOST_POINTS_OF_JOBS // sum(len(curve.jobs) for curve in shown))
     found = []
     for place, curve in enumerate(shown):
