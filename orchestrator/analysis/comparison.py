@@ -58,7 +58,9 @@ class Comparison:
     seeds_to_decide: int | None
 
     def __str__(self) -> str:
-        return sentence(self)
+        """Return the comparison in words: one to three sentences, on one line."""
+        parts = [_conclusion(self), *_reservations(self.a), *_reservations(self.b)]
+        return " ".join(f"{part}." for part in parts)
 
     @property
     def decided(self) -> bool:
@@ -76,7 +78,7 @@ class Comparison:
         """Return what `--json` prints."""
         found, better = self.difference, self.better
         return {
-            "sentence": sentence(self),
+            "sentence": str(self),
             "outcome": self.outcome,
             "decided": self.decided,
             "better": None if better is None else "a" if better is self.a else "b",
@@ -218,12 +220,6 @@ def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
 
 
 # What people read
-
-
-def sentence(found: Comparison) -> str:
-    """Return the comparison in words: one to three sentences, on one line."""
-    parts = [_conclusion(found), *_reservations(found.a), *_reservations(found.b)]
-    return " ".join(f"{part}." for part in parts)
 
 
 def _conclusion(found: Comparison) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.board import Leaderboard, leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.judgement import History, Judgement, check_within
 from orchestrator.analysis.leaderboard.scores import ALLOWED, LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
@@ -204,7 +204,7 @@ class Sweep:
     @functools.cached_property
     def leaderboard(self) -> Leaderboard:
         """The configurations by rank, with the statistics of each, and the verdict."""
-        return leaderboard(self.jobs, self.manifest.specification.data, self.judgement)
+        return Leaderboard(self.jobs, self.manifest.specification.data, self.judgement)
 
     @property
     def advised(self) -> tuple[str, ...]:

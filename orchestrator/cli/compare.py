@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import heading, shown
-from orchestrator.analysis.comparison import Comparison, compare, sentence
+from orchestrator.analysis.comparison import Comparison, compare
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import Chosen
 from orchestrator.cli.shared.output import print_json, print_table, say
@@ -88,7 +88,7 @@ def _split(words: str) -> list[str]:
 
 def _print(console: Console, found: Comparison) -> None:
     unit = " in %" if found.metric.is_share else ""
-    say(console, sentence(found))
+    say(console, str(found))
     rows = [(name, *_figures(found, side)) for name, side in (("a", found.a), ("b", found.b))]
     print_table(console, ("", "configuration", "n", f"mean{unit}", "95 % interval"), rows)
     for line in _details(found):

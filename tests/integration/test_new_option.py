@@ -22,7 +22,7 @@ import io, json
 from pathlib import Path
 from rich.console import Console
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.board import leaderboard
+from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import ranked
 from orchestrator.analysis.leaderboard.table import to_csv
@@ -51,7 +51,7 @@ table = io.StringIO()
 (other,) = specification(parse({"momentum": "0.25", "learning_rates": "0.1", "seeds": "3"})).jobs("0" * 64)
 names = JobNames([job, other])
 jobs = {job.key: job, other.key: other}
-board = leaderboard(jobs, "bundled", Judgement(ranked(jobs, {}, names.metric), {}, names))
+board = Leaderboard(jobs, "bundled", Judgement(ranked(jobs, {}, names.metric), {}, names))
 print_leaderboard(Console(file=table), board)
 fields = {"seed": 0, "learning_rate": 0.1, "dataset": "0" * 64}
 line = json.loads(lost_row(job, "failed", "it broke").line())

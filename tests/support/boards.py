@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nn.datasets.mnist import MNIST_DIGEST
-from orchestrator.analysis.leaderboard import board
 from orchestrator.analysis.leaderboard.board import Leaderboard
 from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import LAST, Scoring, ranked
@@ -80,7 +79,7 @@ def leaderboard(
     """Return the leaderboard of jobs and rows, each by key, judged by these arguments of `Judgement`."""
     names, seeds = JobNames(jobs.values(), axes), tuple(dict.fromkeys(job.seed for job in jobs.values()))
     found = ranked(jobs, rows, names.metric, scoring)
-    return board.leaderboard(jobs, data, Judgement(found, rows, names, scoring, seeds=seeds, **judged))
+    return Leaderboard(jobs, data, Judgement(found, rows, names, scoring, seeds=seeds, **judged))
 
 
 def board_of(outcomes: Mapping[float, Sequence[Outcome]], **judged: Any) -> Leaderboard:

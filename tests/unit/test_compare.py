@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.comparison import Comparison, compare, comparison, sentence
+from orchestrator.analysis.comparison import Comparison, compare, comparison
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import choose
 from orchestrator.analysis.statistics.boundaries import levels
@@ -72,7 +72,7 @@ def test_common_seeds_are_paired_and_other_seeds_are_compared_by_welch(tmp_path:
 def test_the_interval_is_held_against_the_tolerance(tmp_path: Path, tolerance: float, outcome: str, words: str) -> None:
     found = compared(tmp_path, CLOSE, tolerance)
     assert found.outcome == outcome
-    assert words in sentence(found)
+    assert words in str(found)
     assert (found.seeds_to_decide is not None) == (outcome == "undecided")
 
 
@@ -85,7 +85,7 @@ def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
         found = compared(tmp_path, outcomes, tolerance)
         needed = known(forecast(deviation, gap))
         assert (found.outcome, found.seeds_to_decide) == ("undecided", needed - 4)
-        assert sentence(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
+        assert str(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
     # While the sweep runs, those of the last look count, and a seed after it is there already.
     pairs = [*np.subtract(*outcomes.values()), 0.0]
     found = compared(tmp_path, {rate: [*scores, 0.92, 0.92, None] for rate, scores in outcomes.items()})
@@ -105,7 +105,7 @@ def test_where_lower_is_better_the_better_one_has_less(tmp_path: Path) -> None:
     assert low < high < 0
     assert found.better is found.a
     assert found.win_probability == pytest.approx(0.8)
-    assert sentence(found) == "Decided: learning rate 0.01 is better than learning rate 0.03 by 0.0100 ± 0.0088."
+    assert str(found) == "Decided: learning rate 0.01 is better than learning rate 0.03 by 0.0100 ± 0.0088."
     assert comparison(choose(read, FIRST), choose(read, SECOND), 1.0).outcome == "within"
 
 
@@ -202,7 +202,7 @@ SPARSE: dict[str, tuple[dict[float, list[Outcome]], str]] = {
 def test_what_has_too_few_seeds_or_diverged_is_said(tmp_path: Path, case: str) -> None:
     outcomes, told = SPARSE[case]
     found = compared(tmp_path, outcomes)
-    assert told in sentence(found)
+    assert told in str(found)
     if "diverged, and" in told:
         assert known(found.difference).n == 4
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -391,16 +391,55 @@ class Leaderboard:
     """A sweep's configurations by rank.
 
     Attributes:
-        common: What does not vary.
-        in_common: `common` as text.
-        judgement: What may be said about the configurations.
-        standings: The configurations.
+        jobs: The sweep's jobs by key; at least one.
+        data: The source of the data set.
+        judgement: What may be said about their configurations.
     """
 
-    common: Common
-    in_common: str
+    jobs: Mapping[str, Job]
+    data: str
     judgement: Judgement
-    standings: tuple[Standing, ...]
+
+    @functools.cached_property
+    def standings(self) -> tuple[Standing, ...]:
+        """The configurations."""
+        ranked = enumerate(self.judgement.scored)
+        return tuple(Standing(each, self.judgement.varying(each), i, self.judgement) for i, each in ranked)
+
+    @functools.cached_property
+    def common(self) -> Common:
+        """What does not vary."""
+        job, names = next(iter(self.jobs.values())), self.names
+        versions = {each.version for each in self.jobs.values()}
+        return Common(
+            trainer=job.trainer,
+            version=job.version if len(versions) == 1 else None,
+            metric=names.metric.name,
+            higher_is_better=names.metric.higher_is_better,
+            is_share=names.metric.is_share,
+            scoring=str(self.judgement.scoring),
+            model=job.trained_by.model_name(names.common, job.dataset)[0],
+            options=dict(names.common),
+            data=job.trained_by.data_name(self.data, job.dataset),
+            dataset=job.dataset,
+        )
+
+    @functools.cached_property
+    def in_common(self) -> str:
+        """`common` as one line, without options that the models' name tells."""
+        common, job, model = self.common, next(iter(self.jobs.values())), self.names.model
+        told_by_model = job.trained_by.model_name(common.options, job.dataset)[1]
+        names = [name for name in common.options if name not in told_by_model]
+        infos = {name: model.model_fields[name] for name in names}
+        told = [
+            f"{describe.heading(model, name)} {describe.shown(info, common.options[name])}"
+            for name, info in infos.items()
+            if describe.option(info).always or info.is_required() or common.options[name] != info.default
+        ]
+        parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
+        parts += [common.model] if common.model else []
+        parts += [*told, f"data set {common.data} ({common.dataset[:12]})"]
+        return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(names) else "")
 
     @property
     def names(self) -> JobNames:
@@ -420,50 +459,3 @@ class Leaderboard:
     def name(self, options: Mapping[str, Any]) -> str:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""
         return self.names.configuration(options) or "the only configuration"
-
-
-def leaderboard(jobs: Mapping[str, Job], data: str, judgement: Judgement) -> Leaderboard:
-    """Return the leaderboard of a sweep.
-
-    Args:
-        jobs: The sweep's jobs by key; at least one.
-        data: The source of the data set.
-        judgement: What may be said about their configurations.
-    """
-    job, names = next(iter(jobs.values())), judgement.names
-    versions = {each.version for each in jobs.values()}
-    model, told = job.trained_by.model_name(names.common, job.dataset)
-    common = Common(
-        trainer=job.trainer,
-        version=job.version if len(versions) == 1 else None,
-        metric=names.metric.name,
-        higher_is_better=names.metric.higher_is_better,
-        is_share=names.metric.is_share,
-        scoring=str(judgement.scoring),
-        model=model,
-        options=dict(names.common),
-        data=job.trained_by.data_name(data, job.dataset),
-        dataset=job.dataset,
-    )
-    ranked = enumerate(judgement.scored)
-    standings = tuple(Standing(scored, judgement.varying(scored), i, judgement) for i, scored in ranked)
-    return Leaderboard(common, _in_common(common, names.model, told), judgement, standings)
-
-
-def _in_common(common: Common, model: type[BaseModel], told_by_model: Collection[str]) -> str:
-    """Return what all configurations have in common, as one line, without options that the models' name tells."""
-
-    def is_worth_telling(name: str) -> bool:
-        info = model.model_fields[name]
-        return describe.option(info).always or info.is_required() or common.options[name] != info.default
-
-    names = [name for name in common.options if name not in told_by_model]
-    told = [name for name in names if is_worth_telling(name)]
-    parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
-    parts += [common.model] if common.model else []
-    parts += [
-        f"{describe.heading(model, name)} {describe.shown(model.model_fields[name], common.options[name])}"
-        for name in told
-    ]
-    parts.append(f"data set {common.data} ({common.dataset[:12]})")
-    return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(names) else "")

@@ -472,7 +472,7 @@ class Judgement:
         leader, stay = self.leader, np.flatnonzero(self._stays).tolist()
         low, high = ends(None if leader is None else self.interval(leader))
         return Verdict(
-            sentence=sentence(self),
+            sentence=" ".join(f"{part}." for part in [*_conclusion(self), *_reservations(self)]),
             state=self.state,
             decided=self.decided,
             method="group-sequential t" if self.sequential else "t",
@@ -519,11 +519,6 @@ def ends(interval: Interval | None) -> tuple[float | None, float | None]:
 
 
 # The words of a verdict
-
-
-def sentence(found: Judgement) -> str:
-    """Return the verdict in words: a few short sentences, on one line."""
-    return " ".join(f"{part}." for part in [*_conclusion(found), *_reservations(found)])
 
 
 def _conclusion(found: Judgement) -> list[str]:
