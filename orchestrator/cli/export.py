@@ -16,7 +16,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import answer, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
-from orchestrator.export.formats import FORMATS, export, track
+from orchestrator.export.formats import FORMATS, export
 from orchestrator.text import counted
 
 #: Seconds between two lines of progress.
@@ -58,11 +58,8 @@ def command(
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
     with interruptible(), _counting() as on_progress:
-        if tracking_uri is None:
-            written = None if file is None else Path(file)
-            result = export(folder, to, file=written, replace=replace, on_progress=on_progress)
-        else:
-            result = track(folder, tracking_uri, on_progress=on_progress)
+        written = None if file is None else Path(file)
+        result = export(folder, to, file=written, replace=replace, uri=tracking_uri, on_progress=on_progress)
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""

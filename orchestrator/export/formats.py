@@ -59,7 +59,13 @@ class Export:
 
 
 def export(
-    folder: SweepFolder, to: str, *, file: Path | None = None, replace: bool = False, on_progress: OnProgress
+    folder: SweepFolder,
+    to: str,
+    *,
+    file: Path | None = None,
+    replace: bool = False,
+    uri: str | None = None,
+    on_progress: OnProgress,
 ) -> Export:
     """Export the ended jobs of a sweep. Takes no lock and changes nothing in the folder.
 
@@ -69,14 +75,17 @@ def export(
         file: The file to write, or the folder if the format has one; None for one in the working folder, named after
             the sweep.
         replace: Whether to replace what an earlier export wrote there.
+        uri: With `mlflow`: the address of a tracking server, such as `http://localhost:5000`, or of the database of
+            one, to add the jobs to; None to write a file.
         on_progress: Receives the number of jobs that are done, and of all.
 
     Raises:
-        InvalidInputError: there is no such format.
+        InvalidInputError: there is no such format, or the address is not that of a server or database.
         MissingPackageError: a package that the format needs is not installed.
         SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
         SweepUnreadableError: the folder cannot be read.
-        OutputError: something is there, or a file cannot be written; then nothing is written.
+        OutputError: something is there, or a file cannot be written; then nothing is written. Or the server cannot be
+            reached or written.
     """
     if to not in FORMATS:
         raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
@@ -84,40 +93,19 @@ def export(
     targets = tuple(Path(f"{folder.name}{suffix}") for suffix in chosen.suffixes)
     if file is not None:
         targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in chosen.suffixes[1:]))
-    destination.refuse_taken(targets, replace=replace)
+    if uri is None:
+        destination.refuse_taken(targets, replace=replace)
+    else:
+        mlflow_runs.check(uri)
     if chosen.extra is not None:
         MissingPackageError.check(f"--to {to}", chosen.extra)
-    sweep = _read(folder)
-    with destination.staged(targets, replace=replace) as paths:
-        import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
-    return Export(sweep, to, tuple(map(str, targets)))
-
-
-def track(folder: SweepFolder, uri: str, *, on_progress: OnProgress) -> Export:
-    """Add the ended jobs of a sweep to an MLflow tracking server, or to the database of one.
-
-    Args:
-        folder: The sweep's folder.
-        uri: The server's address, such as `http://localhost:5000`, or the database's.
-        on_progress: Receives the number of jobs that are done, and of all.
-
-    Raises:
-        InvalidInputError: the address is not that of a server or database.
-        MissingPackageError: a package of the format is not installed.
-        SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
-        SweepUnreadableError: the folder cannot be read.
-        OutputError: the server cannot be reached or written.
-    """
-    mlflow_runs.check(uri)
-    MissingPackageError.check("--to mlflow", "mlflow")
-    sweep = _read(folder)
-    added = mlflow_runs.record(sweep, uri, on_progress)
-    return Export(sweep, "mlflow", (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
-
-
-def _read(folder: SweepFolder) -> Sweep:
     # Scores are the trainer's own metric; the others have columns of their own.
     sweep = Sweep.read(folder, "last")
     if not sweep.rows:
         raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
-    return sweep
+    if uri is not None:
+        added = mlflow_runs.record(sweep, uri, on_progress)
+        return Export(sweep, to, (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
+    with destination.staged(targets, replace=replace) as paths:
+        import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
+    return Export(sweep, to, tuple(map(str, targets)))
