@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
                 if address(folder.path):
                     # It ends with its sweep: nobody waits for it to come back.
                     roster = reached(folder, place).impatient().roster
-                    found["workers"] += _workers(roster, roster.all(), "here", found["jobs"])
+                    found["workers"] += _workers(roster, "here", found["jobs"])
     if cluster is not None:
         roster = cluster.roster
         present = roster.all()
@@ -70,7 +70,7 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
                 _add(found, folder, manifest, _observed(cluster, manifest, folder, present, roster.lost(present)))
         if name is None or any(each["place"] == cluster.address for each in found["sweeps"]):
             # Read again: the sweeps may have taken a while, in which no worker is lost.
-            found["workers"] += _workers(roster, roster.all(), cluster.address, found["jobs"])
+            found["workers"] += _workers(roster, cluster.address, found["jobs"])
     return found
 
 
@@ -126,22 +126,20 @@ def _add(found: Status, folder: SweepFolder, manifest: Manifest, activity: Activ
                 found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
 
 
-def _workers(roster: Roster, present: list[Presence], place: str, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the figures of workers. A job's report may be newer than its worker's heartbeat."""
-    now, busy = roster.clock.now(), Counter(each["worker"] for each in jobs)
-    training = {each.name: max(len(each.running), busy[each.name]) for each in present}
-    return [{"place": place} | _worker(each, now, roster.lease, training[each.name]) for each in present]
-
-
-def _worker(worker: Presence, now: float, lease: float, training: int) -> dict[str, Any]:
-    is_lost, problem = worker.age(now) >= lease, problem_of(worker, now, patience=lease, idle=math.inf)
-    return {
-        "worker": worker.name,
-        "state": "lost" if is_lost else problem.kind if problem else "training" if training else "idle",
-        "last_heartbeat": datetime.fromtimestamp(worker.beat, UTC).isoformat(timespec="seconds"),
-        "trainer": worker.trainer,
-        "data": worker.data or str(worker.dataset)[:12],
-        "training": 0 if is_lost else training,
-        "processes": worker.concurrency,
-        "jobs_per_minute": round(60 * worker.done / max(1.0, worker.beat - worker.started), 1),
-    }
+def _workers(roster: Roster, place: str, jobs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the figures of workers. A job's report may be newer than its worker's heartbeat."""
+    present, now, busy = roster.all(), roster.clock.now(), Counter(each["worker"] for each in jobs)
+    for each in present:
+        is_lost, training = each.age(now) >= roster.lease, max(len(each.running), busy[each.name])
+        problem = problem_of(each, now, patience=roster.lease, idle=math.inf)
+        yield {
+            "place": place,
+            "worker": each.name,
+            "state": "lost" if is_lost else problem.kind if problem else "training" if training else "idle",
+            "last_heartbeat": datetime.fromtimestamp(each.beat, UTC).isoformat(timespec="seconds"),
+            "trainer": each.trainer,
+            "data": each.data or str(each.dataset)[:12],
+            "training": 0 if is_lost else training,
+            "processes": each.concurrency,
+            "jobs_per_minute": round(60 * each.done / max(1.0, each.beat - each.started), 1),
+        }

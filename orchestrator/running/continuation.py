@@ -62,7 +62,13 @@ class Continuation:
         missing = [job for job, row in longer if not (_can_continue(job) and folder.has_weights(job, row))]
         self._waiting = {job.key: (job, row) for job, row in longer if job not in missing}
         self._fill()
-        return _sentence(len(longer), missing)
+        told = f"{counted(len(longer), 'job')} of more epochs: {len(longer) - len(missing)} from stored weights"
+        if not missing:
+            return told
+        why = "because their weights were not kept, or are damaged"
+        if not _can_continue(missing[0]):
+            why = f"because the trainer {missing[0].trainer} cannot go on from a result"
+        return f"{told}, {len(missing)} from the first epoch, {why}"
 
     def ended(self, key: str) -> None:
         """Store further checkpoints once a job with one has ended."""
@@ -95,16 +101,6 @@ class Continuation:
         scores = zip(row.epoch_seconds, row.validation_score, *(row.others[name] for name in job.others), strict=True)
         history = tuple(Epoch(seconds, score, tuple(others)) for seconds, score, *others in scores)
         return None if state is None else SavedCheckpoint(history, state)
-
-
-def _sentence(longer: int, missing: list[Job]) -> str:
-    told = f"{counted(longer, 'job')} of more epochs: {longer - len(missing)} from stored weights"
-    if not missing:
-        return told
-    why = "because their weights were not kept, or are damaged"
-    if not _can_continue(missing[0]):
-        why = f"because the trainer {missing[0].trainer} cannot go on from a result"
-    return f"{told}, {len(missing)} from the first epoch, {why}"
 
 
 def _can_continue(job: Job) -> bool:
