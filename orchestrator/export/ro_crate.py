@@ -57,53 +57,41 @@ def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:
     """Return the description of the crate: the sweep is an action of Seedsweep, whose results are the files."""
     begun, verdict = sweep.manifest.provenance, sweep.leaderboard.verdict.sentence
     files = [{"@id": name} for name in names]
-    software = f"https://pypi.org/project/seedsweep/{begun.packages.get('seedsweep')}/"
+    version = begun.packages.get("seedsweep")
+    software = f"https://pypi.org/project/seedsweep/{version}/"
     data = f"urn:sha256:{sweep.manifest.dataset}"
-    graph: list[dict[str, Any]] = [
-        {
-            "@id": "ro-crate-metadata.json",
-            "@type": "CreativeWork",
-            "conformsTo": {"@id": _CRATE},
-            "about": {"@id": "./"},
-        },
-        {
-            "@id": "./",
-            "@type": "Dataset",
-            "name": f"The sweep {sweep.name}",
-            "description": verdict,
-            "datePublished": begun.created,
-            "license": "The crate states no licence: ask its authors before you reuse it.",
-            "conformsTo": {"@id": _PROFILE},
-            "hasPart": files,
-            "mentions": {"@id": "#sweep"},
-        },
-        {"@id": _PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.6"},
-        {
-            "@id": "#sweep",
-            "@type": "CreateAction",
-            "name": f"Train {len(sweep.jobs)} jobs",
-            "description": verdict,
-            "startTime": begun.created,
-            "instrument": {"@id": software},
-            "object": {"@id": data},
-            "result": files,
-        },
-        {
-            "@id": software,
-            "@type": "SoftwareApplication",
-            "name": "Seedsweep",
-            "url": software,
-            "softwareVersion": begun.packages.get("seedsweep"),
-        },
-        {"@id": data, "@type": "CreativeWork", "name": "The data set", "description": "Named by its SHA-256"},
-        *(
-            {
-                "@id": name,
-                "@type": "File",
-                "name": name,
-                "encodingFormat": _TYPES.get(Path(name).suffix, "application/octet-stream"),
-            }
-            for name in names
+    graph = [
+        _entity("ro-crate-metadata.json", "CreativeWork", conformsTo={"@id": _CRATE}, about={"@id": "./"}),
+        _entity(
+            "./",
+            "Dataset",
+            name=f"The sweep {sweep.name}",
+            description=verdict,
+            datePublished=begun.created,
+            license="The crate states no licence: ask its authors before you reuse it.",
+            conformsTo={"@id": _PROFILE},
+            hasPart=files,
+            mentions={"@id": "#sweep"},
         ),
+        _entity(_PROFILE, "CreativeWork", name="Process Run Crate", version="0.6"),
+        _entity(
+            "#sweep",
+            "CreateAction",
+            name=f"Train {len(sweep.jobs)} jobs",
+            description=verdict,
+            startTime=begun.created,
+            instrument={"@id": software},
+            object={"@id": data},
+            result=files,
+        ),
+        _entity(software, "SoftwareApplication", name="Seedsweep", url=software, softwareVersion=version),
+        _entity(data, "CreativeWork", name="The data set", description="Named by its SHA-256"),
     ]
+    for name in names:
+        media = _TYPES.get(Path(name).suffix, "application/octet-stream")
+        graph.append(_entity(name, "File", name=name, encodingFormat=media))
     return {"@context": [f"{_CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"], "@graph": graph}
+
+
+def _entity(identifier: str, kind: str, **about: Any) -> dict[str, Any]:
+    return {"@id": identifier, "@type": kind, **about}
