@@ -220,12 +220,8 @@ class _Recorder:
         tags = {
             SWEEP: self.sweep.name,
             "seedsweep.trainer": job.trainer,
-            "seedsweep.worker": row.worker,
             "seedsweep.attempts": str(row.attempts),
-            "seedsweep.reused_from": row.reused_from,
-            "seedsweep.error": row.error,
-            "seedsweep.code": row.code,
-            "seedsweep.stopped": row.stopped,
+            **{f"seedsweep.{name}": getattr(row, name) for name in ("worker", "reused_from", "error", "code", "stopped")},
             "mlflow.parentRunId": parent,
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",
