@@ -49,7 +49,7 @@ from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
 from orchestrator.commands.claim import verify_claim as verify_claim
-from orchestrator.commands.plan import Display, SweepPlan, silent
+from orchestrator.commands.sweep import Display, SweepPlan, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row

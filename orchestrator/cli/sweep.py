@@ -31,8 +31,7 @@ from orchestrator.cli.shared.parameters import (
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, place_for, require_broker
-from orchestrator.commands.plan import SweepPlan
-from orchestrator.commands.sweep import plan_resumption, plan_sweep, train, with_data
+from orchestrator.commands.sweep import SweepPlan, plan_resumption, plan_sweep, train, with_data
 from orchestrator.commands.sweep import submit as queued
 from orchestrator.errors import MissingPackageError
 from orchestrator.folder.sweep_folder import SweepFolder

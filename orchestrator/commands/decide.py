@@ -12,8 +12,7 @@ from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Ver
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.plan import Display, SweepPlan, silent, snapshot
-from orchestrator.commands.sweep import finish, plan_resumption
+from orchestrator.commands.sweep import Display, SweepPlan, finish, plan_resumption, silent, snapshot
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.listener import Progress

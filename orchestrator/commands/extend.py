@@ -16,8 +16,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.plan import SweepPlan, jobs_of, registered
-from orchestrator.commands.sweep import check_values, finish, plan_resumption
+from orchestrator.commands.sweep import SweepPlan, check_values, finish, jobs_of, plan_resumption, registered
 from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder

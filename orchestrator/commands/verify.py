@@ -12,7 +12,7 @@ from nn.options.network import MAX_SEED
 from orchestrator.analysis.selection import pick
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place, Tell, ignore
-from orchestrator.commands.plan import refuse_earlier
+from orchestrator.commands.sweep import refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption

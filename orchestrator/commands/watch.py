@@ -13,9 +13,8 @@ from dataclasses import replace
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.plan import Display, SweepPlan, jobs_of, silent, snapshot
 from orchestrator.commands.status import reached
-from orchestrator.commands.sweep import finish
+from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
 from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import Row

@@ -15,7 +15,7 @@ from orchestrator.analysis.selection import pick
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli import sweep as command
 from orchestrator.cli.main import run
-from orchestrator.commands.plan import SweepPlan
+from orchestrator.commands.sweep import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import reproduce
 from tests.support.boards import trained
