@@ -20,9 +20,8 @@ from tornado.web import Application, RequestHandler
 
 from nn.errors import InvalidInputError
 from orchestrator.folder.sweeps import Sweeps
-from orchestrator.live.access import Access
 from orchestrator.live.feed import Feeds
-from orchestrator.live.handlers import Events, Handler, Health, Page
+from orchestrator.live.handlers import Access, Events, Handler, Health, Page
 from worker.text import one_line
 
 #: The most connections at a time: several for each reader who gets news.
@@ -32,8 +31,7 @@ MAX_HEADER_BYTES = 16 * 2**10
 MAX_BODY_BYTES = 2**10
 #: Seconds that a client may take to send a request's headers, including the first one's, and a body.
 REQUEST_SECONDS = 30.0
-_NAMED = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_NAME = rf"({_NAMED})"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 class Server:
@@ -132,10 +130,10 @@ class Server:
                 (r"/", Page, given),
                 (r"/-/events", Events, given),
                 (r"/-/health", Health, given),
-                (rf"/-/compare/({_NAMED}/{_NAMED})", Page, given),
-                (rf"/-/compare/({_NAMED}/{_NAMED})/events", Events, given),
-                (rf"/{_NAME}", Page, given),
-                (rf"/{_NAME}/events", Events, given),
+                (rf"/-/compare/({_NAME}/{_NAME})", Page, given),
+                (rf"/-/compare/({_NAME}/{_NAME})/events", Events, given),
+                (rf"/({_NAME})", Page, given),
+                (rf"/({_NAME})/events", Events, given),
             ],
             default_handler_class=Handler,
             default_handler_args=given,
