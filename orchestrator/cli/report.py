@@ -11,7 +11,7 @@ import typer
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file
-from orchestrator.commands.report import Written, picture, report
+from orchestrator.commands.report import picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
@@ -62,8 +62,11 @@ def command(
         raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
     else:
         written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
-        what, said = "report", _said(written)
-        fields = {"bytes": written.bytes, "jobs": len(written.sweep.jobs), "ended": len(written.sweep.rows)}
+        sweep, size, what = written.sweep, sized(written.bytes), "report"
+        if not sweep.finished:
+            size = f"{size}, of a sweep with {len(sweep.rows)} of {counted(len(sweep.jobs), 'job')} ended"
+        said = f"Report: {written.path} ({size})"
+        fields = {"bytes": written.bytes, "jobs": len(sweep.jobs), "ended": len(sweep.rows)}
     answer(said, as_json=as_json, path=str(written.path), **fields)
     if opens and not webbrowser.open(written.path.absolute().as_uri()):
         complain(f"There is no browser to open; the {what} is {written.path.absolute()}")
@@ -82,10 +85,3 @@ def rewritten(folder: SweepFolder, settings: Settings) -> Path | None:
     except Exception as error:
         complain(f"The report was not written: {type(error).__name__}: {error}")
     return None
-
-
-def _said(written: Written) -> str:
-    size, sweep = sized(written.bytes), written.sweep
-    if not sweep.finished:
-        size = f"{size}, of a sweep with {len(sweep.rows)} of {counted(len(sweep.jobs), 'job')} ended"
-    return f"Report: {written.path} ({size})"

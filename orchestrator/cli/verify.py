@@ -86,18 +86,13 @@ def _verify(plan: Verification, console: Console, interruption: Interruption) ->
     def show_check(check: Check) -> None:
         say(console, f"[{next(numbers)}/{len(plan.jobs)}] {describe(check, plan.sweep.names)}")
 
-    say(console, describe_plan(plan))
+    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.name}"
+    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
+    say(console, f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}")
     try:
         return verify(plan, tell=partial(say, console), checked=show_check, interruption=interruption)
     except SeedsweepError as error:
         raise fail(error) from None
-
-
-def describe_plan(plan: Verification) -> str:
-    """Return which jobs are trained again, and where."""
-    chosen = f"{len(plan.jobs)} of {counted(plan.candidates, 'job')} of {plan.name}"
-    by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
-    return f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}"
 
 
 def describe(check: Check, names: JobNames) -> str:
