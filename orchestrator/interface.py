@@ -171,9 +171,6 @@ class Leaderboard(Sequence[Standing]):
         return pd.DataFrame(rows, columns=[*columns, *(name for name in rows[0] if name not in columns)])
 
     def __repr__(self) -> str:
-        return str(self)
-
-    def __str__(self) -> str:
         shown = table.by_configuration(self._board, self._board.standings)
         widths = [max(map(len, column)) for column in zip(shown.headings, *shown.rows, strict=True)]
         lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (shown.headings, *shown.rows))
