@@ -258,10 +258,8 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
     """Return what is found of the sweep as it was before its weights were pruned, if the claim is true of that.
 
     The files of the claim's time are made again from the lines of now, and must have the SHA-256 of the claim. The list
-    is empty if nothing else changed, or the claim was untrue: that is to be refuted.
-
-    Raises:
-        ClaimError: it was true before the sweep went on.
+    is empty if nothing else changed, or the claim was untrue: that is to be refuted. If the claim was true before the
+    sweep went on, `ClaimError` says so.
     """
     findings: list[_Finding] = []
     is_true, now = False, sweep.manifest

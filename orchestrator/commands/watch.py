@@ -172,12 +172,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation:
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:
-    """Return the folder's manifest, or the cluster's if there is no folder; with the jobs of the longer one.
-
-    Raises:
-        SweepExistsError: the folder and the cluster hold two sweeps of the same name.
-        SweepNotFoundError: neither has the sweep.
-    """
+    """Return the folder's manifest, or the cluster's if there is no folder; with the jobs of the longer one."""
     if folder.exists():
         # By the manifest's name: the folder may have been renamed. Another session may have added jobs to it.
         return cluster.registry.longer(folder.manifest())

@@ -221,7 +221,10 @@ class _Recorder:
             SWEEP: self.sweep.name,
             "seedsweep.trainer": job.trainer,
             "seedsweep.attempts": str(row.attempts),
-            **{f"seedsweep.{name}": getattr(row, name) for name in ("worker", "reused_from", "error", "code", "stopped")},
+            **{
+                f"seedsweep.{name}": getattr(row, name)
+                for name in ("worker", "reused_from", "error", "code", "stopped")
+            },
             "mlflow.parentRunId": parent,
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",
