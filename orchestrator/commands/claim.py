@@ -348,14 +348,19 @@ def _training(done: Verification) -> _Finding:
             raise ClaimError(f"The claim cannot be checked here: {_told(done, each)}")
     noted = [(each.kept, each.again) for check in done.checks for each in check.noted]
     if not noted:
-        share = math.ceil(100 * (1 - 0.05 ** (1 / len(done.checks))))
-        sure = f"with 95 % confidence, fewer than {share} % of the rows are false"
-        told = "every row is true" if len(done.checks) == done.candidates else sure
-        return "passed", "training", f"0 {drawn} differ: {told}"
+        return "passed", "training", f"0 {drawn} differ: {power(len(done.checks), done.candidates)}"
     gaps = [abs(kept - again) for kept, again in noted if isinstance(kept, float) and isinstance(again, float)]
     why = "which refutes nothing: the trainer is not exact, and this is another environment"
     most = f"metrics differ by at most {max(gaps, default=0.0):.3g}"
     return "warned", "training", f"{sum(bool(each.noted) for each in done.checks)} {drawn} differ, {why}; {most}"
+
+
+def power(trained: int, candidates: int) -> str:
+    """Return what it says of all rows that none differs of those that were drawn at random and trained again."""
+    if trained == candidates:
+        return "every row is true"
+    share = math.ceil(100 * (1 - 0.05 ** (1 / trained)))
+    return f"with 95 % confidence, fewer than {share} % of the rows are false"
 
 
 def _with_data(manifest: Manifest, data: str | os.PathLike[str] | None, place: Place) -> Manifest:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -286,10 +287,10 @@ def test_a_job_that_differs_refutes_a_claim_also_beside_one_that_cannot_be_train
     lost, false = (
         Check(**identity(job), worker=by, differences=found) for job, by in zip(plan.jobs, (None, "w"), strict=True)
     )
-    outcome, _, sentence = _training(plan, [lost, false])
+    outcome, _, sentence = _training(replace(plan, checks=(lost, false)))
     assert (outcome, sentence.partition(" (")[0]) == ("failed", "1 of 1 jobs that were trained again")
     with pytest.raises(ClaimError, match="cannot be checked here"):
-        _training(plan, [lost])
+        _training(replace(plan, checks=(lost,)))
 
 
 def test_numbers_that_differ_by_rounding_alone_are_equal() -> None:
