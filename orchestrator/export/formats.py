@@ -5,10 +5,10 @@ A format's own module is imported when it is written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.sweep import Sweep
@@ -17,27 +17,13 @@ from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.jobs import OnProgress
 from orchestrator.folder.sweep_folder import SweepFolder
 
-
-class Format(NamedTuple):
-    """A format.
-
-    Attributes:
-        module: Its module in this package, whose function `write` writes a sweep to new files, or to one new folder.
-        suffixes: How the names of its files end; the first is the one that `--file` names.
-        extra: The extra that has the packages that it needs; None if it needs none.
-    """
-
-    module: str
-    suffixes: tuple[str, ...]
-    extra: str | None = None
-
-
-#: The formats by their names in `--to`.
-FORMATS = {
-    "csv": Format("tables", (".csv", ".epochs.csv")),
-    "mlflow": Format("mlflow_runs", (".mlflow.db",), "mlflow"),
-    "tensorboard": Format("tensorboard_events", (".tensorboard",), "tensorboard"),
-    "ro-crate": Format("ro_crate", (".crate.zip",), "report"),
+#: By name in `--to`: the module of a format here, whose `write` writes a sweep to new files or to one new folder; how
+#: the names of these end, the first of which `--file` names; and the extra with the packages that it needs.
+FORMATS: Mapping[str, tuple[str, tuple[str, ...], str | None]] = {
+    "csv": ("tables", (".csv", ".epochs.csv"), None),
+    "mlflow": ("mlflow_runs", (".mlflow.db",), "mlflow"),
+    "tensorboard": ("tensorboard_events", (".tensorboard",), "tensorboard"),
+    "ro-crate": ("ro_crate", (".crate.zip",), "report"),
 }
 
 
@@ -89,16 +75,16 @@ def export(
     """
     if to not in FORMATS:
         raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
-    chosen = FORMATS[to]
-    targets = tuple(Path(f"{folder.name}{suffix}") for suffix in chosen.suffixes)
+    module, suffixes, extra = FORMATS[to]
+    targets = tuple(Path(f"{folder.name}{suffix}") for suffix in suffixes)
     if file is not None:
-        targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in chosen.suffixes[1:]))
+        targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in suffixes[1:]))
     if uri is None:
         destination.refuse_taken(targets, replace=replace)
     else:
         mlflow_runs.check(uri)
-    if chosen.extra is not None:
-        MissingPackageError.check(f"--to {to}", chosen.extra)
+    if extra is not None:
+        MissingPackageError.check(f"--to {to}", extra)
     # Scores are the trainer's own metric; the others have columns of their own.
     sweep = Sweep.read(folder, "last")
     if not sweep.rows:
@@ -107,5 +93,5 @@ def export(
         added = mlflow_runs.record(sweep, uri, on_progress)
         return Export(sweep, to, (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
     with destination.staged(targets, replace=replace) as paths:
-        import_module(f"{__package__}.{chosen.module}").write(sweep, paths, on_progress)
+        import_module(f"{__package__}.{module}").write(sweep, paths, on_progress)
     return Export(sweep, to, tuple(map(str, targets)))
