@@ -119,6 +119,18 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
 
 
+def read_inside(folder: Path, name: str, max_bytes: int) -> str:
+    """Return a text file of a folder, as `read_regular`, unless a link leads out of the folder: it may be a stranger's.
+
+    Raises:
+        OSError: as for `open_regular`, or such a link.
+    """
+    path = Path(os.path.realpath(folder / name, strict=True))
+    if not path.is_relative_to(os.path.realpath(folder)):
+        raise OSError(errno.ELOOP, "A link out of its folder", name)
+    return read_regular(path, max_bytes).decode(errors="replace")
+
+
 def digest(blob: bytes) -> str:
     """Return the SHA-256 of a blob, such as weights, in hexadecimal: the name under which it is stored."""
     return hashlib.sha256(blob).hexdigest()

@@ -353,9 +353,9 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     cause: Cause = "first run"
     epochs_before: Epochs = 0
     #: The reason why the job counts as diverged; None if it succeeded.
-    error: Text | None = None
+    error: Short | None = None
     #: Why it succeeded with fewer epochs than the job's; None if it has all.
-    stopped: Text | None = None
+    stopped: Short | None = None
     #: Which validation samples were answered correctly at the end (`worker.records.answers`), if the metric is a share
     #: of them.
     correct: Packed | None = None

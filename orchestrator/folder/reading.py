@@ -13,8 +13,8 @@ from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Digest, OneLine, Score, Text
 
 FILE = "test.json"
-#: The most bytes and values of the file: a job takes about 300 bytes, and six values.
-MAX_BYTES, MAX_VALUES = 2**26, 8 * MAX_JOBS
+#: The most bytes and values of the file for a job, which takes about 300 and six; its head has those of 100 jobs.
+READING_BYTES, READING_VALUES = 600, 10
 
 
 class Estimate(BaseModel, frozen=True, extra="forbid"):

@@ -17,12 +17,14 @@ from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.rows import MAX_HISTORY, Row
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
-from worker.job import Job
+from worker.job import Job, misfit
 
 #: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of a file: some for any sweep, and for each job its longest row, beside the numbers of its epochs.
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
+#: Most pieces of lines that are too long: reading a file that is mostly a hole would take minutes.
+_PIECES = 64
 #: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
 _LONG_ROWS = 64
 #: Most bytes of a line, and most values, beside the numbers of its epochs.
@@ -31,8 +33,8 @@ _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
-#: Above so many bytes of texts and histories of all rows, the rest of the rows are shortened.
-_FILE_TEXT, _ROW_TEXT = 2**25, 2**11
+#: Above so many bytes of texts and histories of all rows (`Row.spoken`), the rest of the rows are shortened.
+_FILE_TEXT, _ROW_TEXT = 2**24, 2**11
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -54,20 +56,22 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged, others, spoken = 0, known - jobs.keys(), 0
+    damaged, others, spoken, torn = 0, known - jobs.keys(), 0, 0
     most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
             for number, line in enumerate(_lines(file)):
-                if number >= most:
-                    raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
+                torn += not line.endswith(b"\n")
+                if number >= most or torn > _PIECES:
+                    raise OSError(
+                        errno.EFBIG, f"more than {most} lines or longer ones: it has {counted(len(jobs), 'job')}"
+                    )
                 row = _read(line, jobs)
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    numbers = len(row.validation_score) * (2 + len(row.others))
-                    spoken += max(0, len(line) - _NUMBER_BYTES * numbers - len(row.correct or ""))
+                    spoken += row.spoken
                     is_long = spoken > _FILE_TEXT + _ROW_TEXT * len(jobs)
                     rows[row.job] = row.shortened() if is_long else row
     except FileNotFoundError:
@@ -151,11 +155,13 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
     if json_values(line) > _LINE_VALUES + _numbers(job):
         return None
     with contextlib.suppress(ValidationError, TrainerUnusableError):
-        row = Row.model_validate_json(line)
+        row = Row.model_validate_json(line, context=job.trainer)
         if len(row.history) > MAX_HISTORY:
             row = row.model_copy(update={"history": row.history[-MAX_HISTORY:]})
         # JSON takes the last of two keys.
-        return row if row.job in jobs else None
+        own = jobs.get(row.job)
+        if own and not (row.accepted and misfit(own, row.status, row.validation_score, row.others, row.stopped)):
+            return row
     return None
 
 

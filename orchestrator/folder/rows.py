@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, FailFast, Field, SerializeAsAny, field_serializer, model_validator
+from pydantic import BaseModel, FailFast, Field, SerializeAsAny, ValidationInfo, field_serializer, model_validator
 
 from nn.errors import WeightsError
 from nn.options.network import Seed
@@ -45,6 +45,9 @@ MAX_HISTORY = 20
 _MOST_HISTORY = 1000
 #: The most characters of the name of an attempt's worker.
 _MAX_WORKER = 300
+#: The texts of a row that others may make long; how many characters are left of one that is shortened; and about how
+#: many bytes a record of an attempt or a mismatch takes in memory.
+_TEXTS, _SHORT, _RECORD = ("worker", "error", "stopped", "reused_from", "environment", "code"), 110, 512
 
 
 class _Record(BaseModel):
@@ -106,9 +109,13 @@ class JobIdentity(_Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _read_options(cls, fields: Any) -> Any:
+    def _read_options(cls, fields: Any, info: ValidationInfo) -> Any:
         if isinstance(fields, dict) and isinstance(told := fields.get("options"), dict):
-            model = registry.trainer(str(fields.get("trainer", DEFAULT))).options_for(told)
+            trainer = fields.get("trainer", DEFAULT)
+            # Another one, which takes its time and memory, is not even imported.
+            if info.context not in (None, trainer):
+                raise ValueError(f"its job's trainer is {info.context}")
+            model = registry.trainer(str(trainer)).options_for(told)
             return fields | {"options": model.model_validate(told)}
         return fields
 
@@ -207,11 +214,18 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         """Return the row for another sweep that did not train the job."""
         return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})
 
+    @property
+    def spoken(self) -> int:
+        """About how many bytes of memory the row's texts take, with its attempts and mismatches."""
+        records: list[BaseModel] = [*self.history, *self.mismatches]
+        texts = [getattr(self, name) for name in _TEXTS] + [text for each in records for _, text in each]
+        return sum(sys.getsizeof(text) for text in texts if isinstance(text, str)) + _RECORD * len(records)
+
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        names = ("worker", "error", "stopped", "reused_from", "environment", "code")
-        texts = {name: value[:200] for name in names if (value := getattr(self, name))}
-        return self.model_copy(update={**texts, "history": self.history[-3:], "mismatches": self.mismatches[:1]})
+        texts = {name: value[:_SHORT] for name in _TEXTS if (value := getattr(self, name))}
+        found = [each.model_copy(update={name: text[:_SHORT] for name, text in each}) for each in self.mismatches[:1]]
+        return self.model_copy(update={**texts, "history": self.history[-1:], "mismatches": found})
 
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is not a row of this job.

@@ -24,7 +24,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nn.errors import SeedsweepError, WeightsError
-from nn.files import json_values, open_regular, read_regular, reading, remove_stale, sync_folder, write_atomically
+from nn.files import (
+    json_values,
+    open_regular,
+    read_inside,
+    read_regular,
+    reading,
+    remove_stale,
+    sync_folder,
+    write_atomically,
+)
 from orchestrator.errors import (
     HeldOutError,
     OutputError,
@@ -33,8 +42,7 @@ from orchestrator.errors import (
     SweepNotFoundError,
     SweepUnreadableError,
 )
-from orchestrator.folder.reading import FILE, MAX_VALUES, Reading
-from orchestrator.folder.reading import MAX_BYTES as MAX_READING
+from orchestrator.folder.reading import FILE, READING_BYTES, READING_VALUES, Reading
 from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
@@ -344,13 +352,11 @@ class SweepFolder:
     def log(self, key: str) -> str | None:
         """Return a job's log; None if there is none, it cannot be read, or it is a link out of the folder."""
         with contextlib.suppress(OSError):
-            path = (self.logs / f"{key}.log").resolve()
-            if path.is_relative_to(self.path.resolve()):
-                return read_regular(path, MAX_LOG).decode(errors="replace")
+            return read_inside(self.path, f"logs/{key}.log", MAX_LOG)
         return None
 
-    def reading(self) -> Reading | None:
-        """Return the record that the test split was read; None if it was not.
+    def reading(self, jobs: int) -> Reading | None:
+        """Return the record that the test split was read, of a sweep of so many jobs; None if it was not.
 
         Raises:
             HeldOutError: there is a record, and it is damaged or cannot be read: the split counts as read.
@@ -358,8 +364,8 @@ class SweepFolder:
         if not os.path.lexists(self._reading):
             return None
         try:
-            stored = read_regular(self._reading, MAX_READING)
-            if json_values(stored) > MAX_VALUES:
+            stored = read_regular(self._reading, READING_BYTES * (jobs + 100))
+            if json_values(stored) > READING_VALUES * (jobs + 100):
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:

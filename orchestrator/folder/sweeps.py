@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import read_regular
+from nn.files import read_inside
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.sweeps.naming import is_name
 from worker.text import one_line
@@ -232,7 +232,7 @@ def size(folder: Path) -> int:
 def note(folder: Path) -> str:
     """Return what somebody wrote about a sweep; empty if there is no note."""
     with contextlib.suppress(OSError):
-        return one_line(read_regular(folder / NOTE, 4 * LONGEST_NOTE).decode(errors="replace").strip())
+        return one_line(read_inside(folder, NOTE, 4 * LONGEST_NOTE).strip())
     return ""
 
 

@@ -144,7 +144,7 @@ class Collector:
         self._accept(row, blob)
         if self._keeper.releases and isinstance(state, Finished) and row.accepted:
             # The folder has the weights now, or has decided against them.
-            self._artifacts.add(job.key, state.result)
+            self._artifacts.add(job, state.result)
         self._progress.finished(row)
         if isinstance(state, Failed):
             self._sweep.failed(row.job)
@@ -227,10 +227,11 @@ class Artifacts:
         self._waiting: dict[str, int] = {}
         self._bytes = 0
 
-    def add(self, job_key: str, result: Result) -> None:
+    def add(self, job: Job, result: Result) -> None:
         """Release an artifact that this sweep no longer needs in Redis, now or with later ones."""
-        size = result.weights_bytes + _OVERHEAD
-        self._waiting[store.artifact(job_key, result.weights_sha256)] = size
+        # Its size was not checked if the artifact was not fetched.
+        size = min(result.weights_bytes, job.trained_by.max_bytes(job.options, job.dataset)) + _OVERHEAD
+        self._waiting[store.artifact(job.key, result.weights_sha256)] = size
         self._bytes += size
         if self._bytes > SOME_BYTES:
             self.release()

@@ -97,7 +97,7 @@ def test_a_real_cluster_gives_the_same_leaderboard(command_line: CommandLine, cl
         "jobs": 4, "accepted": 4, "attempts": 4, "reused": 0, "diverged": 0, "failed": 0, "cancelled": 0,
         "mismatches": 0, "repeated": {},
     }  # fmt: skip
-    assert "[4/4] seed 1" in done.stderr
+    assert "[4/4] seed " in done.stderr
     assert f"Training 4 jobs on the cluster at {address}" in done.stderr
     # and the leaderboards are the same to the byte.
     embedded = (command_line.sweep("embedded") / "leaderboard.json").read_bytes()

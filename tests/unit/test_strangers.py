@@ -22,7 +22,7 @@ from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import size
+from orchestrator.folder.sweeps import NOTE, note, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
@@ -82,7 +82,7 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     ("make", "why"),
     [
         (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
-        (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines for 2 jobs"),
+        (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines or longer ones"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/maps")), "Not a regular file"),
     ],
@@ -127,7 +127,26 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     # Those of many jobs are shortened.
     monkeypatch.setattr(results_log, "_FILE_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
-    assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(3, 200)] * 2
+    assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
+    assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
+    # A single wide character makes each of a text take four bytes.
+    assert row(JOBS[0], worker="😀" + "a" * 999).spoken > row(JOBS[0], worker="a" * 1000).spoken + 2900
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
+    folder.logs.mkdir()
+    (tmp_path / "private").write_text("secret")
+    for name, target in ((NOTE, "../private"), ("logs/a.log", "../../private"), ("logs/b.log", "b.log")):
+        (folder.path / name).symlink_to(target)
+    assert (note(folder.path), folder.log("a"), folder.log("b")) == ("", None, None)
+
+
+def test_a_file_that_is_mostly_a_hole_is_refused(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_log, "_PIECES", 0)
+    folder.append(row(JOBS[0]))
+    os.truncate(folder.path / "results.jsonl", 17_000_000)
+    with pytest.raises(SweepUnreadableError, match="lines or longer ones"):
+        folder.rows_of(BY_KEY)
 
 
 def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:
@@ -294,6 +313,9 @@ def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> 
         (GOOD + SECOND[:-9], None),
         (GOOD + SECOND[:-9] + b"\n", "1 line of"),
         (FOREIGN + GOOD.replace(b'"seed":0', b'"seed":7'), "2 lines of"),
+        # More epochs than the job has, and another trainer, which is not imported.
+        (GOOD.replace(b"[0.5]", b"[0.5,0.5]").replace(b"[0.25]", b"[0.25,0.25]"), "1 line of"),
+        (GOOD.replace(b"{", b'{"trainer":"sklearn",', 1), "1 line of"),
     ):
         (folder.path / "results.jsonl").write_bytes(content)
         # As every command does first.
