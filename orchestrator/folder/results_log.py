@@ -33,7 +33,7 @@ _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
-#: Above so many bytes of texts and histories of all rows (`Row.spoken`), the rest of the rows are shortened.
+#: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), the rest of the rows are shortened.
 _FILE_TEXT, _ROW_TEXT = 2**24, 2**11
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
@@ -71,7 +71,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    spoken += row.spoken
+                    spoken += row.text_bytes
                     is_long = spoken > _FILE_TEXT + _ROW_TEXT * len(jobs)
                     rows[row.job] = row.shortened() if is_long else row
     except FileNotFoundError:

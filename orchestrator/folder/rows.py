@@ -215,7 +215,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})
 
     @property
-    def spoken(self) -> int:
+    def text_bytes(self) -> int:
         """About how many bytes of memory the row's texts take, with its attempts and mismatches."""
         records: list[BaseModel] = [*self.history, *self.mismatches]
         texts = [getattr(self, name) for name in _TEXTS] + [text for each in records for _, text in each]

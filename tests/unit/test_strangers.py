@@ -130,7 +130,7 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
     # A single wide character makes each of a text take four bytes.
-    assert row(JOBS[0], worker="😀" + "a" * 999).spoken > row(JOBS[0], worker="a" * 1000).spoken + 2900
+    assert row(JOBS[0], worker="😀" + "a" * 999).text_bytes > row(JOBS[0], worker="a" * 1000).text_bytes + 2900
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
