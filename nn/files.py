@@ -120,7 +120,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def read_inside(folder: Path, name: str, max_bytes: int) -> str:
-    """Return a text file of a folder, as `read_regular`, unless a link leads out of the folder: it may be a stranger's.
+    """Return a text file of a folder, which may be a stranger's, as `read_regular`, unless a link leads out of it.
 
     Raises:
         OSError: as for `open_regular`, or such a link.

@@ -1,4 +1,4 @@
-"""The contract between the layers: a job, the key that names it, and its result."""
+"""The contract between the layers: a job, the key that names it, the attempts at it, and its result."""
 
 from __future__ import annotations
 

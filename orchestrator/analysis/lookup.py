@@ -1,4 +1,7 @@
-"""Finds a configuration of a sweep, or a job with its row, its weights, its data set and what its trainer draws."""
+"""Finds a configuration of a sweep, or a job with its row, its data set, what its trainer draws, and its weights.
+
+Weights that the folder lacks are trained again (`restore`).
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -115,3 +116,5 @@ def import_special() -> None:
         import scipy.special  # noqa: F401
     finally:
         named.update(whole)
+    # Who asks SciPy's copy for the rest still gets it.
+    vars(sys.modules["scipy._lib.array_api_compat.numpy"])["__getattr__"] = partial(getattr, np)

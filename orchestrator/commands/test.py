@@ -64,7 +64,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
     job = next(iter(manifest.specification.jobs(manifest.dataset)))
     if not job.trained_by.held_out(job.options):
         raise HeldOutError(f"The sweep {folder.name} has no test split: begin one with --test-size to hold samples out")
-    record = folder.reading(len(manifest.jobs))
+    record = folder.reading(len(manifest.known_jobs))
     if record is None:
         chosen = _chosen(folder, words)
         for key in chosen.scored.keys:
@@ -72,7 +72,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 restore(chosen.sweep, chosen.sweep.jobs[key], cache_dir, tell)
         # Locked before the samples are read: they must not be seen if the record cannot be written.
         with folder.exclusive():
-            record = folder.reading(len(manifest.jobs))
+            record = folder.reading(len(manifest.known_jobs))
             if record is None:
                 chosen = _chosen(folder, words)
                 record = _evaluate(folder, chosen, cache_dir)

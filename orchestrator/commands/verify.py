@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from nn.errors import DatasetError
 from nn.options.network import MAX_SEED
@@ -35,10 +35,11 @@ class Verification:
         checks: One for each job, in the same order; empty before they were trained again.
     """
 
-    sweep: Sweep
-    jobs: list[Job]
+    sweep: Sweep = field(repr=False)
+    jobs: list[Job] = field(repr=False)
     seed: int
-    place: Place
+    # It may know a password.
+    place: Place = field(repr=False)
     checks: tuple[Check, ...] = ()
 
     @property

@@ -56,23 +56,23 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows: dict[str, Row] = {}
-    damaged, others, spoken, torn = 0, known - jobs.keys(), 0, 0
+    damaged, others, texts, pieces = 0, known - jobs.keys(), 0, 0
     most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
             for number, line in enumerate(_lines(file)):
-                torn += not line.endswith(b"\n")
-                if number >= most or torn > _PIECES:
-                    raise OSError(
-                        errno.EFBIG, f"more than {most} lines or longer ones: it has {counted(len(jobs), 'job')}"
-                    )
+                pieces += not line.endswith(b"\n")
+                if number >= most:
+                    raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
+                if pieces > _PIECES:
+                    raise OSError(errno.EFBIG, "lines that are longer than any row")
                 row = _read(line, jobs)
                 if row is None:
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    spoken += row.text_bytes
-                    is_long = spoken > _FILE_TEXT + _ROW_TEXT * len(jobs)
+                    texts += row.text_bytes - (rows[row.job].text_bytes if row.job in rows else 0)
+                    is_long = texts > _FILE_TEXT + _ROW_TEXT * len(jobs)
                     rows[row.job] = row.shortened() if is_long else row
     except FileNotFoundError:
         pass

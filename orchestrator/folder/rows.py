@@ -45,9 +45,11 @@ MAX_HISTORY = 20
 _MOST_HISTORY = 1000
 #: The most characters of the name of an attempt's worker.
 _MAX_WORKER = 300
-#: The texts of a row that others may make long; how many characters are left of one that is shortened; and about how
-#: many bytes a record of an attempt or a mismatch takes in memory.
-_TEXTS, _SHORT, _RECORD = ("worker", "error", "stopped", "reused_from", "environment", "code"), 110, 512
+#: The texts of a row that others may make long, and how many characters are left of one that is shortened: rows are
+#: compared by the last two.
+_TEXTS = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250}
+#: About how many bytes a record of an attempt or a mismatch takes in memory.
+_RECORD = 512
 
 
 class _Record(BaseModel):
@@ -200,7 +202,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         return self.status in ("succeeded", "diverged")
 
     def with_history(self, attempts: Iterable[Attempt]) -> Self:
-        """Return the row with what is known of these attempts, and of those that it has; an end is final."""
+        """Return the row with these attempts added to its own; one that has finished stays so."""
         told = {(each.worker, each.started): each for each in self.history}
         for record in map(AttemptRecord.of, attempts):
             known = told.get((record.worker, record.started))
@@ -223,8 +225,8 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        texts = {name: value[:_SHORT] for name in _TEXTS if (value := getattr(self, name))}
-        found = [each.model_copy(update={name: text[:_SHORT] for name, text in each}) for each in self.mismatches[:1]]
+        texts = {name: value[:most] for name, most in _TEXTS.items() if (value := getattr(self, name))}
+        found = [each.model_copy(update={name: text[:110] for name, text in each}) for each in self.mismatches[:1]]
         return self.model_copy(update={**texts, "history": self.history[-1:], "mismatches": found})
 
     def of(self, job: Job) -> Self | None:

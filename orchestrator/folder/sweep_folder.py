@@ -356,7 +356,10 @@ class SweepFolder:
         return None
 
     def reading(self, jobs: int) -> Reading | None:
-        """Return the record that the test split was read, of a sweep of so many jobs; None if it was not.
+        """Return the record that the test split was read; None if it was not.
+
+        Args:
+            jobs: How many jobs the sweep has had.
 
         Raises:
             HeldOutError: there is a record, and it is damaged or cannot be read: the split counts as read.

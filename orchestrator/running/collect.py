@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -24,6 +25,9 @@ from worker.redis.bounded import chunks, read_lowest
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
+#: Longest wait for the end of a failed attempt, in seconds: a worker records it just after it stored the failure.
+LONGEST_WAIT = 1.0
+_PAUSE = 0.05
 #: Bytes of artifacts that are released together.
 SOME_BYTES = 2**24
 #: Bytes that Redis needs for an artifact beside its content.
@@ -177,7 +181,7 @@ class Collector:
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:
                 raise
-            return lost_row(job, "failed", str(error), attempts), None
+            return lost_row(job, "failed", str(error), [*attempts, *filter(None, [result.attempt])]), None
 
 
 def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
@@ -203,10 +207,21 @@ def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
 
 
 def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written."""
+    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written.
+
+    It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
+    """
+    found: dict[str, Row] = {}
     own = {key: row for key, row in rows.items() if row.reused_from is None}
     left = [key for key, row in own.items() if any(each.started and each.ended is None for each in row.history)]
-    return {key: rows[key].with_history(attempts) for key, attempts in cluster.attempts(left)}
+    deadline = time.monotonic() + LONGEST_WAIT
+    while left and time.monotonic() < deadline:
+        known = {key: attempts for key, attempts in cluster.attempts(left) if attempts}
+        found |= {key: rows[key].with_history(attempts) for key, attempts in known.items()}
+        left = [key for key, each in known.items() if each[-1].end is None and rows[key].status == "failed"]
+        if left:
+            time.sleep(_PAUSE)
+    return found
 
 
 class Artifacts:
@@ -246,11 +261,11 @@ class Artifacts:
             kept.drop("weights", waiting)
             return
         try:
-            released = self._note(waiting, size)
+            released = self._add_released(waiting, size)
         except BrokerUnreachableError:
-            # One is not ours. The artifacts that were released expire.
+            # One of the keys holds something else: start anew. The artifacts that were released expire.
             kept.client.unlink(_BYTES, _RELEASED)
-            released = self._note(waiting, size)
+            released = self._add_released(waiting, size)
         job_of: dict[str, str] = {}
         highest = released - self._cluster.app.settings.artifact_bytes
         while oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest):
@@ -262,8 +277,8 @@ class Artifacts:
         wanted = self._cluster.registry.wanted_by_others(self._sweep, job_of.values()) if job_of else {}
         kept.drop("weights", (name for name, job in job_of.items() if job not in wanted))
 
-    def _note(self, names: Mapping[str, int], size: int) -> int:
-        """Put these artifacts of this size in all beside the released ones; return how many bytes were released yet."""
+    def _add_released(self, names: Mapping[str, int], size: int) -> int:
+        """Add these artifacts, of `size` bytes in all; return the bytes released so far."""
         kept = self._cluster.store
         released = int(kept.client.incrby(_BYTES, size))
         before = accumulate(names.values(), initial=released - size)

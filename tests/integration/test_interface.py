@@ -108,7 +108,8 @@ def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep) -> None:
     assert first.confirm(top=1, seeds=2, progress=False).seeds == (4, 5)
     answer = first.decide(within=0.3, budget=40, progress=False)
     assert answer.leader is not None
-    assert first.verify(jobs=1).different == []
+    verified = first.verify(jobs=1)
+    assert (verified.different, "Settings" in repr(verified)) == ([], False)
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
 
 

@@ -117,6 +117,11 @@ def test_what_decides_how_an_open_task_goes_on_outlasts_results(store: Store, cl
     for end, is_over in (("child lost", False), ("given back", False), ("finished", True), ("failed", True)):
         attempts.finish(JOB, attempt_id, attempt, end)
         assert (client.ttl(names[0]) <= 100) == is_over
+    # As do those before the attempt that made the result
+    last, _ = attempts.start(JOB, "v@host")
+    assert client.ttl(names[0]) > 100
+    attempts.drop(JOB, last)
+    assert client.ttl(names[0]) <= 100
 
 
 def test_a_stored_success_is_final(shared_server: RedisServer) -> None:
@@ -129,6 +134,7 @@ def test_a_stored_success_is_final(shared_server: RedisServer) -> None:
     # Then the result stays
     assert backend.get_task_meta(JOB)["status"] == "SUCCESS"
     stored = shared_server.client().get(f"celery-task-meta-{JOB}")
+    assert len(stored) < 100
     assert backend.decode_result(stored)["result"] == {"accuracy": 1}
     assert 0 < shared_server.client().ttl(f"celery-task-meta-{JOB}") <= Settings().result_expires
     # And one that is cut off, or that unpacks to more than a result has, counts as absent

@@ -82,7 +82,7 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     ("make", "why"),
     [
         (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
-        (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines or longer ones"),
+        (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines for 2 jobs"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/maps")), "Not a regular file"),
     ],
@@ -145,7 +145,7 @@ def test_a_file_that_is_mostly_a_hole_is_refused(folder: SweepFolder, monkeypatc
     monkeypatch.setattr(results_log, "_PIECES", 0)
     folder.append(row(JOBS[0]))
     os.truncate(folder.path / "results.jsonl", 17_000_000)
-    with pytest.raises(SweepUnreadableError, match="lines or longer ones"):
+    with pytest.raises(SweepUnreadableError, match="longer than any row"):
         folder.rows_of(BY_KEY)
 
 

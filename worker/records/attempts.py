@@ -79,13 +79,19 @@ class Attempts:
                 self.finish(task_id, attempt_id, attempt, end)
 
     def drop(self, task_id: str, attempt_id: str) -> None:
-        """Remove the record of an attempt whose result is stored (`worker.job.Result.attempt`)."""
-        self.store.client.hdel(key("attempts", task_id), attempt_id)
+        """Remove the record of an attempt whose result is stored (`worker.job.Result.attempt`).
+
+        Those of earlier attempts then expire with the result.
+        """
+        with self.store.client.pipeline() as pipeline:
+            pipeline.hdel(key("attempts", task_id), attempt_id)
+            pipeline.expire(key("attempts", task_id), self.store.expires)
+            pipeline.execute()
 
     def of_each(self, task_ids: Sequence[str]) -> Iterator[tuple[str, list[Attempt]]]:
         """Yield each task with its attempts, oldest first, in few round trips and bounded memory.
 
-        The one that made the task's stored result is absent.
+        The one that made the task's stored result is absent, or, for a moment, still open.
         """
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)

@@ -9,7 +9,7 @@
 |                                 |        | messages without a lease  |                       |                       |
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
 | seedsweep:weights:<job key>     | string | artifact of a trainer     | worker, before result | when a sweep has its  |
-|   .<begin of its sha256>        |        |                           |                       | row, `result_expires` |
+|   .<first digits of its SHA-256>|        |                           |                       | row, `result_expires` |
 | seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before result | `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |

@@ -59,7 +59,7 @@ class _StoredError(BaseModel):
 
 
 #: Replaces a task's state, unless it has changed since it was read.
-#: KEYS[1]: the task's key. ARGV[1]: the new state as JSON. ARGV[2]: seconds to keep it; 0 for no expiry.
+#: KEYS[1]: the task's key. ARGV[1]: the new state. ARGV[2]: seconds to keep it; 0 for no expiry.
 #: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent or the state invalid.
 #: ARGV[4]: the most bytes of a valid state.
 _REPLACE = """

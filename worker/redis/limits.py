@@ -19,9 +19,9 @@ RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
 #: The end of a failed job's log.
 LOG = 2**16
-#: The name of an artifact in bytes: a SHA-256, and the begin of one.
+#: The name of an artifact in bytes: a SHA-256, and the first 8 of another.
 ARTIFACT = 40
-#: A SHA-256 in hexadecimal, or a time in seconds.
+#: A SHA-256, or a time in seconds.
 SHORT = 64
 #: Why a task or a sweep is cancelled: a sentence with the name of the sweep.
 REASON = 4096

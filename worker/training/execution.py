@@ -137,13 +137,9 @@ class Execution:
             raise self.task.revoke(str(cancelled)) from None
         except MemoryError as error:
             # On a MemoryError Celery ends the whole worker; on this error it does not.
-            self.task.end_attempt("failed")
             raise OutOfMemoryError(
                 f"the worker {self.attempt.worker} has not enough memory for the job: {error}"
             ) from None
-        except Exception:
-            self.task.end_attempt("failed")
-            raise
 
     def _train(self, checkpoint: SavedCheckpoint | None) -> Result:
         if checkpoint is not None:

@@ -100,22 +100,24 @@ class TrainingTask(Task):
         return attempt
 
     def end_attempt(self, end: End) -> None:
-        """Record how the attempt ended, if one began. It precedes the job's state, whose readers then know the end."""
+        """Record how the attempt ended, if one began; delete the job's checkpoint unless the job is given back."""
         if under_way := self._attempt.get():
             self.attempts().finish(self.request.id, *under_way, end)
+        if end != "given back":
+            self.store().drop("checkpoint", [self.request.id])
 
     def after_return(self, status: str, returned: Any, *_: Any) -> None:
         """Clean up after the job's result or failure is stored; Celery calls this."""
         under_way = self._attempt.get()
-        if status == "SUCCESS" and under_way is not None:
-            attempts, stored = self.attempts(), self.backend.get_task_meta(self.request.id, cache=False)["result"]
-            if stored == returned.__json__():
-                # The result says all of the attempt that made it.
-                attempts.drop(self.request.id, under_way[0])
-            else:
-                # Another attempt at the job stored its result first.
-                attempts.finish(self.request.id, *under_way, "finished")
-        self.store().drop("checkpoint", [self.request.id])
+        # Unless another attempt at the job stored its result first.
+        if status == "SUCCESS" and under_way and self._stored() == returned.__json__():
+            # The result describes the attempt that made it.
+            self.attempts().drop(self.request.id, under_way[0])
+            self._attempt.set(None)
+        self.end_attempt("finished" if status == "SUCCESS" else "failed")
+
+    def _stored(self) -> Any:
+        return self.backend.get_task_meta(self.request.id, cache=False)["result"]
 
     def revoke(self, reason: str) -> Ignore:
         """Store that the job is cancelled.
@@ -124,7 +126,6 @@ class TrainingTask(Task):
             The exception that ends the task without storing anything else.
         """
         self.end_attempt("cancelled")
-        self.store().drop("checkpoint", [self.request.id])
         self.backend.mark_as_revoked(self.request.id, reason, request=self.request)
         # Celery's event state ranks custom states such as PROGRESS above REVOKED, and RETRY above all of them.
         self.tell_flower("retried", "", exception="", traceback="")
