@@ -349,7 +349,7 @@ def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine)
     assert "Traceback" not in command_line.end(running, 130)
     assert names_in(command_line.folder) == ["runs"]
     # A process that MLflow has started may end after the command.
-    wait_for(command_line.nothing_is_left, "the end of all processes")
+    wait_for(command_line.nothing_is_left, "the end of all processes", report=command_line.left)
 
 
 @pytest.mark.parametrize(("to", "package"), [(to, each) for to, packages in PACKAGES.items() for each in packages])

@@ -176,9 +176,13 @@ class CommandLine:
         places += [file.path for file in process.open_files()]
         return any(f"{self.temporary}/" in place for place in places)
 
+    def left(self) -> str:
+        """Return which processes and temporary files of all commands remain."""
+        return " ".join(map(str, [*self.temporary.iterdir(), *self.cluster_processes()]))
+
     def nothing_is_left(self) -> bool:
         """Whether no process and no temporary file of any command remains."""
-        return not list(self.temporary.iterdir()) and not self.cluster_processes()
+        return not self.left()
 
     def close(self) -> None:
         """End what a failed test left running."""
