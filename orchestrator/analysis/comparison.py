@@ -214,7 +214,7 @@ def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
     if first.sweep.scoring != LAST:
         return None
     a, b = (each.scored.answers(each.sweep.rows) for each in (first, second))
-    if a is None or b is None or len({bits.shape for side in (a, b) for bits in side.values()}) != 1:
+    if not a or not b or len({next(iter(side.values())).shape for side in (a, b)}) != 1:
         return None
     return new_images_difference(a, b)
 

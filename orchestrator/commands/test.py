@@ -183,7 +183,7 @@ def _test_estimate(results: Sequence[Evaluated], *, is_share: bool) -> Estimate:
     values = [float(each.value) for each in results]
     answers = [np.asarray(each.correct, bool) for each in results if each.correct is not None]
     known = len(answers) == len(results) and len({each.shape for each in answers}) == 1
-    on_new = new_images_interval(np.array(answers)) if known else None
+    on_new = new_images_interval(answers) if known else None
     ends = (each and each.possible(is_share=is_share) for each in (t_interval(values), on_new))
     return _estimate(values, *ends)
 

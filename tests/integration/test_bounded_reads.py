@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -17,6 +15,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.running.collect import fetch_weights
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
+from tests.support.memory import at_most
 from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import BLOB, result
 from worker.errors import TooManyAttemptsError
@@ -56,18 +55,6 @@ return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 @pytest.fixture
 def view(shared_server: RedisServer) -> Cluster:
     return Cluster(Settings(broker_url=shared_server.url))
-
-
-@contextlib.contextmanager
-def at_most(size: int) -> Iterator[None]:
-    """Fail if the block has more bytes of memory at any time."""
-    tracemalloc.start()
-    try:
-        yield
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < size
 
 
 def attempts(view: Cluster) -> list[Attempt]:

@@ -27,8 +27,10 @@ from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, folder_of, jobs_of, rows_of
 from tests.support.known import known
+from tests.support.memory import at_most
 from tests.support.paths import ROOT
 from tests.support.sweeps import manifest_of
+from worker.records.answers import MAX_ANSWERS
 from worker.trainers.protocol import Metric
 
 #: Scores by seed, by learning rate: a difference of about 0.01, and a step of 0.0002.
@@ -142,6 +144,13 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     assert compare(drawn, drawn, FIRST, SECOND).new_images is None
     outcomes[0.01][0] = 0.8
     assert compared(tmp_path, outcomes).new_images is None
+
+
+def test_the_answers_of_all_seeds_take_little_more_memory_than_those_of_one(tmp_path: Path) -> None:
+    right: list[Outcome] = [[True, False] * (MAX_ANSWERS // 2)]
+    folder = folder_of(tmp_path, {0.01: right * 16, 0.03: right * 16})
+    with at_most(40 * 2**20):
+        assert compare(folder, folder, FIRST, SECOND).new_images is not None
 
 
 def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,4 +38,4 @@ def unpack(packed: str) -> NDArray[np.bool_]:
         raise ValueError(f"the packed answers are damaged: {error}") from None
     if not inflating.eof or not 0 < count <= MAX_ANSWERS or len(bits) != (count + 7) // 8:
         raise ValueError("the packed answers are damaged: their number is wrong")
-    return np.unpackbits(np.frombuffer(bits, np.uint8), count=count).astype(bool)
+    return np.unpackbits(np.frombuffer(bits, np.uint8), count=count).view(bool)

@@ -251,7 +251,7 @@ class Judgement:
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
         if not answers or len(answers) < 2:
             return None
-        found = new_images_interval(np.array(list(answers.values())), chosen_of=self._chosen_of(scored))
+        found = new_images_interval(answers.values(), chosen_of=self._chosen_of(scored))
         return None if found is None else found.possible(is_share=self.metric.is_share)
 
     def contends(self, i: int) -> bool:

@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -214,7 +214,7 @@ class Scored:
         choose = max if self.higher_is_better else min
         return choose(scored, key=lambda each: each.score or 0.0) if scored else None
 
-    def answers(self, rows: Mapping[str, Row]) -> dict[int, NDArray[np.bool_]] | None:
+    def answers(self, rows: Mapping[str, Row]) -> Mapping[int, NDArray[np.bool_]] | None:
         """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
 
         A foreign folder may contain any answers: those that contradict the job's metric count as missing.
@@ -228,14 +228,25 @@ class Scored:
         """
         if self.draws_split:
             return None
-        answers: dict[int, NDArray[np.bool_]] = {}
-        for entry in self.entries:
-            if entry.status == "succeeded":
-                bits = answers_of(rows[entry.key])
-                if bits is None or any(len(bits) != len(each) for each in answers.values()):
-                    return None
-                answers[entry.seed] = bits
-        return answers
+        trained = {each.seed: rows[each.key] for each in self.entries if each.status == "succeeded"}
+        counts = {None if bits is None else len(bits) for bits in map(answers_of, trained.values())}
+        return _Answers(trained) if None not in counts and len(counts) <= 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers(Mapping[int, NDArray[np.bool_]]):
+    """The answers of each seed, unpacked when they are asked for: all at once may have gigabytes."""
+
+    rows: Mapping[int, Row]
+
+    def __getitem__(self, seed: int) -> NDArray[np.bool_]:
+        return unpack(str(self.rows[seed].correct))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def answers_of(row: Row) -> NDArray[np.bool_] | None:

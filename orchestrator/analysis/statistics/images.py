@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,26 +15,31 @@ Floats = NDArray[np.float64]
 METHOD = "seeds and images"
 
 
-def new_images_interval(correct: NDArray[Any], confidence: float = 0.95, *, chosen_of: int = 1) -> Interval | None:
+def new_images_interval(
+    correct: Collection[NDArray[Any]], confidence: float = 0.95, *, chosen_of: int = 1
+) -> Interval | None:
     """Return an interval for the accuracy on new images, by other seeds.
 
     Seeds and images are crossed random effects: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007).
 
     Args:
-        correct: bool, shape (n_seeds, n_images): whether the job answered the image correctly.
+        correct: For each seed, bool, shape (n_images,): whether the job answered the image correctly. Those of one seed
+            are asked for at a time.
         confidence: The probability that the interval contains the accuracy.
         chosen_of: As for `intervals.t_interval`.
 
     Returns:
         The interval; None for fewer than two seeds or images.
     """
-    values = np.asarray(correct, dtype=np.bool_)
-    if min(values.shape) < 2:
+    if len(correct) < 2:
         return None
-    found = _interval([values], values.mean(axis=0), confidence)
+    sides = [_Side.of(correct)]
+    if len(sides[0].mean) < 2:
+        return None
+    found = _interval(sides, sides[0].mean, confidence)
     if chosen_of == 1:
         return found
-    lower = _interval([values], values.mean(axis=0), 1 - (1 - confidence) / chosen_of)
+    lower = _interval(sides, sides[0].mean, 1 - (1 - confidence) / chosen_of)
     return Interval(lower.low, found.high, METHOD)
 
 
@@ -51,32 +57,50 @@ def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray
     """
     common = sorted(a.keys() & b.keys())
     if len(common) >= 2:
-        pairs = np.array([np.subtract(a[seed], b[seed], dtype=np.float64) for seed in common])
-        return _interval([pairs], pairs.mean(axis=0)) if pairs.shape[1] > 1 else None
+        pairs = _Side.of(np.subtract(a[seed], b[seed], dtype=np.int8) for seed in common)
+        return _interval([pairs], pairs.mean) if len(pairs.mean) > 1 else None
     if min(len(a), len(b)) < 2:
         return None
-    sides = [np.array([side[seed] for seed in sorted(side)], dtype=np.float64) for side in (a, b)]
-    return _interval(sides, sides[0].mean(axis=0) - sides[1].mean(axis=0))
+    sides = [_Side.of(side[seed] for seed in sorted(side)) for side in (a, b)]
+    return _interval(sides, sides[0].mean - sides[1].mean)
 
 
-def _interval(sides: list[NDArray[Any]], difference: Floats, confidence: float = 0.95) -> Interval:
+@dataclass(frozen=True)
+class _Side:
+    """Values -1, 0 and 1, or bool, by their means: over the images of each seed, and over the seeds for each image.
+
+    `size` is the mean of the absolute values, which are also the squares.
+    """
+
+    seeds: Floats
+    mean: Floats
+    size: Floats
+
+    @classmethod
+    def of(cls, several: Iterable[NDArray[Any]]) -> Self:
+        seeds = []
+        total, size = np.zeros(()), np.zeros(())
+        for values in several:
+            seeds.append(values.mean())
+            total, size = total + values, size + np.abs(values)
+        return cls(np.array(seeds), total / len(seeds), size / len(seeds))
+
+
+def _interval(sides: list[_Side], difference: Floats, confidence: float = 0.95) -> Interval:
     """Return the interval for a mean over seeds and images.
 
     Args:
-        sides: Values -1, 0 and 1, or bool, shape (n_seeds, n_images); two sides have independent seeds.
+        sides: Two sides have independent seeds.
         difference: The mean over seeds, or its difference between the sides, for each image.
         confidence: Of the interval.
     """
     n_images = len(difference)
-    seeds = np.array([values.mean(axis=1).var(ddof=1) / len(values) for values in sides])
-    # The mean over images of the variance over seeds. A value's square is its absolute value, of bool also bool: floats
-    # of all values would take much memory.
-    within = sum(
-        (np.abs(values).mean(axis=0) - values.mean(axis=0) ** 2).mean() / (len(values) - 1) for values in sides
-    )
+    seeds = np.array([side.seeds.var(ddof=1) / len(side.seeds) for side in sides])
+    # The mean over images of the variance over seeds.
+    within = sum((side.size - side.mean**2).mean() / (len(side.seeds) - 1) for side in sides)
     # Part of the variance over images is noise: each image's mean is over few seeds.
     images = max(difference.var(ddof=1) - within, 0.0) / n_images
-    freedom = np.array([len(values) - 1 for values in sides])
+    freedom = np.array([len(side.seeds) - 1 for side in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
     tail = 1 - (1 - confidence) / 2
     half = float(np.sqrt(t_quantile(tail, df) ** 2 * seeds.sum() + t_quantile(tail, np.inf) ** 2 * images))
