@@ -87,17 +87,19 @@ def pack(X: Any, labels: NDArray[Any], n_classes: int = 0) -> Samples:
         n_classes: The number of classes, as in `Samples`.
     """
     n_features = X.shape[1]
+    # 16-bit indices halve the memory traffic of 32-bit ones, and few data sets are too wide for them.
+    kind = np.uint16 if n_features <= 2**16 else np.int32
     if isinstance(X, np.ndarray):
         rows = np.ascontiguousarray(X)
-        indptr: NDArray[Any] = np.concatenate([[0], np.cumsum(np.count_nonzero(rows, axis=1))])
-        positions = np.flatnonzero(rows)
-        indices, values = positions % max(n_features, 1), rows.reshape(-1)[positions]
+        stored = rows != 0
+        indptr: NDArray[Any] = np.concatenate([[0], np.cumsum(np.count_nonzero(stored, axis=1))])
+        # No array of positions in all of X: with 8 bytes for each entry, it would take more memory than the rest.
+        indices, values = np.broadcast_to(np.arange(n_features, dtype=kind), rows.shape)[stored], rows[stored]
     else:
         X = X.tocsr(copy=True)
         X.sum_duplicates()
         X.eliminate_zeros()
         indptr, indices, values = X.indptr, X.indices, X.data
-    # 16-bit indices halve the memory traffic of 32-bit ones, and few data sets are too wide for them.
-    indices = indices.astype(np.uint16 if n_features <= 2**16 else np.int32)
+    indices = indices.astype(kind, copy=False)
     spans = np.stack((indptr[:-1], indptr[1:]), axis=1)
     return Samples(spans.astype(np.int64), indices, values, np.asarray(labels, np.int64), n_features, n_classes)

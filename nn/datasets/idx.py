@@ -18,6 +18,8 @@ from nn.files import open_regular, reading
 
 #: The most bytes of images. EMNIST's digits, the largest published data set of this kind, have 220 MB.
 MAX_BYTES = 2**28
+#: The most images of the training or of the test set: each needs about 100 bytes beside its own.
+MAX_IMAGES = 2**22
 #: The largest ratio by which deflate can expand: a match of 2 bits gives 258 bytes.
 MAX_DEFLATE_RATIO = 1032
 #: The first four bytes of an IDX file: two zeros, the type (8 is unsigned byte), the number of dimensions
@@ -99,6 +101,8 @@ def _parse(
         raise DatasetError(
             f"{path} announces {size} bytes of content; expected at most {available}, what a file of its size can hold"
         )
+    if shape[0] > MAX_IMAGES:
+        raise DatasetError(f"{path} holds {shape[0]} images or labels; expected at most {MAX_IMAGES}")
     end = len(content) + size
     if end > MAX_BYTES:
         raise DatasetError(f"{path} brings the data set to {end} bytes; expected at most {MAX_BYTES}")

@@ -259,7 +259,7 @@ def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
-    data = manifest.specification.data
+    data = manifest.specification.source
     dataset = manifest.specification.trained_by.digest(data, place.settings.cache_dir)
     if dataset != manifest.dataset:
         raise SweepExistsError(

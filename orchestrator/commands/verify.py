@@ -100,7 +100,7 @@ def plan_verification(
     chosen = choose(in_order, len(in_order) if jobs is None else jobs, seed)
     if place.settings.broker_url is None:
         made, known = sweep.manifest.specification, sweep.manifest.dataset
-        found = made.trained_by.digest(made.data, place.settings.cache_dir)
+        found = made.trained_by.digest(made.source, place.settings.cache_dir)
         if found != known:
             trained = f"the sweep {folder.name} was trained on {known[:12]}"
             raise DatasetError(f"The data set {made.data} is now {found[:12]}; {trained}")

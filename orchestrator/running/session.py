@@ -310,7 +310,7 @@ class Session:
         made = self.manifest.specification
         jobs = len(self.missing) + made.remaining * len(made.seeds) + expected
         with self.place.open(
-            made.trainer, made.data, jobs=jobs, interruption=self.interruption, tell=progress.message,
+            made.trainer, made.source, jobs=jobs, interruption=self.interruption, tell=progress.message,
             logs=self.folder.logs,
         ) as cluster:  # fmt: skip
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.

@@ -7,11 +7,12 @@ import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, FailFast, Field, ValidationError, field_serializer, model_validator
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, DatasetError, Described, InvalidInputError, clipped
 from nn.options.describe import allowed, option, word, written
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
@@ -183,6 +184,18 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
     def trained_by(self) -> registry.AnyTrainer:
         """The trainer."""
         return registry.trainer(self.trainer)
+
+    @property
+    def source(self) -> str:
+        """The data set as `Trainer.load` takes it.
+
+        Raises:
+            DatasetError: it is a path that no command writes. A stranger's folder could bring its data set by one.
+        """
+        path, known = Path(self.data), (self.trained_by.data, *self.trained_by.datasets)
+        if self.data not in known and (not path.is_absolute() or ".." in path.parts or path.parts[1:2] == ("proc",)):
+            raise DatasetError(f"The data set {clipped(self.data)!r} of the sweep is not an absolute path")
+        return self.data
 
     @property
     def model(self) -> type[BaseModel]:

@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 
 from nn.datasets.mnist import MNIST_DIGEST, load_mnist, split_order
 from nn.errors import DatasetError
+from tests.support.memory import at_most
 from tests.trainers.sklearn_jobs import TRAINER, toy, train
 from worker.trainers.sklearn.sources import NAMES, SklearnData
 
@@ -106,6 +107,12 @@ def test_any_column_can_be_the_target_and_integers_can_be_classes_or_numbers(tmp
     assert load(tmp_path / "a.csv", "a").kinds == {"regressor"}
 
 
+def test_a_table_is_copied_once(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", X=np.zeros((2**10, 2**12), np.uint8), y=np.arange(2**10) % 2)
+    with at_most(80 * 2**20):
+        load(tmp_path / "a.npz", "y")
+
+
 def test_images_in_an_npz_file_are_flattened(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", X=np.zeros((20, 4, 4), np.uint8), y=np.arange(20) % 2)
     assert load(tmp_path / "a.npz", "y").samples(standardize=False)[0].shape == (17, 16)
@@ -160,8 +167,19 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
     with pytest.raises(DatasetError, match=r"a.csv is not CSV in UTF-8"):
         load(tmp_path / "a.csv", "target")
     table(tmp_path / "b.csv", CLASSES)
+    np.savez(tmp_path / "c.npz", X=X, target=CLASSES)
+    np.savez(tmp_path / "long.npz", X=X[:39], target=np.full(40, "a" * 200))
+    monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 39)
+    for name, said in (
+        ("b.csv", "b.csv is too large; allowed: at most 134217728 values and 39 samples"),
+        ("c.npz", "X of c.npz is too large; allowed: at most 134217728 values and 39 samples"),
+        ("long.npz", "target of long.npz has 32128 bytes; allowed: at most 1248"),
+    ):
+        with pytest.raises(DatasetError, match=said):
+            load(tmp_path / name, "target")
+    monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 40)
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_VALUES", 100)
-    with pytest.raises(DatasetError, match="has more than 100 values"):
+    with pytest.raises(DatasetError, match="at most 100 values"):
         load(tmp_path / "b.csv", "target")
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_FILE_BYTES", 100)
     with pytest.raises(DatasetError, match="bytes; allowed: at most 100"):

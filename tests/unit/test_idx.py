@@ -53,6 +53,7 @@ def test_fashion_mnist_of_debian() -> None:
         (TRAIN_IMAGES, idx_bytes(np.zeros((12, 4, 5))), "images of 4 x 5 pixels; expected square ones"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((12, 0, 0))), "images of 0 x 0 pixels; expected square ones"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((1, 257, 257))), "images of 257 x 257 pixels; expected square ones"),
+        (TRAIN_IMAGES, idx_bytes(np.zeros((2**22 + 1, 1, 1))), "images or labels; expected at most 4194304"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((0, 4, 4))), "is empty; expected at least one value"),
         (TRAIN_LABELS, idx_bytes(np.zeros(11)), "holds 11 labels; expected 12, one for each image"),
         (TRAIN_LABELS, idx_bytes(np.arange(12)), "holds the label 10 at position 10; expected 0 to 9"),

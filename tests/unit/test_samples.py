@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from nn.samples import Samples, pack, pack_bytes
 from tests.support.datasets import to_bytes
+from tests.support.memory import at_most
 
 FLOATS = st.floats(-4, 4, width=32) | st.just(0.0)
 ROWS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8), elements=FLOATS)
@@ -65,6 +66,11 @@ def test_bytes_become_shares_of_255_and_back(images: np.ndarray) -> None:
 
     assert np.array_equal(samples.to_dense(), (images / 255).astype("float32"))
     assert np.array_equal(to_bytes(samples), images)
+
+
+def test_packing_takes_no_array_of_positions() -> None:
+    with at_most(10 * 2**22):
+        pack_bytes(np.ones((2**14, 2**8), np.uint8), np.zeros(2**14))
 
 
 def test_first_shares_memory_and_keeps_the_classes() -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn.errors import DatasetError
 from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.analysis import summary
+from orchestrator.analysis.lookup import load_data
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.errors import OutputError, SweepUnreadableError
@@ -93,6 +95,14 @@ def test_a_file_without_an_end_is_refused(folder: SweepFolder, make: Callable[[P
     make(folder.path / "results.jsonl")
     with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
         folder.rows_of(BY_KEY)
+
+
+@pytest.mark.parametrize("data", ["runs/a/data", "/proc/self/cwd/runs/a/data", "//dev/../proc/self/cwd/data"])
+def test_a_folder_brings_no_data_set(folder: SweepFolder, tmp_path: Path, data: str) -> None:
+    manifest, job = folder.manifest(), JOBS[0].model_copy(update={"dataset": "0" * 64})
+    told = manifest.specification.model_copy(update={"data": data})
+    with pytest.raises(DatasetError, match="is not an absolute path"):
+        load_data(manifest.model_copy(update={"specification": told}), job, tmp_path)
 
 
 def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: SweepFolder) -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The largest file that is read, in bytes, and the most values that it may hold.
+#: The largest file that is read, in bytes, and the most values and samples that it may hold. An array of targets has at
+#: most 32 bytes for each of these samples.
 MAX_FILE_BYTES = 2**30
-MAX_VALUES = 2**27
+MAX_VALUES, MAX_SAMPLES = 2**27, 2**23
 #: The most columns of a table, and the most characters of a name or of a class.
 MAX_COLUMNS = 2**14
 MAX_NAME = 200
@@ -61,8 +62,8 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         features, texts = array("d"), list[str]()
         others = [*columns[:position], *columns[position + 1 :]]
         for number, row in enumerate(filter(None, rows), 1):
-            if number * len(columns) > MAX_VALUES:
-                raise DatasetError(f"{name} has more than {MAX_VALUES} values; allowed: at most {MAX_VALUES}")
+            if number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
+                raise _too_large(name)
             where = f"row {number} of {name}"
             if len(row) != len(columns):
                 raise DatasetError(f"{where} has {len(row)} values; expected {len(columns)}, as in its first line")
@@ -73,6 +74,10 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
     import numpy as np
 
     return np.array(features).reshape(len(texts), len(others)), _target(name, texts)
+
+
+def _too_large(name: str) -> DatasetError:
+    return DatasetError(f"{name} is too large; allowed: at most {MAX_VALUES} values and {MAX_SAMPLES} samples")
 
 
 def _position(name: str, columns: list[str], target: str) -> int:
@@ -172,8 +177,9 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
     from numpy.lib import format as npy
 
     info = archive.getinfo(f"{member}.npy")
-    if info.file_size > 8 * MAX_VALUES:
-        raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {8 * MAX_VALUES}")
+    most = 8 * MAX_VALUES if member == "X" else 32 * MAX_SAMPLES
+    if info.file_size > most:
+        raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
         version = npy.read_magic(file)
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
@@ -182,11 +188,11 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
         shape, is_fortran, dtype = read(file)
         if dtype.kind not in "biufUS" or dtype.itemsize == 0:
             raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: numbers")
+        if math.prod(shape) > MAX_VALUES or shape[:1] > (MAX_SAMPLES,):
+            raise _too_large(f"{member} of {name}")
         content = file.read()
     if math.prod(shape) * dtype.itemsize != len(content) or min(shape, default=0) < 0:
         raise DatasetError(f"{member} of {name} is damaged: its header says {shape}, which its bytes are not")
-    if math.prod(shape) > MAX_VALUES:
-        raise DatasetError(f"{member} of {name} has {math.prod(shape)} values; allowed: at most {MAX_VALUES}")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 

@@ -186,8 +186,10 @@ def _kinds(name: str, target: NDArray[Any]) -> frozenset[Kind]:
 def _digest(
     features: NDArray[np.float64], target: NDArray[Any], classes: tuple[str, ...], kinds: frozenset[Kind]
 ) -> str:
+    import numpy as np
+
     head = json.dumps([features.shape, target.dtype.kind, classes, sorted(kinds)])
     content = hashlib.sha256(f"seedsweep table 1: {head}\n".encode())
-    content.update(features.astype("<f8").tobytes())
-    content.update(target.astype("<f8" if target.dtype.kind == "f" else "<i8").tobytes())
+    content.update(np.ascontiguousarray(features, "<f8").data)
+    content.update(np.ascontiguousarray(target, "<f8" if target.dtype.kind == "f" else "<i8").data)
     return content.hexdigest()
