@@ -19,7 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import seedsweep
-from orchestrator.analysis.claim import difference
+from orchestrator.analysis.claim import Claim, difference
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.claim import _training, power
 from orchestrator.commands.verify import plan_verification
@@ -30,6 +30,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import Check, Difference
 from tests.support.command_line import SMALL
 from tests.support.in_process import InProcess
+from tests.support.memory import at_most
 from tests.support.paths import ROOT, contents
 
 Tree = dict[str, Any]
@@ -291,6 +292,26 @@ def test_a_job_that_differs_refutes_a_claim_also_beside_one_that_cannot_be_train
     assert (outcome, sentence.partition(" (")[0]) == ("failed", "1 of 1 jobs that were trained again")
     with pytest.raises(ClaimError, match="cannot be checked here"):
         _training(replace(plan, checks=(lost,)))
+
+
+@pytest.mark.parametrize("more", [[{}] * 9, [None], [[]]], ids=str)
+def test_rows_that_no_job_has_are_a_difference(more: list[Any]) -> None:
+    assert difference([{"job": 1}, *more], [{"job": 1}], "rows") == (
+        f"rows has {1 + len(more)} values in the claim, and 1 in the sweep"
+    )
+    assert difference({"looks": more}, {}, "sweep")
+    assert difference({"looks": [], "data": {}}, {}, "sweep") is None
+
+
+def test_a_claim_takes_little_more_memory_than_its_values() -> None:
+    claim = read(EXAMPLE)
+    claim["predicate"]["sweep"]["more"] = {f"\U0001f600{n:06}": f"\U0001f600{n:05}" for n in range(50_000)}
+    stored = json.dumps(claim, ensure_ascii=False).encode()
+    del claim
+    with at_most(20 * 2**20):
+        assert Claim.read(stored).parts()["sweep"]["more"]
+    with pytest.raises(ClaimError, match="it gives a field twice"):
+        Claim.read(stored.replace(b'"more"', rb'"d\u0061ta\"set":":","d\u0061taset"'))
 
 
 def test_numbers_that_differ_by_rounding_alone_are_equal() -> None:
