@@ -230,10 +230,9 @@ def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
         DatasetError: the data set cannot be read, or is not the one that the sweep was trained on.
     """
     digest = job.dataset
-    if digest == MNIST_DIGEST and "bundled" in job.trained_by.datasets:
-        source = "bundled"  # A folder may have moved.
-    else:
-        source = manifest.specification.source
+    # A folder of MNIST may have moved.
+    is_mnist = digest == MNIST_DIGEST and "bundled" in job.trained_by.datasets
+    source = "bundled" if is_mnist else manifest.specification.source
     data = load(job.trained_by, source, cache_dir)
     if data.digest != digest:
         raise DatasetError(f"The data set {source} is now {data.digest[:12]}; the sweep was trained on {digest[:12]}")

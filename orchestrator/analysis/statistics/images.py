@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ METHOD = "seeds and images"
 
 
 def new_images_interval(
-    correct: Collection[NDArray[Any]], confidence: float = 0.95, *, chosen_of: int = 1
+    correct: Iterable[NDArray[Any]], confidence: float = 0.95, *, chosen_of: int = 1
 ) -> Interval | None:
     """Return an interval for the accuracy on new images, by other seeds.
 
@@ -31,15 +30,13 @@ def new_images_interval(
     Returns:
         The interval; None for fewer than two seeds or images.
     """
-    if len(correct) < 2:
+    side = _Side.of(correct)
+    if min(len(side.seeds), len(side.mean)) < 2:
         return None
-    sides = [_Side.of(correct)]
-    if len(sides[0].mean) < 2:
-        return None
-    found = _interval(sides, sides[0].mean, confidence)
+    found = _interval([side], side.mean, confidence)
     if chosen_of == 1:
         return found
-    lower = _interval(sides, sides[0].mean, 1 - (1 - confidence) / chosen_of)
+    lower = _interval([side], side.mean, 1 - (1 - confidence) / chosen_of)
     return Interval(lower.low, found.high, METHOD)
 
 
@@ -65,21 +62,17 @@ def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray
     return _interval(sides, sides[0].mean - sides[1].mean)
 
 
-@dataclass(frozen=True)
-class _Side:
-    """Values -1, 0 and 1, or bool, by their means: over the images of each seed, and over the seeds for each image.
-
-    `size` is the mean of the absolute values, which are also the squares.
-    """
+class _Side(NamedTuple):
+    """Values -1, 0 and 1, or bool, by their means over the images of each seed, and over the seeds for each image."""
 
     seeds: Floats
     mean: Floats
+    #: That of the absolute values, which are also the squares.
     size: Floats
 
     @classmethod
-    def of(cls, several: Iterable[NDArray[Any]]) -> Self:
-        seeds = []
-        total, size = np.zeros(()), np.zeros(())
+    def of(cls, several: Iterable[NDArray[Any]]) -> _Side:
+        seeds, total, size = [], np.zeros(()), np.zeros(())
         for values in several:
             seeds.append(values.mean())
             total, size = total + values, size + np.abs(values)
