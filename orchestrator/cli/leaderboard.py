@@ -116,5 +116,6 @@ def import_special() -> None:
         import scipy.special  # noqa: F401
     finally:
         named.update(whole)
-    # Who asks SciPy's copy for the rest still gets it.
-    vars(sys.modules["scipy._lib.array_api_compat.numpy"])["__getattr__"] = partial(getattr, np)
+    # Who asks SciPy's copy for the rest still gets it. Another version of SciPy may have none.
+    if (copy := sys.modules.get("scipy._lib.array_api_compat.numpy")) is not None:
+        vars(copy)["__getattr__"] = partial(getattr, np)
