@@ -1,6 +1,5 @@
 """The errors of the `orchestrator` layer."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from nn.errors import SeedsweepError
@@ -80,6 +79,8 @@ class MissingPackageError(SeedsweepError):
             what: What needs them, as the beginning of the message: `The report`.
             extra: The extra.
         """
+        from importlib.util import find_spec
+
         modules, install = _EXTRAS[extra]
         for module in modules:
             if find_spec(module) is None:

@@ -105,8 +105,7 @@ def command(
 def import_special() -> None:
     """Import SciPy's special functions without the modules of NumPy that they do not need.
 
-    SciPy copies whatever NumPy names, and NumPy imports f2py, testing and others when they are asked for, which takes a
-    sixth of the command's time.
+    SciPy copies whatever NumPy names, and NumPy imports f2py, testing and others when they are asked for: for nothing.
     """
     named = vars(np)
     whole = {name: named[name] for name in ("__all__", "__dir__")}

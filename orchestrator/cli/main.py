@@ -232,7 +232,7 @@ def split_list(arguments: Sequence[str]) -> str | None:
 
 def main() -> None:
     """Entry point of the console command."""
-    # Importing makes no garbage; collecting after every 700 objects takes a tenth of a short command's time.
+    # Importing makes no garbage, and to look for some after every 700 objects takes a part of a short command's time.
     gc.set_threshold(10_000)
     guard()
     sys.exit(run(sys.argv[1:]))

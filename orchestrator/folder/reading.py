@@ -13,7 +13,8 @@ from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Digest, OneLine, Score, Text
 
 FILE = "test.json"
-#: The most bytes and values of the file for a job; usual are 300 and six. Its head may have as much as 100 jobs.
+#: The most bytes and values of the file for a job; usual are 300 and six. Its head, with all options of a job
+#: (`MAX_JOB_BYTES`), may have as much as 500 jobs.
 READING_BYTES, READING_VALUES = 600, 10
 
 

@@ -34,7 +34,7 @@ _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
 #: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), the rest of the rows are shortened.
-_FILE_TEXT, _ROW_TEXT = 2**24, 2**11
+_FILE_TEXT, _ROW_TEXT = 3 * 2**24, 2**11
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 

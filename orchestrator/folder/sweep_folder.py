@@ -367,8 +367,8 @@ class SweepFolder:
         if not os.path.lexists(self._reading):
             return None
         try:
-            stored = read_regular(self._reading, READING_BYTES * (jobs + 100))
-            if json_values(stored) > READING_VALUES * (jobs + 100):
+            stored = read_regular(self._reading, READING_BYTES * (jobs + 500))
+            if json_values(stored) > READING_VALUES * (jobs + 500):
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:

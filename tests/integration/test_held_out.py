@@ -163,7 +163,7 @@ def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: Command
         (lambda told: told["jobs"][0].update(job="0" * 64), "is not of this sweep: it has jobs that the sweep lacks"),
         (lambda told: told.update(test_size=7), "is not of this sweep: it has another test split"),
         (lambda told: told["jobs"][0].update(weights_sha256="0" * 64), " has another result in it"),
-        (lambda told: told["options"].update(x=[[]] * 2_000), "cannot be read itself: it has too many values"),
+        (lambda told: told["options"].update(x=[[]] * 4_000), "cannot be read itself: it has too many values"),
     ],
 )
 def test_a_record_that_cannot_be_true_counts_as_one(

@@ -31,7 +31,7 @@ def new_images_interval(
         The interval; None for fewer than two seeds or images.
     """
     side = _Side.of(correct)
-    if min(len(side.seeds), len(side.mean)) < 2:
+    if len(side.seeds) < 2 or len(side.mean) < 2:
         return None
     found = _interval([side], side.mean, confidence)
     if chosen_of == 1:
@@ -76,7 +76,7 @@ class _Side(NamedTuple):
         for values in several:
             seeds.append(values.mean())
             total, size = total + values, size + np.abs(values)
-        return cls(np.array(seeds), total / len(seeds), size / len(seeds))
+        return cls(np.array(seeds), total / max(len(seeds), 1), size / max(len(seeds), 1))
 
 
 def _interval(sides: list[_Side], difference: Floats, confidence: float = 0.95) -> Interval:
