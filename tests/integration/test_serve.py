@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.support.boards import trained
@@ -157,6 +158,12 @@ def test_the_process_that_makes_pages_may_die(line: CommandLine, server: LiveSer
     assert wait_for(lambda: server.get("/outlasts").status == 200, "a page by another process")
 
 
+def _rests(process: psutil.Process) -> bool:
+    before = process.cpu_times()
+    time.sleep(0.3)
+    return process.cpu_times() == before
+
+
 def test_a_server_works_on_demand_and_writes_nothing_and_ends_at_once(command_line: CommandLine, serve: Serve) -> None:
     put(command_line, "s")
 
@@ -181,6 +188,8 @@ def test_a_server_works_on_demand_and_writes_nothing_and_ends_at_once(command_li
 
     # When the sweep changes after the reader has left, then no page is made.
     (maker,) = again.children()
+    # It has just sent the page, and may have something left to do.
+    wait_for(lambda: _rests(maker), "a process that has made its page")
     took = maker.cpu_times()
     for _ in range(15):
         results(command_line, "s").touch()
