@@ -10,8 +10,10 @@ import io
 import os
 import pwd
 import re
+import shutil
 import stat
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,6 +47,28 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
+    """Make a folder that only this user can enter, and remove it when the block ends, however it ends.
+
+    Args:
+        folder: Where; by default, under a new name in the folder for temporary files.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # Named before it is made, unlike `tempfile.TemporaryDirectory`: an interruption right after that leaves nothing.
+    folder = folder or Path(tempfile.gettempdir(), f"seedsweep-{uuid.uuid4().hex}")
+    try:
+        try:
+            folder.mkdir(0o700)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:  # and so does one that ends the removal
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

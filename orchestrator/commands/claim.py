@@ -10,7 +10,6 @@ import math
 import os
 import shlex
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
-from nn.files import digest, read_regular
+from nn.files import digest, read_regular, temporary_folder
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place, Tell, ignore, place_for
@@ -220,11 +219,11 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
 
     All three are read by the reader of folders, which trusts none.
     """
-    with tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
+    with temporary_folder() as made:
         if source is not None and not os.path.isfile(source):  # noqa: PTH113 (as above)
             folder = open_sweep(str(source.absolute()), source.parent)
         else:
-            folder = SweepFolder(Path(made), "sweep")
+            folder = SweepFolder(made, "sweep")
             folder.path.mkdir()
             if source is not None:
                 unpack(source, folder.path)
@@ -263,8 +262,8 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
     """
     findings: list[_Finding] = []
     is_true, now = False, sweep.manifest
-    with contextlib.suppress(SeedsweepError, ValidationError), tempfile.TemporaryDirectory(prefix="seedsweep-") as made:
-        then, path = Manifest.read(claim.files()[FILES[0]].encode()), Path(made, "sweep")
+    with contextlib.suppress(SeedsweepError, ValidationError), temporary_folder() as made:
+        then, path = Manifest.read(claim.files()[FILES[0]].encode()), made / "sweep"
         if now == then or not now.goes_on(then):
             return []
         path.mkdir()

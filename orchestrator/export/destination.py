@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nn.files import remove_stale, sync_folder
+from nn.files import remove_stale, sync_folder, temporary_folder
 from orchestrator.errors import OutputError
 
 #: The file that marks a folder made by an export: no other folder is ever replaced.
@@ -55,32 +55,29 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
         OutputError: a target exists and may not be replaced, or the folder cannot be written.
     """
     refuse_taken(targets, replace=replace)
-    # Named before it is made: an interruption must not leave it behind at any moment.
     folder = targets[0].with_name(f".{targets[0].name[:100]}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
         remove_stale(folder.parent, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
-        folder.mkdir(0o700)
-        written = tuple(folder / f"{i}{target.suffix}" for i, target in enumerate(targets))
-        yield written
-        for path in filter(Path.is_file, written):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        refuse_taken(targets, replace=replace)
-        # Whenever this process is killed, no file is beside one of another export.
-        for target in targets[1:]:
-            target.unlink(missing_ok=True)
-        for path, target in zip(written, targets, strict=True):
-            if not (target.is_dir() and not target.is_symlink()):
-                path.replace(target)
-            # What is replaced is removed with the temporary folder.
-            elif not _exchange(path, target):
-                target.rename(folder / "replaced")
-                path.rename(target)
-        sync_folder(folder.parent)
+        with temporary_folder(folder):
+            written = tuple(folder / f"{i}{target.suffix}" for i, target in enumerate(targets))
+            yield written
+            for path in filter(Path.is_file, written):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            refuse_taken(targets, replace=replace)
+            # Whenever this process is killed, no file is beside one of another export.
+            for target in targets[1:]:
+                target.unlink(missing_ok=True)
+            for path, target in zip(written, targets, strict=True):
+                if not (target.is_dir() and not target.is_symlink()):
+                    path.replace(target)
+                # What is replaced is removed with the temporary folder.
+                elif not _exchange(path, target):
+                    target.rename(folder / "replaced")
+                    path.rename(target)
+            sync_folder(folder.parent)
     except OSError as error:
         raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _exchange(path: Path, target: Path) -> bool:

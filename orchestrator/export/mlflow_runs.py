@@ -11,7 +11,6 @@ import itertools
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
+from nn.files import temporary_folder
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import OutputError
@@ -59,8 +59,8 @@ _ENVIRONMENT = {
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
     # Not written in place: the address of a database cannot have every character that a path can.
-    with tempfile.TemporaryDirectory(prefix="seedsweep-") as folder, _unsafe_and_fast():
-        made = Path(folder, "export.db")
+    with temporary_folder() as folder, _unsafe_and_fast():
+        made = folder / "export.db"
         # Artifacts belong to the server of the file, not to a local folder.
         record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
         shutil.copyfile(made, paths[0])

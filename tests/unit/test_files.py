@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import shutil
 import stat
+import sys
+import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from types import FrameType
+from typing import Any, BinaryIO
 
 import pytest
 
-from nn.files import open_regular, read_regular, remove_stale, sync_folder, write_atomically
+import nn.files
+from nn.files import open_regular, read_regular, remove_stale, sync_folder, temporary_folder, write_atomically
 
 #: Called as `write_atomically` calls a file until it is whole.
 STALE = f".a.npy.{'0' * 32}.tmp"
@@ -49,6 +56,36 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path, monkeypatch: pytes
     # When it cannot any more, its file goes
     remove_stale(tmp_path, 0.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interruption_at_any_line_leaves_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    places = {nn.files.__file__, shutil.__file__}
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal seen
+        if frame.f_code.co_filename not in places:
+            return None
+        seen += event == "line"
+        if event == "line" and seen == interrupted_at:
+            raise KeyboardInterrupt
+        return trace
+
+    # When each line of making and removing it is interrupted in turn, until there are no more
+    for interrupted_at in itertools.count(1):
+        seen, before = 0, sys.gettrace()
+        sys.settrace(trace)
+        # `shutil` closes a file twice if it is interrupted right after the first time.
+        with contextlib.suppress(KeyboardInterrupt, OSError), temporary_folder() as folder:
+            (folder / "file").touch()
+        sys.settrace(before)
+        assert not list(tmp_path.iterdir()), f"line {interrupted_at}"
+        if seen < interrupted_at:
+            break
+    assert interrupted_at > 20
 
 
 def test_what_no_writer_of_ours_left_stays(tmp_path: Path) -> None:
