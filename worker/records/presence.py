@@ -135,7 +135,9 @@ class Roster:
         now = measured if at is None else at
         stored = read_hash(self.store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
-        for name, value in stored.items():
+        while stored:
+            # Taken out, so that its memory is free for what it becomes.
+            name, value = stored.popitem()
             pulse, presence = read_record(_Pulse, value), read_record(Presence, value)
             if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self.lease:
                 self.store.client.hdel(WORKERS, cast("str", name))
