@@ -126,7 +126,7 @@ def _estimate(
     size = kept * max(sizes) + statistics.fmean(len(row.line()) for row in rows)
     # The known jobs stand for those that a race or a sampler adds.
     width = session.place.width(number) * len(jobs) / max(1, number)
-    return Forecast(rows).left(jobs, width, begun), round(number * size)
+    return Forecast(rows, session.manifest.dataset).left(jobs, width, begun), round(number * size)
 
 
 def _measured(rows: Iterable[Row]) -> list[Row]:
