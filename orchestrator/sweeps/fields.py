@@ -131,12 +131,13 @@ class Vocabulary:
         model: The model of its options.
 
     Attributes:
+        trainer: The trainer's name.
         words: Every word, in the order in which users see them.
         spelled: The word that each spelling means.
     """
 
     def __init__(self, trainer: AnyTrainer, model: type[BaseModel]) -> None:
-        data_help = trainer.data_help
+        self.trainer, data_help = trainer.name, trainer.data_help
         self.words: dict[str, Word] = {
             "trainer": Word(
                 functools.partial(_one, _installed, "trainer"),
@@ -231,7 +232,11 @@ class Vocabulary:
         """
         if name in self.spelled:
             return self.spelled[name]
-        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + meant(name, self.spelled, 0.7))
+        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + self.near(name))
+
+    def near(self, name: str) -> str:
+        """Return the end of a sentence that suggests words like an unknown one; empty if there are none."""
+        return meant(name, self.spelled, 0.7)
 
     def value_of(self, specification: SweepSpecification, word: str) -> Any:
         """Return the value that a word has in a specification, in the form that `parse` returns."""
