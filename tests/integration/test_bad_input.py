@@ -75,8 +75,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--trainer sklearn --set estimator=SVC --set C=-1": "--set C is '-1'",
         "--trainer sklearn --set estimator=SVC --set C=1,2": "--set C is 1.0,2.0; allowed: one",
         "--set epohcs=9": "--set epohcs is unknown; allowed: an option of the trainer network: learning_rates, epochs, "
-        "hidden, rule, loss, dtype, shuffle, engine, limit, initialization, initial_scale, biases, test_size, split (did "
-        "you mean epochs?)",
+        "hidden, rule, loss, dtype, shuffle, engine, limit, initialization, initial_scale, biases, test_size, split "
+        "(did you mean epochs?)",
         "--trainer sklearn --set estimator=Ridge --test-size 9": "--test-size is unknown; allowed: an option of the "
         "trainer sklearn: estimator, epochs, standardize, split, alpha, ",
         "--rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
