@@ -47,6 +47,8 @@ def test_every_command_says_what_it_does_with_an_example(command: str, here: InP
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
+    # No option is explained by itself.
+    assert f"orchestrator {command} --" not in " ".join(after.split())
     # Words for values say something.
     assert re.findall(r"<\w+>|<list", text) == []
     # A line may break after a hyphen.

@@ -247,7 +247,7 @@ Metric = Annotated[
     typer.Option(
         metavar="METRIC[:EPOCHS]",
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
-        "K; or both, as in loss:best.  [default: that of orchestrator sweep --metric, or the trainer's own, last]",
+        "K; or both, as in loss:best.  [default: what the sweep has; in a new one, the trainer's own, last]",
     ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
