@@ -10,7 +10,7 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, offer
 from orchestrator.commands.report import picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
@@ -31,6 +31,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
+            autocompletion=offer("intervals|heatmap|curves|differences|timeline"),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),
@@ -38,7 +39,10 @@ def command(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
+            "--format",
+            metavar="png|svg|pdf",
+            autocompletion=offer("png|svg|pdf"),
+            help="Format of the chart.  [default: as FILE ends, or png]",
         ),
     ] = None,
     metric: Metric = None,
