@@ -6,7 +6,7 @@ import contextlib
 import math
 import statistics
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from itertools import islice
 from typing import Self
@@ -216,3 +216,15 @@ def _add(
 def without_epochs(options: BaseModel, *others: str) -> Hashable:
     """Return the options of a job but for its epochs, and for these others."""
     return frozenset((name, value) for name, value in options if name not in ("epochs", *others))
+
+
+def longest_shorter(jobs: Mapping[str, Job], rows: Iterable[Row]) -> dict[str, Row]:
+    """Return the rows from which jobs go on, by key: of the longest finished job that differs only in fewer epochs."""
+    finished = defaultdict(list)
+    for row in sorted(rows, key=lambda each: each.epochs):
+        # One that stopped early has no state of its last epoch.
+        if row.status == "succeeded" and row.stopped is None:
+            finished[without_epochs(row.options), row.seed].append(row)
+    found = {key: finished[without_epochs(job.options), job.seed] for key, job in jobs.items()}
+    shorter = {key: [row for row in found[key] if row.epochs < job.epochs] for key, job in jobs.items()}
+    return {key: rows[-1] for key, rows in shorter.items() if rows}
