@@ -12,14 +12,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.jobs import OnProgress, as_text, counted, plain
 from orchestrator.folder.rows import Row
 from worker.text import csv_cell
-
-T = TypeVar("T")
 
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
@@ -67,9 +65,9 @@ def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     return cells[0] | told | cells[1] | cells[2] | cells[3]
 
 
-def _headed(cells: Mapping[str, T], prefix: str, taken: set[str]) -> dict[str, T]:
+def _headed(cells: Mapping[str, Any], prefix: str, taken: set[str]) -> dict[str, Any]:
     """Return cells by headings that become taken: their names, with the prefix until none has two meanings."""
-    headed: dict[str, T] = {}
+    headed: dict[str, Any] = {}
     for name, cell in cells.items():
         heading = name
         while heading in taken or (heading != name and heading in cells):

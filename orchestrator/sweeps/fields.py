@@ -232,11 +232,7 @@ class Vocabulary:
         """
         if name in self.spelled:
             return self.spelled[name]
-        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + self.near(name))
-
-    def near(self, name: str) -> str:
-        """Return the end of a sentence that suggests words like an unknown one; empty if there are none."""
-        return meant(name, self.spelled, 0.7)
+        raise InvalidInputError(f"a word of {where}", name, ", ".join(self.words) + meant(name, self.spelled, 0.7))
 
     def value_of(self, specification: SweepSpecification, word: str) -> Any:
         """Return the value that a word has in a specification, in the form that `parse` returns."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError, meant
 from orchestrator.cli.shared.parameters import Command, made_of, offer
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
@@ -217,7 +217,7 @@ class TypedWords:
                 if field.is_required and not given & set(vocabulary.spellings(word)):
                     raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
             options = ", ".join(word for word, field in vocabulary.words.items() if field.option)
-            allowed = f"an option of the trainer {vocabulary.trainer}: {options}{vocabulary.near(name)}"
+            allowed = f"an option of the trainer {vocabulary.trainer}: {options}{meant(name, vocabulary.spelled, 0.7)}"
             raise InvalidInputError(self._spellings[name], Described("unknown"), allowed)
 
     def spelled(self, word: str, vocabulary: Vocabulary) -> str:
