@@ -122,7 +122,7 @@ def _details(found: Comparison) -> list[str]:
     if found.win_probability is not None:
         won = probability(found.win_probability)
         lines.append(f"a random seed of a is better than one of b with probability {won}")
-    return lines + _flattery(found)
+    return lines + _corrected(found)
 
 
 def _differing(found: Comparison) -> list[str]:
@@ -145,10 +145,9 @@ def _differing(found: Comparison) -> list[str]:
     return [f"They differ in {', '.join(told)}"] if told else []
 
 
-def _flattery(found: Comparison) -> list[str]:
-    told = [
-        f"{name}: {found.metric.shown(side.honest_mean)}"
-        for name, side in (("a", found.a), ("b", found.b))
-        if side.honest_mean is not None
-    ]
-    return [f"selection flatters the mean of a leader; corrected for it: {', '.join(told)}"] if told else []
+def _corrected(found: Comparison) -> list[str]:
+    """Return the means of leaders that selection has changed: a leader without any one seed may be the same one."""
+    shown, sides = found.metric.shown, (("a", found.a), ("b", found.b))
+    means = [(name, shown(side.honest_mean), shown(side.scored.mean)) for name, side in sides]
+    told = [f"{name}: {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
+    return [f"corrected for selection, the mean of the leader is {', '.join(told)}"] if told else []

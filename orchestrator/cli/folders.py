@@ -9,7 +9,7 @@ import typer
 
 from nn.errors import Described, InvalidInputError
 from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, NamedSweep, Output, sweeps
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, KEEPING, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import open_sweep, size
 from orchestrator.sweeps.manifest import check_keep_weights
@@ -70,7 +70,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
 def prune(
     folder: NamedSweep,
     keep: Annotated[
-        str, typer.Option("--keep-weights", parser=check_keep_weights, metavar="<all|best:K|none>", help="What stays.")
+        str, typer.Option("--keep-weights", parser=check_keep_weights, help="What stays.", **KEEPING)
     ] = "best:3",
     as_json: AsJson = False,
 ) -> int:

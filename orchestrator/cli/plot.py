@@ -18,7 +18,7 @@ from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, offer
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks.canvas import Scale, apart
@@ -41,7 +41,11 @@ def command(
     folder: AnySweep,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="CHART", help="intervals, metric-by-OPTION or curves.  [default: intervals]"),
+        typer.Argument(
+            metavar="CHART",
+            autocompletion=offer("intervals|curves"),
+            help="intervals, metric-by-OPTION or curves.  [default: intervals]",
+        ),
     ] = None,
     metric: Metric = None,
     as_json: AsJson = False,

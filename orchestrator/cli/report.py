@@ -10,8 +10,8 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file
-from orchestrator.commands.report import picture, report
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, offer, one_of
+from orchestrator.commands.report import FORMATS, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
@@ -31,15 +31,13 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
+            autocompletion=offer("intervals|heatmap|curves|differences|timeline"),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),
     ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="Of the chart: png, svg or pdf.  [default: as FILE ends, or png]"
-        ),
+    format: Annotated[  # noqa: A002
+        str | None, one_of(*FORMATS, help="Format of the chart.  [default: as FILE ends, or png]")
     ] = None,
     metric: Metric = None,
     opens: Open = False,
@@ -55,10 +53,10 @@ def command(
     Example: orchestrator report night-run --open
     """
     if chart is not None:
-        written, kind = picture(folder, chart, form, to, metric)
+        written, kind = picture(folder, chart, format, to, metric)
         what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"
         fields: dict[str, object] = {"chart": chart, "format": kind, "bytes": written.bytes}
-    elif form is not None:
+    elif format is not None:
         raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
     else:
         written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)

@@ -17,6 +17,7 @@ from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags,
 from orchestrator.cli.shared.output import answer, complain, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
+    KEEPING,
     AsJson,
     Broker,
     BrokerOrOwn,
@@ -54,9 +55,9 @@ KeepWeights = Annotated[
     str | None,
     typer.Option(
         parser=check_keep_weights,
-        metavar="<all|best:K|none>",
         help="The weights that the sweep's folder keeps, from now on; best:3 are those of the best 3 jobs of each "
         "configuration.  [default: as before; all in a new sweep of up to 1,000 jobs, best:3 in a larger one]",
+        **KEEPING,
     ),
 ]
 

@@ -155,7 +155,12 @@ def _folders(folders: dict[str, Path]) -> Iterator[Finding]:
         # Not `Path.exists`, which raises if a name is too long, or a folder may not be entered.
         existing = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.exists(each))  # noqa: PTH110
         free = shutil.disk_usage(existing).free
-        cure = "free some space, or use another disk" if free < LEAST_FREE else None
-        if not os.access(existing, os.W_OK | os.X_OK):
+        found, cure = f"{free / 1e9:.0f} GB free", "free some space, or use another disk" if free < LEAST_FREE else None
+        try:
+            # It has no name. Not `os.access`, which root passes everywhere.
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            found = f"which cannot be written: {error.strerror or error}"
             cure = f"make {existing} writable, or name another folder"
-        yield Finding(what, f"{path}, {free / 1e9:.0f} GB free", cure)
+        yield Finding(what, f"{path}, {found}", cure)

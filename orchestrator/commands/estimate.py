@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.running.session import Session
-from orchestrator.running.underway import Forecast, without_epochs
+from orchestrator.running.underway import Forecast, longest_shorter
 from orchestrator.text import counted, duration, listed, sized
 
 #: Jobs and estimated seconds above which a session says, before it begins, how much it is going to train.
@@ -108,16 +107,8 @@ def _estimate(
     kept = 1.0 if policy == "all" else min(1.0, best / max(1, number))
     if not rows:
         return None, None
-    begun: dict[str, tuple[float, int]] = {}
-    if folder is session.folder:
-        # More epochs continue from the stored weights of the longest shorter job (`Continuation`): it comes last.
-        spent = defaultdict(list)
-        for row in sorted(rows, key=lambda each: each.epochs):
-            if row.status == "succeeded" and row.stopped is None:
-                spent[without_epochs(row.options), row.seed].append((sum(row.epoch_seconds), row.epochs))
-        for key, job in jobs.items():
-            shorter = [each for each in spent[without_epochs(job.options), job.seed] if each[1] < job.epochs]
-            begun |= {key: shorter[-1]} if shorter else {}
+    going_on = longest_shorter(jobs, rows if folder is session.folder else ())
+    begun = {key: (sum(row.epoch_seconds), row.epochs) for key, row in going_on.items()}
     sizes = [0]
     for row in rows[:_SAMPLE]:
         # Its weights may not be kept.
@@ -126,7 +117,7 @@ def _estimate(
     size = kept * max(sizes) + statistics.fmean(len(row.line()) for row in rows)
     # The known jobs stand for those that a race or a sampler adds.
     width = session.place.width(number) * len(jobs) / max(1, number)
-    return Forecast(rows).left(jobs, width, begun), round(number * size)
+    return Forecast(rows, session.manifest.dataset).left(jobs, width, begun), round(number * size)
 
 
 def _measured(rows: Iterable[Row]) -> list[Row]:

@@ -128,13 +128,12 @@ def picture(
     Args:
         folder: The sweep's folder.
         name: The chart's name.
-        form: The name of the format; None for that of the file's extension, or `png`.
+        form: The name of a format; None for that of the file's extension, or `png`.
         to: The file; None for one in the working folder, named after the sweep and the chart.
         metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
 
     Raises:
-        InvalidInputError: there is no such format, the sweep has no such chart or metric, or the file's extension does
-            not fit.
+        InvalidInputError: the sweep has no such chart or metric, or the file's extension does not fit.
         MissingPackageError: the packages that it needs are not installed.
         SweepNotFoundError: the folder contains no sweep.
         SweepUnreadableError: the folder cannot be read.
@@ -151,8 +150,6 @@ def picture(
 
 
 def _format(form: str | None, to: Path | None) -> str:
-    if form is not None and form not in FORMATS:
-        raise InvalidInputError("--format", form, listed(list(FORMATS), "or"))
     ending = "" if to is None else to.suffix[1:].lower()
     if ending and ending not in ((form,) if form else FORMATS):
         endings = listed([f".{each}" for each in ((form,) if form else FORMATS)], "or")

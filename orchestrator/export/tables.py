@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         files = [stack.enter_context(path.open("w", encoding="utf-8", newline="")) for path in paths]
         jobs, epochs = (csv.writer(file, lineterminator="\n") for file in files)
         jobs.writerow(map(csv_cell, _job(sweep, sweep.ended[0])))
-        others = [_free(name, "metrics", ("job", "seed", "epoch", "score", "seconds")) for name in sweep.others]
+        others = _headed(dict.fromkeys(sweep.others), "metrics", {"job", "seed", "epoch", "score", "seconds"})
         epochs.writerow(map(csv_cell, ("job", "seed", "epoch", "score", *others, "seconds")))
         for row in counted(sweep, on_progress):
             jobs.writerow(_job(sweep, row).values())
@@ -58,16 +58,23 @@ def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     taken = {*names, *ended, *rest}
     # The jobs of a sweep may have several models of options.
     own = {name: plain(value) for name, value in job.options}
-    options = {_free(name, "options", taken): own.get(name, "") for name in sweep.options}
-    taken |= set(sweep.options)
-    others = {_free(name, "metrics", taken): _last(row.others.get(name, ())) for name in sweep.others}
+    options = _headed({name: own.get(name, "") for name in sweep.options}, "options", taken)
+    others = _headed({name: _last(row.others.get(name, ())) for name in sweep.others}, "metrics", taken)
     told = {name: csv_cell(value, as_text(value)) for name, value in options.items()}
     cells = [{name: csv_cell(value) for name, value in part.items()} for part in (names, ended, others, rest)]
     return cells[0] | told | cells[1] | cells[2] | cells[3]
 
 
-def _free(name: str, prefix: str, taken: Collection[str]) -> str:
-    return f"{prefix}.{name}" if name in taken else name
+def _headed(cells: Mapping[str, Any], prefix: str, taken: set[str]) -> dict[str, Any]:
+    """Return cells by headings that become taken: their names, with the prefix until none has two meanings."""
+    headed: dict[str, Any] = {}
+    for name, cell in cells.items():
+        heading = name
+        while heading in taken or (heading != name and heading in cells):
+            heading = f"{prefix}.{heading}"
+        taken.add(heading)
+        headed[heading] = cell
+    return headed
 
 
 def _last(values: Sequence[float]) -> float | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from nn.errors import WeightsError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.underway import without_epochs
+from orchestrator.running.underway import longest_shorter
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -28,20 +27,12 @@ class Continuation:
 
     Args:
         folder: The sweep's folder.
-        jobs: The sweep's jobs, by key.
-        rows: Their rows, by key; weights may be missing.
+        rows: The rows of its jobs, by key; weights may be missing.
         store: Where workers look for checkpoints.
     """
 
-    def __init__(self, folder: SweepFolder, jobs: Mapping[str, Job], rows: Mapping[str, Row], store: Store) -> None:
-        self._folder = folder
-        self._store = store
-        #: The rows of finished jobs: by everything but the epochs, then by epochs.
-        self._finished: dict[Any, dict[int, Row]] = {}
-        for key, job in jobs.items():
-            # One that stopped early has no state of its last epoch.
-            if key in rows and rows[key].status == "succeeded" and rows[key].stopped is None:
-                self._finished.setdefault((job.seed, without_epochs(job.options)), {})[job.epochs] = rows[key]
+    def __init__(self, folder: SweepFolder, rows: Mapping[str, Row], store: Store) -> None:
+        self._folder, self._rows, self._store = folder, rows, store
         #: Jobs whose checkpoint is not stored yet, each with the row that it goes on from.
         self._waiting: dict[str, tuple[Job, Row]] = {}
         self._stored: dict[str, int] = {}
@@ -55,7 +46,8 @@ class Continuation:
         Returns:
             A sentence; None if no finished job is the same with fewer epochs.
         """
-        longer = [(job, row) for job in jobs if (row := self._shorter(job)) is not None]
+        by_key = {job.key: job for job in jobs}
+        longer = [(by_key[key], row) for key, row in longest_shorter(by_key, self._rows.values()).items()]
         if not longer:
             return None
         folder = self._folder
@@ -75,12 +67,6 @@ class Continuation:
         self._waiting.pop(key, None)
         if self._stored.pop(key, None) is not None:
             self._fill()
-
-    def _shorter(self, job: Job) -> Row | None:
-        """Return the row of the longest finished job that differs only in having fewer epochs."""
-        finished = self._finished.get((job.seed, without_epochs(job.options)), {})
-        longest = max((epochs for epochs in finished if epochs < job.epochs), default=None)
-        return None if longest is None else finished[longest]
 
     def _fill(self) -> None:
         while self._waiting and sum(self._stored.values()) < MOST_BYTES:

@@ -213,7 +213,7 @@ class Session:
         # `Continuation` reports them.
         rows = self.folder.rows_of(self.jobs) if reuse and self.manifest.rounds else {}
         fitting = {key: row for key, row in rows.items() if self._fits(row)}
-        continuation = Continuation(self.folder, self.jobs, fitting, sweep.cluster.store)
+        continuation = Continuation(self.folder, fitting, sweep.cluster.store)
         waiting = collector.begin(
             dict(self.missing),
             # What a resumed sweep finds on the cluster is most likely its own, finished between sessions.

@@ -6,7 +6,7 @@ import contextlib
 import math
 import statistics
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from itertools import islice
 from typing import Self
@@ -24,6 +24,7 @@ from orchestrator.running.stalls import share_of_time
 from worker.job import Job
 from worker.records.presence import Presence
 from worker.records.report import Report
+from worker.trainers import registry
 
 #: The shortest and the longest time between two records, and the time for which a process between two jobs counts as
 #: busy, in seconds.
@@ -64,7 +65,8 @@ class Underway(Progress):
         super().__init__(progress.message)
         self._jobs, self._rows, self._progress, self._place, self._clock = jobs, rows, progress, place, clock
         self._folder = folder
-        self._forecast = Forecast(row for row in rows.values() if _is_own(row))
+        dataset = next((job.dataset for job in jobs.values()), None)
+        self._forecast = Forecast(filter(_is_own, rows.values()), dataset)
         self._began, self._next = time.time(), 0.0
         #: When each running job was first seen, and what the last jobs took besides their training, in seconds.
         self._seen: dict[str, float] = {}
@@ -144,29 +146,30 @@ def _is_own(row: Row) -> bool:
 
 
 class Forecast:
-    """Estimates how long jobs take: an epoch as long as with the same options, or else as all do on average.
+    """Estimates how long jobs take: an epoch as long as with the same options.
 
-    So the estimate holds for configurations of unlike cost.
+    Without such a job, its time is in proportion to the training samples, as with options that differ only in their
+    `limit`, or else as all epochs on average; if a number of samples is not known, each epoch counts alike.
 
     Args:
         rows: Rows of jobs with a result.
+        dataset: The digest of the data set; None if there are no jobs yet.
     """
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        #: Seconds of training and epochs, of all jobs and by options; an epoch that a job did without counts.
-        self._seconds, self._epochs = 0.0, 0
+    def __init__(self, rows: Iterable[Row] = (), dataset: str | None = None) -> None:
+        self._dataset = dataset or ""
+        #: Seconds and amount of training by kinds of jobs, the nearest kind first; an epoch that a job did without
+        #: counts.
         self._spent: dict[Hashable, tuple[float, int]] = {}
-        #: The options and the epochs of jobs by key, because it takes a while to tell them.
-        self._known: dict[str, tuple[Hashable, int]] = {}
+        #: The kinds with the amount of an epoch, by options, and with the epochs by key: to tell them takes a while.
+        self._kinds: dict[Hashable, list[tuple[Hashable, int]]] = {}
+        self._known: dict[str, tuple[list[tuple[Hashable, int]], int]] = {}
         for row in rows:
             self.learn(row)
 
     def learn(self, row: Row) -> None:
         """Take in the row of a job with a result."""
-        seconds, epochs, options = sum(row.epoch_seconds), row.epochs, without_epochs(row.options)
-        spent, count = self._spent.get(options, (0.0, 0))
-        self._spent[options] = spent + seconds, count + epochs
-        self._seconds, self._epochs = self._seconds + seconds, self._epochs + epochs
+        _add(self._spent, self._kinds_of(row), sum(row.epoch_seconds), row.epochs)
 
     def left(
         self, jobs: Mapping[str, Job], width: float, begun: Mapping[str, tuple[float, int]], around: float = 0.0
@@ -179,21 +182,49 @@ class Forecast:
             begun: The seconds and the epochs that some of them are trained already.
             around: The seconds that each takes besides its training.
         """
-        seconds = self._seconds + sum(seconds for seconds, _ in begun.values())
-        epochs = self._epochs + sum(epochs for _, epochs in begun.values())
-        if not (seconds and epochs and width):
+        self._known |= {key: (self._kinds_of(job), job.epochs) for key, job in jobs.items() if key not in self._known}
+        spent = dict(self._spent)
+        for key, (seconds, epochs) in begun.items():
+            _add(spent, self._known[key][0], seconds, epochs)
+        if not (spent and spent[None][0] and width):
             return None
         rest = longest = 0.0
-        for key, job in jobs.items():
-            if key not in self._known:
-                self._known[key] = without_epochs(job.options), job.epochs
-            options, planned = self._known[key]
-            spent, count = self._spent.get(options, (seconds, epochs))
-            each = max(planned * spent / count + around - begun.get(key, (0.0, 0))[0], 0.0)
+        for key in jobs:
+            kinds, planned = self._known[key]
+            of_nearest = next(spent[kind][0] / spent[kind][1] * amount for kind, amount in kinds if kind in spent)
+            each = max(planned * of_nearest + around - begun.get(key, (0.0, 0))[0], 0.0)
             rest, longest = rest + each, max(longest, each)
         return max(rest / width, longest)
 
+    def _kinds_of(self, job: Job | Row) -> list[tuple[Hashable, int]]:
+        options = without_epochs(job.options)
+        if options not in self._kinds:
+            samples = registry.trainer(job.trainer).samples(job.options, self._dataset)
+            alike = [(without_epochs(job.options, "limit"), samples), ("samples", samples)] if samples else []
+            self._kinds[options] = [((options, "epochs"), 1), *alike, (None, 1)]
+        return self._kinds[options]
 
-def without_epochs(options: BaseModel) -> Hashable:
-    """Return the options of a job but for its epochs."""
-    return frozenset((name, value) for name, value in options if name != "epochs")
+
+def _add(
+    spent: dict[Hashable, tuple[float, int]], kinds: Iterable[tuple[Hashable, int]], seconds: float, epochs: int
+) -> None:
+    for kind, amount in kinds if epochs else ():
+        before = spent.get(kind, (0.0, 0))
+        spent[kind] = before[0] + seconds, before[1] + epochs * amount
+
+
+def without_epochs(options: BaseModel, *others: str) -> Hashable:
+    """Return the options of a job but for its epochs, and for these others."""
+    return frozenset((name, value) for name, value in options if name not in ("epochs", *others))
+
+
+def longest_shorter(jobs: Mapping[str, Job], rows: Iterable[Row]) -> dict[str, Row]:
+    """Return the rows from which jobs go on, by key: of the longest finished job that differs only in fewer epochs."""
+    finished = defaultdict(list)
+    for row in sorted(rows, key=lambda each: each.epochs):
+        # One that stopped early has no state of its last epoch.
+        if row.status == "succeeded" and row.stopped is None:
+            finished[without_epochs(row.options), row.seed].append(row)
+    found = {key: finished[without_epochs(job.options), job.seed] for key, job in jobs.items()}
+    shorter = {key: [row for row in found[key] if row.epochs < job.epochs] for key, job in jobs.items()}
+    return {key: rows[-1] for key, rows in shorter.items() if rows}

@@ -131,12 +131,13 @@ class Vocabulary:
         model: The model of its options.
 
     Attributes:
+        trainer: The trainer's name.
         words: Every word, in the order in which users see them.
         spelled: The word that each spelling means.
     """
 
     def __init__(self, trainer: AnyTrainer, model: type[BaseModel]) -> None:
-        data_help = trainer.data_help
+        self.trainer, data_help = trainer.name, trainer.data_help
         self.words: dict[str, Word] = {
             "trainer": Word(
                 functools.partial(_one, _installed, "trainer"),

@@ -74,8 +74,11 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--trainer sklearn --set estimator=SVX": "estimator is 'SVX'",
         "--trainer sklearn --set estimator=SVC --set C=-1": "--set C is '-1'",
         "--trainer sklearn --set estimator=SVC --set C=1,2": "--set C is 1.0,2.0; allowed: one",
-        "--set momentum=0.9": "a word of the command line is 'momentum'",
-        "--trainer sklearn --set estimator=Ridge --test-size 9": "a word of the command line is 'test_size'",
+        "--set epohcs=9": "--set epohcs is unknown; allowed: an option of the trainer network: learning_rates, epochs, "
+        "hidden, rule, loss, dtype, shuffle, engine, limit, initialization, initial_scale, biases, test_size, split "
+        "(did you mean epochs?)",
+        "--trainer sklearn --set estimator=Ridge --test-size 9": "--test-size is unknown; allowed: an option of the "
+        "trainer sklearn: estimator, epochs, standardize, split, alpha, ",
         "--rule backprop,notebook --loss cross_entropy,sum_of_squares": f"--{IDLE_LOSS}",
         # Specification files
         "--spec idle.toml": "loss in idle.toml is sum_of_squares; allowed: cross_entropy together with rule",
@@ -325,6 +328,7 @@ BAD_INPUT["watch"] = FOLLOWING | {
 }
 BAD_INPUT["cancel"] = FOLLOWING
 CASES = [(command, words, said) for command, table in BAD_INPUT.items() for words, said in table.items()]
+CASES += [(each, "-vq", "-v cannot be combined with -q") for each in ("sweep", "extend", "confirm", "decide", "watch")]
 
 
 def _bare(folder: SweepFolder) -> SweepFolder:

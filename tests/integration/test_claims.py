@@ -250,6 +250,11 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     for words, changed in ((("undo", "a"), "resumed, withdrawn, looks"), (("extend", "a", "--seeds", "2"), grown)):
         here.command_line.run(*words)
         assert f"{changed}; " in here.refused("verify-claim", "a")
+    # Or after two were withdrawn.
+    for words in (("extend", "a", "--seeds", "3"), ("claim", "a"), ("undo", "a"), ("undo", "a")):
+        here.command_line.run(*words)
+    assert "jobs, rounds, withdrawn, looks; " in here.refused("verify-claim", "a")
+    here.command_line.run("extend", "a", "--seeds", "2")
     here.run("claim", "a")
     assert read(folder)["predicate"]["sweep"]["looks"][0] == {"command": "extend", "seeds": 2, "rows": 4}
     # When the claim hides it

@@ -48,7 +48,7 @@ def stored(cluster: Cluster) -> set[str]:
 
 def test_a_longer_job_goes_on_from_the_longest_shorter_one(shared_cluster: Cluster, folder: SweepFolder) -> None:
     rows = {job.key: finished(folder, job) for job in (*of(2), *of(3)[:1])}
-    made = Continuation(folder, JOBS, rows, shared_cluster.store())
+    made = Continuation(folder, rows, shared_cluster.store())
     assert made.prepare(of(5)) == "3 jobs of more epochs: 3 from stored weights"
     epochs = []
     for job in of(5):
@@ -63,7 +63,7 @@ def test_a_longer_job_goes_on_from_the_longest_shorter_one(shared_cluster: Clust
 def test_a_checkpoint_of_a_worker_is_not_replaced(shared_cluster: Cluster, folder: SweepFolder) -> None:
     job = of(5)[0]
     shared_cluster.server.client().set(f"seedsweep:checkpoint:{job.key}", b"a later one")
-    made = Continuation(folder, JOBS, {of(2)[0].key: finished(folder, of(2)[0])}, shared_cluster.store())
+    made = Continuation(folder, {of(2)[0].key: finished(folder, of(2)[0])}, shared_cluster.store())
     made.prepare([job])
     assert shared_cluster.server.client().get(f"seedsweep:checkpoint:{job.key}") == b"a later one"
 
@@ -72,7 +72,7 @@ def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
     shared_cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(continuation, "MOST_BYTES", 1)
-    made = Continuation(folder, JOBS, {job.key: finished(folder, job) for job in of(2)}, shared_cluster.store())
+    made = Continuation(folder, {job.key: finished(folder, job) for job in of(2)}, shared_cluster.store())
     first, second, third = of(3)
     made.prepare(of(3))
     assert stored(shared_cluster) == {first.key}
@@ -89,7 +89,7 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
     whole, damaged, diverged = (rows[job.key] for job in of(2))
     folder.weights_path(str(damaged.weights_sha256)).write_bytes(b"no weights")
     rows[diverged.job] = diverged.model_copy(update={"status": "diverged", "error": "why"})
-    made = Continuation(folder, JOBS, rows, shared_cluster.store())
+    made = Continuation(folder, rows, shared_cluster.store())
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
         "2 jobs of more epochs: 1 from stored weights, 1 from the first epoch, because their weights were not kept, or "
@@ -98,12 +98,12 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
     assert stored(shared_cluster) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
-    assert Continuation(folder, JOBS, rows, shared_cluster.store()).prepare(of(5)) == (
+    assert Continuation(folder, rows, shared_cluster.store()).prepare(of(5)) == (
         "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept, or "
         "are damaged"
     )
     # Without shorter jobs, there is nothing to say.
-    assert Continuation(folder, JOBS, {}, shared_cluster.store()).prepare(of(5)) is None
+    assert Continuation(folder, {}, shared_cluster.store()).prepare(of(5)) is None
 
 
 def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster: Cluster, folder: SweepFolder) -> None:
@@ -112,7 +112,7 @@ def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster:
     )
     jobs = sgd.jobs_by_key(MNIST_DIGEST)
     shorter, longer = ([job for job in jobs.values() if job.epochs == epochs] for epochs in (1, 2))
-    made = Continuation(folder, jobs, {job.key: row(job) for job in shorter}, shared_cluster.store())
+    made = Continuation(folder, {job.key: row(job) for job in shorter}, shared_cluster.store())
     assert made.prepare(longer) == (
         "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because the trainer sklearn cannot go "
         "on from a result"

@@ -50,6 +50,8 @@ def test_an_absent_server_and_a_bad_setting_end_no_other_check(
     assert cures(here, "--broker", "redis://user:secret@localhost:1", status=1).keys() == {"server"}
     # A path that nothing can have ends no other check either.
     assert cures(here, "--output", "x" * 300, status=0) == {}
+    # Nor does a folder that even root cannot write.
+    assert cures(here, "--output", "/proc/x", status=1) == {"sweeps": "make /proc writable, or name another folder"}
     monkeypatch.setenv("SEEDSWEEP_THREADS", "0")
     assert cures(here, status=1) == {"settings": "SEEDSWEEP_THREADS is '0'; allowed: an integer from 1 to 1024"}
     assert "secret" not in here.run("doctor", "--broker", "redis://user:secret@localhost:1", status=1).out

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 
-from orchestrator.cli.main import COMMANDS, PANELS, run, summary
+from orchestrator.cli.main import COMMANDS, PANELS, app, run, summary
 from orchestrator.export.formats import FORMATS
 from orchestrator.report.charts.catalogue import KINDS
 from tests.support.command_line import SMALL
@@ -47,6 +48,13 @@ def test_every_command_says_what_it_does_with_an_example(command: str, here: InP
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
+    # No option is explained by itself.
+    assert f"orchestrator {command} --" not in " ".join(after.split())
+    # Fixed values are completed.
+    found = typer.main.get_command(app).get_command(None, command)
+    context = found.make_context(command, [], resilient_parsing=True)
+    for each in found.get_params(context):
+        assert "|" not in (each.metavar or "").replace("FOLDER|ZIP", "") or each.shell_complete(context, ""), each.opts
     # Words for values say something.
     assert re.findall(r"<\w+>|<list", text) == []
     # A line may break after a hyphen.
@@ -85,6 +93,9 @@ def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: 
         ("sweep --se", ["--seeds", "--set"]),
         ("sweep --rule ", ["backprop", "notebook"]),
         ("leaderboard --by j", ["job"]),
+        ("prune night --keep-weights ", ["all", "none", "best:1", "best:3"]),
+        ("report night --chart ", ["intervals", "heatmap", "curves", "differences", "timeline"]),
+        ("plot night c", ["curves"]),
         ("show ", ["last", "night"]),
         ("rm --output elsewhere ", []),
         ("show night l", ["learning_rate=0.01", "learning_rate=0.03"]),

@@ -40,7 +40,7 @@ class Odd(Trainer):
     datasets = ("any",)
 
     def others(self, options):
-        return (Metric(name="loss", higher_is_better=False), Metric(name="speed"))
+        return (Metric(name="loss", higher_is_better=False), Metric(name="speed"), Metric(name="metrics.loss"))
 
     def load(self, source, cache_dir):
         return Data()
@@ -83,7 +83,7 @@ def end(folder: SweepFolder, job: Job) -> None:
         return
     blob = b"weights of " + job.key.encode()
     ended = {"status": "diverged", "error": "=diverged"} if job.options.text == HOSTILE else {}  # type: ignore[attr-defined]
-    others = {"loss": [2.0, 1.0], "speed": [10.0, 11.0]}
+    others = {"loss": [2.0, 1.0], "speed": [10.0, 11.0], "metrics.loss": [4.0, 3.0]}
     scores = (0.5, 0.25 + job.seed / 3)
     folder.keep_weights(digest(blob), blob)
     folder.append(row(job, blob, scores, others=others, epoch_seconds=[0.5, 0.25], worker="-w@host", **ended))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweeps import PROGRESS
-from orchestrator.running.underway import Underway
+from orchestrator.running.underway import Forecast, Underway
 from tests.support.sweep_folders import row
 from tests.support.sweeps import sweep_of
 from worker.job import Job
@@ -71,6 +72,25 @@ def report(job: Job, after: float) -> Report | None:
         epoch=done, epochs=EPOCHS, validation_score=[0.5] * done, seconds=seconds * done / EPOCHS,
         slowest_epoch=1.0, at=0.0, worker="w", attempt=1,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "dataset", "seconds"),
+    [({"limit": 9, "epochs": 6}, MNIST_DIGEST, 12.0), ({"limit": 90}, MNIST_DIGEST, 20.0),
+     ({"limit": 90, "test_size": 9}, MNIST_DIGEST, 18.0 * 2), ({"limit": 90, "dtype": "float64"}, MNIST_DIGEST, 40.0),
+     ({}, MNIST_DIGEST, 2.0 / 9 * 59_500), ({}, "0" * 64, 4.0)],
+    ids=str,
+)  # fmt: skip
+def test_an_epoch_takes_time_in_proportion_to_its_samples(
+    options: dict[str, Any], dataset: str, seconds: float
+) -> None:
+    def job(**options: Any) -> Job:
+        return Job.of({"learning_rate": 0.1, "epochs": 1, **options}, seed=0, dataset=dataset)
+
+    forecast = Forecast(
+        [row(job(limit=9), epoch_seconds=[2.0]), row(job(limit=9, biases=True), epoch_seconds=[6.0])], dataset
+    )
+    assert forecast.left({"": job(**options)}, 1.0, {}) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"began": 0, "at": -1}', '{"began": 0, "at": NaN}', "\0" * 2**23])

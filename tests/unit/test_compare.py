@@ -286,6 +286,12 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     # An undecided one ends with status 1.
     text = printed("b", *FIRST, *SECOND, "--within", "0.015", status=1)
     assert "They differ in learning rate 0.01 and 0.03, biases false and true" in text
+    # A leader's mean is corrected for selection only if that changes it.
+    folder_of(runs, {0.01: (0.9, 0.8, 0.7), 0.03: (0.7, 0.8, 0.95)}, "tied", biases=True)
+    text = printed("tied", status=1)
+    assert "b   learning rate 0.03 of tied   3/3       81.67" in text
+    assert text.endswith("\ncorrected for selection, the mean of the leader is b: 73.33 %\n")
+    assert "corrected" not in printed("b", status=1)
     # What never happened is not impossible.
     folder_of(runs, {0.01: (0.1, 0.1, 0.2), 0.03: (0.9, 0.8, 0.9)}, "apart")
     for words, share in ((FIRST + SECOND, "< 0.01"), (SECOND + FIRST, "> 0.99")):

@@ -112,6 +112,11 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         read_weights(options, artifact)
         return artifact
 
+    def samples(self, options: NetworkOptions, digest: str) -> int | None:
+        """Return the training samples in use; None without a limit, unless the data set is MNIST."""
+        used = options.limit or (MNIST_SAMPLES if digest == MNIST_DIGEST else None)
+        return None if used is None else used - options.test_size
+
     def held_out(self, options: NetworkOptions) -> int:
         """Return the option `test_size`."""
         return options.test_size

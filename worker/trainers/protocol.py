@@ -321,6 +321,10 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """
         return getattr(options, "split", None) == "seed"
 
+    def samples(self, options: OptionsT, digest: str) -> int | None:
+        """Return the number of training samples, to which the time of an epoch is proportional; None if unknown."""
+        return None
+
     def held_out(self, options: OptionsT) -> int:
         """Return the size of the test split: samples that neither train nor validate."""
         return 0

@@ -167,6 +167,10 @@ def offer(metavar: str) -> Callable[[], list[str]]:
     return lambda: values if len(values) > 1 else []
 
 
+#: What the options for the weights that a sweep keeps show and complete.
+KEEPING: dict[str, Any] = {"metavar": "<all|best:K|none>", "autocompletion": offer("all|none|best:1|best:3")}
+
+
 def one_of(*values: str, help: str) -> Any:  # noqa: A002
     """Return an option for one of several words."""
     shown, parse = "|".join(values), _parser(listed(list(values), "or"), lambda text: text if text in values else None)
@@ -247,7 +251,7 @@ Metric = Annotated[
     typer.Option(
         metavar="METRIC[:EPOCHS]",
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
-        "K; or both, as in loss:best.  [default: that of orchestrator sweep --metric, or the trainer's own, last]",
+        "K; or both, as in loss:best.  [default: what the sweep has; in a new one, the trainer's own, last]",
     ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]

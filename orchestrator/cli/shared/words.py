@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError, meant
 from orchestrator.cli.shared.parameters import Command, made_of, offer
 from orchestrator.sweeps import fields
 from orchestrator.sweeps.fields import Vocabulary, Word
@@ -200,8 +200,8 @@ class TypedWords:
 
     def values(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
-        self._refuse_missing(vocabulary)
-        values = vocabulary.parse(self.given, lambda name: self._spellings.get(name, name), where="the command line")
+        self._refuse_unknown(vocabulary)
+        values = vocabulary.parse(self.given, lambda name: self._spellings.get(name, name))
         for name in self._fixed:
             word = vocabulary.spelled[name]
             if isinstance(values[word], tuple) and len(values[word]) > 1:
@@ -209,13 +209,16 @@ class TypedWords:
                 raise InvalidInputError(f"--set {name}", shown, f"one value (an option varies by --grid {name}=...)")
         return values
 
-    def _refuse_missing(self, vocabulary: Vocabulary) -> None:
-        """Report a missing option before an unknown one, which may depend on it."""
+    def _refuse_unknown(self, vocabulary: Vocabulary) -> None:
+        """Report an unknown option, but before it a missing one, on which it may depend."""
         given = {*self.given, *self._file}
-        unknown = [name for name in self.given if name not in vocabulary.spelled]
-        for word, field in vocabulary.words.items() if unknown else ():
-            if field.is_required and not given & set(vocabulary.spellings(word)):
-                raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
+        for name in (name for name in self.given if name not in vocabulary.spelled):
+            for word, field in vocabulary.words.items():
+                if field.is_required and not given & set(vocabulary.spellings(word)):
+                    raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
+            options = ", ".join(word for word, field in vocabulary.words.items() if field.option)
+            allowed = f"an option of the trainer {vocabulary.trainer}: {options}{meant(name, vocabulary.spelled, 0.7)}"
+            raise InvalidInputError(self._spellings[name], Described("unknown"), allowed)
 
     def spelled(self, word: str, vocabulary: Vocabulary) -> str:
         """Return a word as it was typed, or as it stands in the specification file."""
