@@ -53,7 +53,8 @@ class InvalidInputError(SeedsweepError, ValueError):
         if isinstance(self.allowed, Beside):
             return f"{self.field} cannot be combined with {self.allowed}"
         try:
-            shown = repr(self.value)
+            # A text may be as long as a stranger's file.
+            shown = repr(clipped(self.value) if type(self.value) is str else self.value)
         except (ValueError, RecursionError):
             # Python cannot format integers of more than 4300 digits (ValueError) or deeply nested values.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"

@@ -27,6 +27,9 @@ STALE_SECONDS = 3600.0
 #: The name of a file that `write_atomically` has not completed yet. Other programs have hidden `.tmp` files, too.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 
+#: A text of JSON; its group has the colon after the name of a field. One without an end is also found, in one pass.
+JSON_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"(\s*:)?|\Z)', re.DOTALL)
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call `write` with a new file, and rename the file to `path` once it is complete and on disk.
@@ -163,6 +166,11 @@ def digest(blob: bytes) -> str:
 def json_values(stored: bytes) -> int:
     """Return how many values a JSON text has at most, or nearly: each costs memory, also an empty one."""
     return sum(map(stored.count, (b",", b"[", b"{")))
+
+
+def longest_text(stored: bytes) -> int:
+    """Return the bytes of the longest text, or name of a field, in a JSON text, with its quotes."""
+    return max((found.end() - found.start() for found in JSON_TEXT.finditer(stored)), default=0)
 
 
 def open_own(path: Path, flags: int = 0) -> io.FileIO:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError, clipped
 from nn.files import read_regular
-from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
+from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder.sweeps import Sweeps, changed_at, check_links, held, is_quiet, locks, note, size
 from worker.job import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _recorded(folder: Path) -> Summary | None:
     """Return the summary of a sweep that has ended, from its `leaderboard.json`; None if rows have to be read."""
     if not _is_closed(folder):
         return None
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, SweepNotFoundError):
+        check_links(folder)
         text = read_regular(folder / "leaderboard.json", _MOST_BYTES)
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:

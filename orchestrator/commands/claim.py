@@ -271,7 +271,9 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
         lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
-        (path / "weights").symlink_to((sweep.folder.path / "weights").absolute())
+        (path / "weights").mkdir()
+        for each in (sweep.folder.path / "weights").absolute().glob("*"):
+            (path / "weights" / each.name).symlink_to(each)
         earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]
         findings += _compared(claim, earlier, rebuilt=False)
         is_true = (

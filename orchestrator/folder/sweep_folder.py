@@ -45,6 +45,7 @@ from orchestrator.errors import (
 from orchestrator.folder.reading import FILE, READING_BYTES, READING_VALUES, Reading
 from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
+from orchestrator.folder.sweeps import check_links
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
 from orchestrator.text import counted, moment
@@ -139,11 +140,12 @@ class SweepFolder:
         """Read `sweep.json`.
 
         Raises:
-            SweepNotFoundError: there is no such file, or it does not describe a sweep.
+            SweepNotFoundError: there is no such file, it does not describe a sweep, or a link leads out of the folder.
             TrainerMissingError: the sweep's trainer is not installed here.
             SweepUnreadableError: the file cannot be read.
         """
         file = self._description
+        check_links(self.path)
         try:
             manifest = Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
@@ -153,7 +155,8 @@ class SweepFolder:
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            # Without what would keep the content alive, in a circle of references.
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
             raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
         self.known = manifest.known_jobs
@@ -372,7 +375,7 @@ class SweepFolder:
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else error.errors(include_url=False)[0]["msg"]
+            why = error.strerror if isinstance(error, OSError) else error.errors(include_context=False)[0]["msg"]
             why = str(why).removeprefix("Value error, ")
             raise HeldOutError(
                 f"{self._reading} says that the test split was read, and cannot be read itself: {why}"

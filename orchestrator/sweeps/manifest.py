@@ -12,7 +12,7 @@ from pydantic import AliasPath, BaseModel, FailFast, Field, ValidationError, mod
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
-from nn.files import json_values
+from nn.files import json_values, longest_text
 from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.naming import is_name
 from orchestrator.sweeps.provenance import Provenance
@@ -26,6 +26,8 @@ from worker.trainers import registry
 #: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
 #: read, each costs up to 300 bytes, even if it takes two in the file.
 _MOST_VALUES = 6 * MAX_JOBS
+#: The most bytes of a text of a manifest: a path of 4,096 characters takes at most 12 bytes for each in JSON.
+_LONGEST = 2**16
 #: The most combinations of values that all rounds together list, each of them all that the sweep has then.
 _MOST_LISTED = 10 * MAX_JOBS
 
@@ -146,10 +148,12 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
         Raises:
             TrainerMissingError: the trainer that it names is not installed here.
-            ValidationError: it is not a manifest, has more values than a manifest can have, or no jobs.
+            ValidationError: it is not a manifest, has more values or longer texts than one can have, or no jobs.
         """
         if json_values(stored) > _MOST_VALUES:
             raise _invalid("too_many_values", "it has too many values")
+        if longest_text(stored) > _LONGEST:
+            raise _invalid("text_too_long", "it has a text that is too long")
         try:
             manifest = cls.model_validate_json(stored)
         except ValidationError:
@@ -279,7 +283,7 @@ def _refuse_missing_trainer(stored: bytes) -> None:
     )
 
 
-def _invalid(kind: Literal["too_many_values", "no_jobs"], message: LiteralString) -> ValidationError:
+def _invalid(kind: Literal["too_many_values", "text_too_long", "no_jobs"], message: LiteralString) -> ValidationError:
     error = PydanticCustomError(kind, message)
     return ValidationError.from_exception_data("Manifest", [InitErrorDetails(type=error, input=None)])
 

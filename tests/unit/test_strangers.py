@@ -19,7 +19,7 @@ from orchestrator.analysis import summary
 from orchestrator.analysis.lookup import load_data
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
-from orchestrator.errors import OutputError, SweepUnreadableError
+from orchestrator.errors import OutputError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
@@ -149,6 +149,19 @@ def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tm
     for name, target in ((NOTE, "../private"), ("logs/a.log", "../../private"), ("logs/b.log", "b.log")):
         (folder.path / name).symlink_to(target)
     assert (note(folder.path), folder.log("a"), folder.log("b")) == ("", None, None)
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "results.jsonl", "weights", "leaderboard.json"])
+def test_a_sweep_is_not_read_through_a_link_that_leads_out_of_its_folder(
+    folder: SweepFolder, tmp_path: Path, name: str
+) -> None:
+    folder.finish({}, [], "", '{"verdict": {"sentence": "private"}, "status": "succeeded"}')
+    (folder.path / name).rename(tmp_path / "private")
+    (folder.path / name).symlink_to("../../private")
+    with pytest.raises(SweepNotFoundError, match=f"{name} leads out of"):
+        folder.manifest()
+    assert (found := summary.summary(folder.path)).state == "damaged"
+    assert "leads out of" in found.sentence
 
 
 def test_a_file_that_is_mostly_a_hole_is_refused(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
