@@ -67,7 +67,7 @@ def test_a_page_loads_nothing_and_says_how_far_its_sweep_is(here: InProcess) -> 
     results = here.runs / "a" / "results.jsonl"
     results.write_text("".join(results.read_text().splitlines(keepends=True)[:3]))
     assert "3 of 6 jobs ended" in here.run("report", "a").out
-    assert "3 of 6 jobs have ended" in (here.runs / "a" / "report.html").read_text()
+    assert "3 of 6 jobs are done" in (here.runs / "a" / "report.html").read_text()
 
     # And before the first one had ended
     results.unlink()
