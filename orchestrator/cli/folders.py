@@ -96,16 +96,27 @@ def rm(
 ) -> int:
     """Remove sweeps with their folders: results, weights and reports.
 
-    Asks before. A sweep that runs is not removed; other sweeps keep the results that they reused.
+    Asks before; the exit status is 1 unless the answer is yes. A sweep that runs is not removed; other sweeps keep the
+    results that they reused.
 
     Example: orchestrator rm night-run --yes
     """
     folders = list({each.path.resolve(): each for each in (open_sweep(name, output) for name in names)}.values())
+    for folder in folders:
+        # A sweep that runs is reported before anything is asked or removed.
+        with managing.changing(folder):
+            pass
     if not yes and not sys.stdin.isatty():
         raise InvalidInputError("yes", Described("missing"), "--yes, because there is no terminal to ask")
     if not yes:
         told = [f"{each.path} ({sized(size(each.path))})" for each in folders]
-        typer.confirm(printable(f"Remove {listed(told, 'and')}?"), abort=True, err=True)
+        print(printable(f"Remove {listed(told, 'and')}? [y/N]: "), end="", file=sys.stderr, flush=True)
+        typed = sys.stdin.readline()
+        if typed.strip().lower() not in ("y", "yes"):
+            # Ctrl-D leaves the cursor behind the question.
+            end = "" if typed else "\n"
+            complain(f"{end}Nothing is removed of {listed([each.name for each in folders], 'and')}")
+            return 1
     for folder in folders:
         managing.remove(folder)
         answer(f"Removed {folder.path}")
