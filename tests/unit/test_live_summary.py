@@ -11,9 +11,11 @@ import pytest
 
 from orchestrator.analysis.summary import summary
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.watch import cancel
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
+from orchestrator.running.cancel import Cancellation
 from orchestrator.running.session import Session
 from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, made, row
 from worker.settings import Settings
@@ -60,6 +62,7 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder)
     folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
     stands = summary(folder.path)
     assert (stands.state, stands.done, stands.over) == ("cancelled", 1, True)
+    assert cancel(folder, Place(Settings())) == Cancellation(ended=set(BY_KEY))
     # Resumed, the cancelled job waits.
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
     session.keep_own()
