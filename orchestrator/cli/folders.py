@@ -11,7 +11,7 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
-from orchestrator.folder.sweeps import open_sweep, size
+from orchestrator.folder.sweeps import REPORT, open_sweep, size
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.text import counted, listed, sized
 from worker.settings import load_settings
@@ -41,7 +41,7 @@ def mv(
     Example: orchestrator mv last night-run
     """
     folder = managing.rename(folder, name)
-    if (folder.path / "report.html").exists():
+    if (folder.path / REPORT).exists():
         # Imported here because it takes a while.
         from orchestrator.cli.report import rewritten
 

@@ -260,7 +260,14 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     before = here.command_line.rows("a")
     for dry in (("--dry-run",), ()):
         assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
-    told = here.run("undo", "a").out
+    # An earlier report is out of date then
+    (page := here.runs / "a" / "report.html").touch()
+    undone = here.run("undo", "a")
+    assert undone.err == (
+        "runs/a/report.html shows the sweep as it was before; to write it again: orchestrator report runs/a\n"
+    )
+    page.unlink()
+    told = undone.out
     assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded: ")
     # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
     assert here.command_line.rows("a")[:4] == before
