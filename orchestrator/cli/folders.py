@@ -83,7 +83,7 @@ def prune(
     """
     freed, others = managing.prune(folder, keep)
     told = f"Removed {sized(freed)} of weights from {folder.path}; the sweep keeps {keep} from now on"
-    told += f", and {sized(others)} of jobs that undo withdrew or whose rows are damaged" if others else ""
+    told += f", and {sized(others)} that no row of its jobs names, as after undo" if others else ""
     return answer(told, as_json=as_json, name=folder.name, keep_weights=keep, bytes=freed, bytes_of_others=others)
 
 

@@ -126,7 +126,7 @@ def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     best = swept.run("weights", "first").out.strip()
     assert "jobs 6, accepted 6" in swept.run("sweep", "--resume", "--name", "first").out
     told = swept.run("prune", "first", "--keep-weights", "none").out
-    assert told.endswith(" keeps none from now on, and 0 kB of jobs that undo withdrew or whose rows are damaged\n")
+    assert told.endswith(" keeps none from now on, and 0 kB that no row of its jobs names, as after undo\n")
     assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [other])
     assert swept.run("weights", "first").out.strip() == best
 
