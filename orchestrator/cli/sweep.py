@@ -112,7 +112,8 @@ def command(
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
-        context.with_resource(telling_outdated(plan.folder.path))
+        if not report:
+            context.with_resource(telling_outdated(plan.folder.path))
         if dry_run:
             rehearsal = plan.rehearse(keep_weights)
             rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named

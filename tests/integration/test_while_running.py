@@ -261,12 +261,9 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     for dry in (("--dry-run",), ()):
         assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
     # An earlier report is out of date then
-    (page := here.runs / "a" / "report.html").touch()
-    undone = here.run("undo", "a")
-    assert undone.err == (
-        "runs/a/report.html shows the sweep as it was before; to write it again: orchestrator report runs/a\n"
-    )
-    page.unlink()
+    (here.runs / "a" / "report.html").touch()
+    undone, outdated = here.run("undo", "a"), "runs/a/report.html shows the sweep as it was before; to write it again: "
+    assert undone.err == f"{outdated}orchestrator report runs/a\n"
     told = undone.out
     assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded: ")
     # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
@@ -279,6 +276,7 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     assert " at a time; data set: bundled (06ad231b5cb2), cached in " in resumed.err
     assert f"settings: cache_dir {here.command_line.environment['SEEDSWEEP_CACHE_DIR']} from SEEDSWEEP_" in resumed.err
     assert ", time_limit 600 from the command line\nThis took " in resumed.err
+    assert outdated in resumed.err
     assert "Sweep a: " in resumed.out
     assert "Sweep a: " not in here.run("sweep", "--resume", "--name", "a", "-q").out
     # Another sweep has them, and so does this one, without training anything.

@@ -121,12 +121,11 @@ class SweepElsewhere(Command):
 @contextlib.contextmanager
 def telling_outdated(folder: Path) -> Iterator[None]:
     """Say at the end if the block has changed what an earlier report in a sweep's folder shows."""
-    page, shown = content(folder, [REPORT]), content(folder, _SHOWN)
+    before = content(folder, _SHOWN)
     yield
-    if os.path.lexists(folder / REPORT) and page == content(folder, [REPORT]) and shown != content(folder, _SHOWN):
-        command = shlex.join(["orchestrator", "report", str(folder)])
-        told = f"{folder / REPORT} shows the sweep as it was before; to write it again: {command}"
-        print(printable(told), file=sys.stderr)
+    if os.path.lexists(folder / REPORT) and content(folder, _SHOWN) != before:
+        told = f"{folder / REPORT} shows the sweep as it was before; to write it again: orchestrator report"
+        print(printable(f"{told} {shlex.quote(str(folder))}"), file=sys.stderr)
 
 
 def made_of(parameters: list[inspect.Parameter]) -> list[Any]:
