@@ -261,7 +261,7 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     for dry in (("--dry-run",), ()):
         assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
     # An earlier report is out of date then
-    (here.runs / "a" / "report.html").touch()
+    here.page("a")
     undone, outdated = here.run("undo", "a"), "runs/a/report.html shows the sweep as it was before; to write it again: "
     assert undone.err == f"{outdated}orchestrator report runs/a\n"
     told = undone.out
