@@ -614,8 +614,8 @@ class Sweep:
         managing.remove(self._folder)
 
     def __repr__(self) -> str:
-        ended, jobs = len(self._snapshot.rows), len(self._snapshot.jobs)
-        return f"<Sweep {self.name}: {ended} of {jobs} jobs have ended; {self.verdict.sentence}>"
+        done, jobs = self.accounting.done, len(self._snapshot.jobs)
+        return f"<Sweep {self.name}: {done} of {jobs} jobs are done; {self.verdict.sentence}>"
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.name)}</b>: {escape(str(self.accounting))}</p>{self.leaderboard()._repr_html_()}"

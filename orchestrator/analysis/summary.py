@@ -1,4 +1,4 @@
-"""A sweep in one line: its state, its verdict, and how many of its jobs have ended."""
+"""A sweep in one line: its state, its verdict, and how many of its jobs are done."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Summary:
         name: The sweep.
         state: One of `STATES`.
         sentence: The verdict; for a sweep that cannot be shown, what is wrong.
-        done: Jobs that have ended.
+        done: Jobs with a result, and those that failed.
         planned: All its jobs; 0 for a damaged sweep, and for one that is too large.
         changed: When its files changed last, UTC, ISO 8601; empty if it has none.
         size: The bytes of its folder.
@@ -110,8 +110,8 @@ def of_sweep(sweep: Sweep) -> Summary:
     """Return a sweep's summary."""
     board = sweep.leaderboard
     means = [(each.mean, each.low, each.high) for each in board.standings[:MOST_MEANS] if each.mean is not None]
-    done, planned, around = len(sweep.rows), len(sweep.jobs), _around(sweep.folder.path)
-    return Summary(sweep.name, _state(sweep), board.verdict.sentence, done, planned, *around, means)
+    done, around = sweep.accounting.done, _around(sweep.folder.path)
+    return Summary(sweep.name, _state(sweep), board.verdict.sentence, done, len(sweep.jobs), *around, means)
 
 
 def _recorded(folder: Path) -> Summary | None:
@@ -123,9 +123,10 @@ def _recorded(folder: Path) -> Summary | None:
         text = read_regular(folder / "leaderboard.json", _MOST_BYTES)
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
-            state = "running" if held(folder, locks()) else "cancelled" if b"cancelled" in ends else "finished"
+            done, planned = len(ends) - ends.count(b"cancelled"), len(ends)
+            state = "running" if held(folder, locks()) else "cancelled" if done < planned else "finished"
             told = clipped(str(json.loads(sentence[1])), MAX_TEXT)
-            return Summary(folder.name, state, told, len(ends), len(ends), *_around(folder), _means(text))
+            return Summary(folder.name, state, told, done, planned, *_around(folder), _means(text))
     return None
 
 

@@ -87,9 +87,7 @@ class Sweep:
         races = [look.metric for look in manifest.looks if look.command == "decide"]
         added = any(each.kind == "decide" for each in manifest.rounds)
         seen = added or len(races) < len(manifest.looks) or _continues_another(jobs, rows)
-        running = manifest.specification.remaining > 0 or any(
-            key not in rows or rows[key].status == "cancelled" for key in jobs
-        )
+        running = manifest.specification.remaining > 0 or Accounting.of(len(jobs), rows.values()).done < len(jobs)
         history: History = "extended" if seen else "fixed"
         found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
         found = found.select(metric=manifest.metric if metric is None else metric)
@@ -130,7 +128,7 @@ class Sweep:
         return found
 
     def __repr__(self) -> str:
-        return f"<Sweep {self.name}: {len(self.rows)} of {len(self.jobs)} jobs have ended>"
+        return f"<Sweep {self.name}: {self.accounting.done} of {len(self.jobs)} jobs are done>"
 
     @property
     def name(self) -> str:

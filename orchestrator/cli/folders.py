@@ -11,7 +11,7 @@ from nn.errors import Described, InvalidInputError
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, KEEPING, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
-from orchestrator.folder.sweeps import open_sweep, size
+from orchestrator.folder.sweeps import REPORT, open_sweep, size
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.text import counted, listed, sized
 from worker.settings import load_settings
@@ -41,7 +41,7 @@ def mv(
     Example: orchestrator mv last night-run
     """
     folder = managing.rename(folder, name)
-    if (folder.path / "report.html").exists():
+    if (folder.path / REPORT).exists():
         # Imported here because it takes a while.
         from orchestrator.cli.report import rewritten
 
@@ -83,7 +83,7 @@ def prune(
     """
     freed, others = managing.prune(folder, keep)
     told = f"Removed {sized(freed)} of weights from {folder.path}; the sweep keeps {keep} from now on"
-    told += f", and {sized(others)} of jobs that undo withdrew or whose rows are damaged" if others else ""
+    told += f", and {sized(others)} that no row of its jobs names, as after undo" if others else ""
     return answer(told, as_json=as_json, name=folder.name, keep_weights=keep, bytes=freed, bytes_of_others=others)
 
 
@@ -96,16 +96,27 @@ def rm(
 ) -> int:
     """Remove sweeps with their folders: results, weights and reports.
 
-    Asks before. A sweep that runs is not removed; other sweeps keep the results that they reused.
+    Asks before; the exit status is 1 unless the answer is yes. A sweep that runs is not removed; other sweeps keep the
+    results that they reused.
 
     Example: orchestrator rm night-run --yes
     """
     folders = list({each.path.resolve(): each for each in (open_sweep(name, output) for name in names)}.values())
+    for folder in folders:
+        # A sweep that runs is reported before anything is asked or removed.
+        with managing.changing(folder):
+            pass
     if not yes and not sys.stdin.isatty():
         raise InvalidInputError("yes", Described("missing"), "--yes, because there is no terminal to ask")
     if not yes:
         told = [f"{each.path} ({sized(size(each.path))})" for each in folders]
-        typer.confirm(printable(f"Remove {listed(told, 'and')}?"), abort=True, err=True)
+        print(printable(f"Remove {listed(told, 'and')}? [y/N]: "), end="", file=sys.stderr, flush=True)
+        typed = sys.stdin.readline()
+        if typed.strip().lower() not in ("y", "yes"):
+            # Ctrl-D leaves the cursor behind the question.
+            end = "" if typed else "\n"
+            complain(f"{end}Nothing is removed of {listed([each.name for each in folders], 'and')}")
+            return 1
     for folder in folders:
         managing.remove(folder)
         answer(f"Removed {folder.path}")

@@ -17,7 +17,7 @@ HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size", "note")
 def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
     """List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.
 
-    Reads the folder alone. Jobs are those that have ended, of all that are planned.
+    Reads the folder alone. Jobs are those with a result or that failed, of all that are planned.
 
     Example: orchestrator list --output runs
     """

@@ -28,6 +28,7 @@ from orchestrator.cli.shared.parameters import (
     ReuseAnyway,
     Workers,
     integer,
+    telling_outdated,
 )
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
@@ -112,6 +113,8 @@ def command(
         place = place_for(broker, workers, time_limit, complain)
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
+        if not report:
+            context.with_resource(telling_outdated(plan.folder.path))
         if dry_run:
             rehearsal = plan.rehearse(keep_weights)
             rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named

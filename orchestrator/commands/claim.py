@@ -268,7 +268,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
             return []
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
-        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs)
+        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
         (path / "weights").mkdir()

@@ -161,8 +161,7 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
     leaders = [each for each in sweep.scored if each.mean is not None]
     if not leaders:
         raise SweepNotFoundError("This sweep has no result to confirm")
-    waiting = sum(key not in sweep.rows or sweep.rows[key].status == "cancelled" for key in sweep.jobs)
-    if waiting:
+    if waiting := len(sweep.jobs) - sweep.accounting.done:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
         raise InvalidInputError(
             "folder", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)"

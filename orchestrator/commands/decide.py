@@ -110,6 +110,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     """
     started = time.monotonic()
     session.keep_own(failed=True)
+    session.try_again()
     kept = len(session.rows)
     with display(snapshot(session, terms.metric)) as progress:
         race = _Race(session, terms, progress)
@@ -130,9 +131,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
 def at_most(plan: SweepPlan, terms: Terms) -> int:
     """Return how many jobs `decide` adds at most."""
     rows = plan.folder.rows_of(plan.jobs)
-    has_rest = any(key not in rows or rows[key].status == "cancelled" for key in plan.jobs)
     standing = _Race(plan.rehearse(), terms, Progress()).standing(plan.manifest, rows)
-    if not has_rest and not plan.manifest.specification.remaining and standing.next_round is None:
+    if not standing.sweep.running and standing.next_round is None:
         return 0
     return max(0, terms.budget - len(plan.manifest.added_by_races))
 

@@ -20,7 +20,6 @@ from orchestrator.commands.sweep import SweepPlan, check_values, finish, jobs_of
 from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import content
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import cancel_jobs
 from orchestrator.running.session import Session
@@ -69,7 +68,6 @@ class GrowthPlan(SweepPlan):
             with interruption.shield():
                 before = self.folder.manifest()
                 is_new = self._grow()
-                results = content(self.folder.path, ("results.jsonl",))
             session = self.session(interruption)
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
@@ -77,10 +75,13 @@ class GrowthPlan(SweepPlan):
                 yield session
             except BaseException:
                 if is_void(session):
-                    if content(self.folder.path, ("results.jsonl",)) != results:
+                    if session.again.keys() & session.rows.keys():
                         # A job that had failed before has ended meanwhile: what was seen before stays recorded.
                         before = before.model_copy(update={"looks": self.folder.manifest().looks})
                     with contextlib.suppress(OutputError), interruption.shield():
+                        for key, row in session.again.items():
+                            if row.status == "cancelled" and key not in session.rows:
+                                self.folder.append(row)
                         self.folder.write_manifest(before)
                 raise
 

@@ -24,7 +24,7 @@ def remove(folder: SweepFolder) -> None:
         SweepBusyError: it runs.
         OutputError: the folder cannot be removed.
     """
-    with _changing(folder):
+    with changing(folder):
         # Out of sight first: nobody sees a part of it, even if this process is killed.
         hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}.removed")
         folder.path.rename(hidden)
@@ -50,7 +50,7 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
     renamed = SweepFolder(folder.path.parent, name)
     if renamed.exists():
         raise InvalidInputError("name", name, f"a name that nothing in {renamed.path.parent} has")
-    with _changing(folder):
+    with changing(folder):
         folder.path.rename(renamed.path)
         sync_folder(renamed.path.parent)
     return renamed
@@ -63,7 +63,7 @@ def prune(folder: SweepFolder, policy: str) -> tuple[int, int]:
 
     Raises: as `remove`; `SweepNotFoundError` if the folder is not a sweep's; `SweepUnreadableError`.
     """
-    with _changing(folder):
+    with changing(folder):
         manifest, before = folder.manifest(), size(folder.path / "weights")
         rows = folder.rows_of(manifest.jobs_by_key()).values()
         folder.write_manifest(manifest.model_copy(update={"keep_weights": policy}))
@@ -92,7 +92,7 @@ def annotate(folder: SweepFolder, text: str) -> None:
 
 
 @contextlib.contextmanager
-def _changing(folder: SweepFolder) -> Iterator[None]:
+def changing(folder: SweepFolder) -> Iterator[None]:
     """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host."""
     if summary(folder.path).state == "running":
         with folder.exclusive():

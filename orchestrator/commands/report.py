@@ -13,13 +13,11 @@ from nn.files import open_regular, write_atomically
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import REPORT
 from orchestrator.report.charts import catalogue, drawing
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import BEGINNING, render
 from orchestrator.text import listed
-
-#: The name of the page in a sweep's folder.
-FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def report(
         OutputError: the file cannot be written, or an existing file there is not a report.
     """
     MissingPackageError.check("The report")
-    path = folder.path / FILE if to is None else to
+    path = folder.path / REPORT if to is None else to
     _PAGE.check(path)
     sweep = Sweep.read(folder, metric)
     return _PAGE.write(path, render(sweep, network.content(sweep, cache_dir)).encode(), sweep)

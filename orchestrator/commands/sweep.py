@@ -298,10 +298,9 @@ def train(
     """
     session.any_code, session.reuse_from, session.fail_fast = any_code, reuse_from, fail_fast
     session.keep_weights(keep_weights)
-    again, kept = session.keep_own(), len(session.rows)
-    if any(not row.accepted for row in again):
-        # Which jobs are tried again may depend on the results that could be seen.
-        session.look("resume")
+    session.keep_own()
+    session.try_again()
+    kept = len(session.rows)
     said: list[str] = []
     if session.folder.damage:
         said.append(session.folder.damage)

@@ -35,7 +35,7 @@ class Activity(BaseModel):
     at: Time
     #: The address of the cluster that trains it, without its password.
     place: OneLine = ""
-    #: All jobs of the sweep; those that have ended, and of these, those that failed or diverged.
+    #: All jobs of the sweep; those with a result or that failed, and of these, those that failed or diverged.
     planned: _Count = 0
     done: _Count = 0
     failed: _Count = 0

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 
@@ -81,10 +81,10 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     return rows, damaged
 
 
-def lines_of(path: Path, keys: Collection[str]) -> Iterator[bytes]:
-    """Yield the complete lines of these jobs as they are; a missing file has none."""
+def lines_of(path: Path, is_wanted: Callable[[str], bool]) -> Iterator[bytes]:
+    """Yield the complete lines of the wanted jobs as they are; a missing file has none."""
     with contextlib.suppress(FileNotFoundError), open_regular(path) as file:
-        yield from (line for line in _lines(file) if line.endswith(b"\n") and _job_of(line) in keys)
+        yield from (line for line in _lines(file) if line.endswith(b"\n") and is_wanted(_job_of(line)))
 
 
 def append_row(path: Path, row: Row) -> None:

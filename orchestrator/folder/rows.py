@@ -335,6 +335,11 @@ class Accounting(BaseModel):
         )
 
     @property
+    def done(self) -> int:
+        """Jobs with a result, and those that failed. A cancelled job is not done: `--resume` trains it."""
+        return self.accepted + self.failed
+
+    @property
     def complete(self) -> bool:
         """Whether every job has a result, and there is no evidence against any of them."""
         return self.accepted == self.jobs and not self.mismatches

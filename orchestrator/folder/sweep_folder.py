@@ -17,7 +17,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, takewhile
 from pathlib import Path
 
@@ -253,6 +253,12 @@ class SweepFolder:
         with self.writing():
             append_row(self._results, row)
 
+    def drop_rows(self, keys: Collection[str]) -> None:
+        """Remove the rows of these jobs, which wait again. The caller holds `exclusive()`."""
+        with self.writing():
+            lines = lines_of(self._results, lambda job: job not in keys)
+            write_atomically(self._results, lambda file: file.writelines(lines))
+
     def weights_path(self, sha256: str) -> Path:
         """Return the path of the weights with this hash; if there are none, the path for safetensors.
 
@@ -399,7 +405,7 @@ class SweepFolder:
         with self.writing():
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
-            others = lines_of(self._results, self.known - set(order))
+            others = lines_of(self._results, (self.known - set(order)).__contains__)
             write_atomically(self._results, lambda file: file.writelines(chain(lines, others)))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)

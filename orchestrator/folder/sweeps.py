@@ -33,6 +33,8 @@ _FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
 #: What goes on in a sweep that runs (`orchestrator.folder.activity`).
 PROGRESS = "progress.json"
 _LOCKS = Path("/proc/locks")
+#: The page that `report` writes.
+REPORT = "report.html"
 #: What somebody wrote about the sweep, and its longest text in characters.
 NOTE = "note.txt"
 LONGEST_NOTE = 500

@@ -57,7 +57,8 @@ class Continuation:
         told = f"{counted(len(longer), 'job')} of more epochs: {len(longer) - len(missing)} from stored weights"
         if not missing:
             return told
-        why = "because their weights were not kept, or are damaged"
+        faults = {"are damaged" if folder.holds(row) else "were not kept" for job, row in longer if job in missing}
+        why = f"because their weights {' or '.join(sorted(faults, reverse=True))}"
         if not _can_continue(missing[0]):
             why = f"because the trainer {missing[0].trainer} cannot go on from a result"
         return f"{told}, {len(missing)} from the first epoch, {why}"

@@ -48,6 +48,7 @@ class Session:
         resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
+        again: The rows, by job key, of jobs that failed or were cancelled in earlier sessions, and are tried again.
         fail_fast: The number of failed jobs after which the others are cancelled; None for no such number.
         keeper: Decides which weights the folder keeps.
         reuse_from: The sweeps that the user named for reuse, beside those in the same output folder.
@@ -62,6 +63,7 @@ class Session:
     resuming: bool = False
     rows: dict[str, Row] = field(default_factory=dict)
     missing: dict[str, Job] = field(init=False)
+    again: dict[str, Row] = field(default_factory=dict, init=False)
     keeper: Keeper = field(init=False)
     fail_fast: int | None = None
     reuse_from: Collection[SweepFolder] = ()
@@ -111,13 +113,24 @@ class Session:
             (whole if is_whole or (failed and row.status == "failed") else others).append(row)
         return whole, others
 
-    def keep_own(self, *, failed: bool = False) -> list[Row]:
-        """Take the first ones of `own`, and return the others."""
+    def keep_own(self, *, failed: bool = False) -> None:
+        """Take the first ones of `own`."""
         whole, others = self.own(failed=failed)
+        self.again = {row.job: row for row in others if not row.accepted}
         for row in whole:
             self._note(row)
         self.keeper.note(*filter(self.folder.holds, whole))
-        return others
+
+    def try_again(self) -> None:
+        """Let the cancelled jobs of `again` wait: from now on, the folder has no rows of them.
+
+        A row that says why a job failed stays until the job has another one.
+        """
+        if self.again:
+            # Which jobs are tried again may depend on the results that could be seen.
+            self.look("resume")
+            with self.interruption.shield():
+                self.folder.drop_rows({key for key, row in self.again.items() if row.status == "cancelled"})
 
     def _fits(self, found: Row | Result) -> bool:
         """Return whether a result may be reused: by default, if the code that is installed here made it."""

@@ -119,7 +119,7 @@ class Underway(Progress):
         counts = Accounting.of(len(self._jobs), self._rows.values())
         again = sum(each.attempt > 1 for each in running.values() if each)
         return Activity(
-            began=self._began, at=time.time(), place=self._place, planned=len(self._jobs), done=len(self._rows),
+            began=self._began, at=time.time(), place=self._place, planned=len(self._jobs), done=counts.done,
             failed=counts.failed, diverged=counts.diverged, retried=sum(counts.repeated.values()) + again,
             running=len(running), waiting=max(len(rest) - len(running), 0), workers=workers,
             jobs=dict(islice(running.items(), MOST_JOBS)), lost=dict(islice(lost.items(), MOST_LOST)),

@@ -92,14 +92,13 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
     made = Continuation(folder, rows, shared_cluster.store())
     # A job that diverged is no beginning of a longer one.
     assert made.prepare(of(5)) == (
-        "2 jobs of more epochs: 1 from stored weights, 1 from the first epoch, because their weights were not kept, or "
-        "are damaged"
+        "2 jobs of more epochs: 1 from stored weights, 1 from the first epoch, because their weights are damaged"
     )
     assert stored(shared_cluster) == {of(5)[0].key}
     assert whole.job != damaged.job
     folder.weights_path(str(whole.weights_sha256)).unlink()
     assert Continuation(folder, rows, shared_cluster.store()).prepare(of(5)) == (
-        "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept, or "
+        "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept or "
         "are damaged"
     )
     # Without shorter jobs, there is nothing to say.

@@ -126,7 +126,7 @@ def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     best = swept.run("weights", "first").out.strip()
     assert "jobs 6, accepted 6" in swept.run("sweep", "--resume", "--name", "first").out
     told = swept.run("prune", "first", "--keep-weights", "none").out
-    assert told.endswith(" keeps none from now on, and 0 kB of jobs that undo withdrew or whose rows are damaged\n")
+    assert told.endswith(" keeps none from now on, and 0 kB that no row of its jobs names, as after undo\n")
     assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [other])
     assert swept.run("weights", "first").out.strip() == best
 
@@ -153,13 +153,14 @@ def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
     with SweepFolder(swept.runs, "second").exclusive():
         said = swept.refused("rm", "second", "--yes")
         assert said.startswith("Another process is running the sweep second in runs/second: process ")
-        assert swept.refused("mv", "second", "third") == said
-    for answer, status in (("n", 130), ("y", 0)):
+        assert swept.refused("mv", "second", "third") == swept.refused("rm", "first", "second") == said
+    kept = "Nothing is removed of first and second"
+    for answer, status, told in (("\n", 1, kept), ("\4", 1, kept), ("y\n", 0, "Removed runs/second")):
         assert (swept.runs / "first").is_dir()
         terminal = swept.command_line.on_terminal("rm", "runs/first", "second", columns=200)
         assert "Remove runs/first (" in terminal.read_until("[y/N]")
-        terminal.type(f"{answer}\n")
-        terminal.read_to_end()
+        terminal.type(answer)
+        assert told in terminal.read_to_end()
         assert terminal.process.wait() == status
     assert list(swept.runs.iterdir()) == []
 

@@ -67,7 +67,7 @@ def test_a_page_loads_nothing_and_says_how_far_its_sweep_is(here: InProcess) -> 
     results = here.runs / "a" / "results.jsonl"
     results.write_text("".join(results.read_text().splitlines(keepends=True)[:3]))
     assert "3 of 6 jobs ended" in here.run("report", "a").out
-    assert "3 of 6 jobs have ended" in (here.runs / "a" / "report.html").read_text()
+    assert "3 of 6 jobs are done" in (here.runs / "a" / "report.html").read_text()
 
     # And before the first one had ended
     results.unlink()
@@ -105,6 +105,7 @@ def test_a_sweep_writes_its_report_at_the_end(command_line: CommandLine) -> None
     (command_line.sweep("a") / "report.html").write_text("mine")
     again = command_line.run("sweep", "--resume", "--name", "a", "--report", "--json")
     assert json.loads(again.stdout)["report"] is None
+    assert "as it was before" not in again.stderr
     assert (
         "The report was not written: The report runs/a/report.html cannot be written: what exists there is not a report"
         in again.stderr

@@ -138,7 +138,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     process.send_signal(signal.SIGINT)
     command_line.end(process, status=130)
     told = command_line.end(watching, status=1)
-    stands = "a does not run here; it is interrupted, and 0 of 2 jobs have ended; if a cluster trains it, name that by "
+    stands = "a does not run here; it is interrupted, with 0 of 2 jobs done; if a cluster trains it, name that by "
     stands += "--broker or CELERY_BROKER_URL; go on with: orchestrator sweep --resume --name a\n"
     assert stands in told
     # Resumed, it is ended from there, and says who did.
@@ -153,17 +153,19 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert not file.exists()
     assert len(command_line.description("a")["resumed"]) == 1
     assert asked(command_line, "status")["sweeps"] == []
-    stands = (
-        "a does not run here; it is cancelled, and 2 of 2 jobs have ended; go on with: orchestrator leaderboard a\n"
-    )
+    stands = "a does not run here; it is cancelled, with 0 of 2 jobs done; go on with: orchestrator leaderboard a\n"
     assert (command_line.run("status", "a").stdout, command_line.run("watch", "a", status=1).stderr) == (stands, stands)
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
     assert (sweep["done"], sweep["running"], sweep["waiting"], job["epochs"]) == (0, 1, 1, 100000)
+    assert "Of 2 jobs, 2 have no result yet.\n" in command_line.run("leaderboard", "a", status=1).stdout
+    (listed,) = asked(command_line, "list")["sweeps"]
+    assert (listed["state"], listed["done"], listed["planned"]) == ("running", 0, 2)
     # Killed, it is not said to run, whatever it has left behind.
     assert address(command_line.sweep("a")) is not None
     command_line.kill(process)
+    assert asked(command_line, "list")["sweeps"][0]["state"] == "interrupted"
     assert file.exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
@@ -234,16 +236,22 @@ def test_a_round_without_a_job_that_ended_leaves_nothing(command_line: CommandLi
     assert command_line.description("a") == before
 
 
-def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(tmp_path: Path) -> None:
-    # Given a sweep with a failed job, and an extension in which this one ends, and no further one
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(tmp_path: Path, ends: bool) -> None:
+    # Given a sweep with a failed job, and an extension in which this one ends or still waits, and no further one ends
     folder = filled(tmp_path, SPECIFICATION, lambda job: lost_row(job, "failed", "it broke") if job.seed else row(job))
     plan = plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary())
     with suppress(KeyboardInterrupt), plan.begin() as session:
-        session.accept(row(JOBS[1]), BLOB)
+        session.keep_own()
+        session.try_again()
+        assert not any(each.status == "failed" for each in folder.rows(BY_KEY).values())
+        if ends:
+            session.accept(row(JOBS[1]), BLOB)
         raise KeyboardInterrupt
-    # Then the round is gone, and the look before it is not.
+    # Then the round is gone, and the looks before are not; without any end, all is as it was.
     found = folder.manifest()
-    assert (found.rounds, [look.command for look in found.looks]) == ([], ["extend"])
+    assert (found.rounds, [look.command for look in found.looks]) == ([], ["extend"] if ends else [])
+    assert folder.rows(BY_KEY)[JOBS[1].key].status == ("succeeded" if ends else "failed")
 
 
 def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InProcess) -> None:
@@ -252,7 +260,11 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     before = here.command_line.rows("a")
     for dry in (("--dry-run",), ()):
         assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
-    told = here.run("undo", "a").out
+    # An earlier report is out of date then
+    here.page("a")
+    undone, outdated = here.run("undo", "a"), "runs/a/report.html shows the sweep as it was before; to write it again: "
+    assert undone.err == f"{outdated}orchestrator report runs/a\n"
+    told = undone.out
     assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded: ")
     # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
     assert here.command_line.rows("a")[:4] == before
@@ -264,6 +276,7 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     assert " at a time; data set: bundled (06ad231b5cb2), cached in " in resumed.err
     assert f"settings: cache_dir {here.command_line.environment['SEEDSWEEP_CACHE_DIR']} from SEEDSWEEP_" in resumed.err
     assert ", time_limit 600 from the command line\nThis took " in resumed.err
+    assert outdated in resumed.err
     assert "Sweep a: " in resumed.out
     assert "Sweep a: " not in here.run("sweep", "--resume", "--name", "a", "-q").out
     # Another sweep has them, and so does this one, without training anything.

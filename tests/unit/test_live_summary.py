@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.analysis.summary import summary
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.watch import cancel
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
-from tests.support.sweep_folders import JOBS, SPECIFICATION, filled, made, row
+from orchestrator.running.cancel import Cancellation
+from orchestrator.running.session import Session
+from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, made, row
+from worker.settings import Settings
 
 
 def elsewhere(folder: SweepFolder) -> None:
@@ -56,7 +61,14 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder)
     assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
     folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
     stands = summary(folder.path)
-    assert (stands.state, stands.done, stands.over) == ("cancelled", 2, True)
+    assert (stands.state, stands.done, stands.over) == ("cancelled", 1, True)
+    assert cancel(folder, Place(Settings())) == Cancellation(ended=set(BY_KEY))
+    # Resumed, the cancelled job waits.
+    session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
+    session.keep_own()
+    session.try_again()
+    stands = summary(folder.path)
+    assert (stands.state, stands.done, stands.planned) == ("interrupted", 1, 2)
 
 
 @pytest.mark.parametrize("lock_is_told", [True, False])

@@ -10,6 +10,7 @@ import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.analysis.leaderboard.judgement import Verdict, amount, at_most, by_margin
+from orchestrator.analysis.leaderboard.table import by_configuration
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
 from tests.support.known import known
@@ -65,7 +66,8 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "so far, with a configuration that waits": (
         {0.03: BEST, 0.01: WORST, 0.1: [None] * 5}, {},
-        "So far, learning rate 0.03 leads: it is the best of 2. Of 15 jobs, 5 have no result yet.", False, [0.03],
+        "So far, learning rate 0.03 leads: it is the best of 2 with a result. Of 15 jobs, 5 have no result yet.",
+        False, [0.03],
     ),
     "so far, with configurations to come": (
         {0.03: BEST, 0.01: WORST}, {"running": True},
@@ -196,6 +198,9 @@ def test_the_words_agree_with_the_fields(case: str) -> None:
     verdict = board.verdict
     assert (verdict.sentence, verdict.decided) == (sentence, decided)
     assert [each["learning_rate"] for each in verdict.contenders] == contenders
+    is_best = decided or ("the best of" in sentence and "with a result" not in sentence)
+    table = by_configuration(board, board.standings)
+    assert ("yes" in str(table.rows)) == (is_best and len(contenders) == 1 < len(outcomes))
     assert verdict.leader == (verdict.contenders[0] if contenders else None)
     assert [each.options for each in verdict.rivals] == verdict.contenders[1:]
     waits = any(outcome in (None, "cancelled") for outcomes in outcomes.values() for outcome in outcomes)

@@ -109,7 +109,8 @@ def _rank(board: Leaderboard, standing: Standing) -> str:
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:
     if not standing.contender:
         return "no" if standing.n else NONE
-    return "yes" if board.verdict.decided and len(board.verdict.contenders) == 1 else "maybe"
+    is_known = board.verdict.decided or len(board.judgement.candidates) == len(board.standings)
+    return "yes" if is_known and len(board.verdict.contenders) == 1 else "maybe"
 
 
 def _regret(board: Leaderboard, standing: Standing) -> str:

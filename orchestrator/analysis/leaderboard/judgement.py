@@ -543,7 +543,7 @@ def _conclusion(found: Judgement) -> list[str]:
     best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
     which = "that trains as reliably " if found.unreliable else ""
     if any(not each.trained and not each.diverged for each in found.scored):
-        which = f"with a result {which}"
+        best, which = f"{best} with a result", f"with a result {which}"
     regret = f"no other {which}is better"
     if found.regret:
         regret += f" by more than {at_most(metric, found.regret)}"

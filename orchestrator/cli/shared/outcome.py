@@ -23,7 +23,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
-from orchestrator.text import counted, duration, have
+from orchestrator.text import counted, duration
 from worker.redis.address import hide_password
 from worker.settings import load_settings, read_settings
 from worker.text import printable
@@ -116,7 +116,7 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
     if not found.planned:
         return f"{told}: {found.sentence}"
     words = ("leaderboard", found.name) if found.over else ("sweep", "--resume", "--name", found.name)
-    told += f", and {found.done} of {have(found.planned, 'job')} ended"
+    told += f", with {found.done} of {counted(found.planned, 'job')} done"
     if not found.over and load_settings().broker_url is None and broker is None:
         told += "; if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
     return f"{told}; go on with: {shlex.join(['orchestrator', *words, *place_flags(folder, None)])}"

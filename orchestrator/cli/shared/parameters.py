@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
+import os
 import re
+import shlex
+import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +22,9 @@ from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from nn.errors import InvalidInputError, SeedsweepError
-from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
+from orchestrator.folder.sweeps import LAST, NOTE, REPORT, Sweeps, content, open_sweep
 from orchestrator.text import listed
+from worker.text import printable
 
 if TYPE_CHECKING:
     from orchestrator.folder.sweep_folder import SweepFolder
@@ -34,6 +38,8 @@ DEFAULT_OUTPUT = Path("runs")
 MAX_WORKERS = 1024
 #: The sweep that a command works on, in its usage line.
 SWEEP = "SWEEP"
+#: Files of what a report shows: a session writes the first one at its end.
+_SHOWN = ("leaderboard.json", "test.json", NOTE)
 
 
 class Command(TyperCommand):
@@ -60,7 +66,9 @@ class Command(TyperCommand):
         """Run the command."""
         with self._spelling(ctx):
             if self._sweep:
-                ctx.params["folder"] = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere)
+                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere)
+                ctx.params["folder"] = folder
+                ctx.with_resource(telling_outdated(folder.path))
             for each in self._output:
                 del ctx.params[each.name]
             return super().invoke(ctx)
@@ -108,6 +116,16 @@ class SweepElsewhere(Command):
     """A command on a sweep that may have no folder on this machine."""
 
     elsewhere = True
+
+
+@contextlib.contextmanager
+def telling_outdated(folder: Path) -> Iterator[None]:
+    """Say at the end if the block has changed what an earlier report in a sweep's folder shows."""
+    before = content(folder, _SHOWN)
+    yield
+    if os.path.lexists(folder / REPORT) and content(folder, _SHOWN) != before:
+        told = f"{folder / REPORT} shows the sweep as it was before; to write it again: orchestrator report"
+        print(printable(f"{told} {shlex.quote(str(folder))}"), file=sys.stderr)
 
 
 def made_of(parameters: list[inspect.Parameter]) -> list[Any]:
