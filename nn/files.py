@@ -146,16 +146,25 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
 
 
+def inside(path: Path, folder: Path) -> Path:
+    """Return the real path of a path in a folder, which may be a stranger's.
+
+    Raises:
+        OSError: a link leads out of the folder, or nowhere.
+    """
+    found = Path(os.path.realpath(path, strict=True))
+    if not found.is_relative_to(os.path.realpath(folder)):
+        raise OSError(errno.ELOOP, "A link out of its folder", str(path))
+    return found
+
+
 def read_inside(folder: Path, name: str, max_bytes: int) -> str:
     """Return a text file of a folder, which may be a stranger's, as `read_regular`, unless a link leads out of it.
 
     Raises:
         OSError: as for `open_regular`, or such a link.
     """
-    path = Path(os.path.realpath(folder / name, strict=True))
-    if not path.is_relative_to(os.path.realpath(folder)):
-        raise OSError(errno.ELOOP, "A link out of its folder", name)
-    return read_regular(path, max_bytes).decode(errors="replace")
+    return read_regular(inside(folder / name, folder), max_bytes).decode(errors="replace")
 
 
 def digest(blob: bytes) -> str:

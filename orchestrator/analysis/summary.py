@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError, clipped
-from nn.files import read_regular
-from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.sweeps import Sweeps, changed_at, check_links, held, is_quiet, locks, note, size
+from nn.files import inside, read_regular
+from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
 from worker.job import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -118,9 +117,8 @@ def _recorded(folder: Path) -> Summary | None:
     """Return the summary of a sweep that has ended, from its `leaderboard.json`; None if rows have to be read."""
     if not _is_closed(folder):
         return None
-    with contextlib.suppress(OSError, ValueError, SweepNotFoundError):
-        check_links(folder)
-        text = read_regular(folder / "leaderboard.json", _MOST_BYTES)
+    with contextlib.suppress(OSError, ValueError):
+        text = read_regular(inside(folder / "leaderboard.json", folder), _MOST_BYTES)
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             done, planned = len(ends) - ends.count(b"cancelled"), len(ends)

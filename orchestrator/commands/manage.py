@@ -63,7 +63,7 @@ def prune(folder: SweepFolder, policy: str) -> tuple[int, int]:
 
     Raises: as `remove`; `SweepNotFoundError` if the folder is not a sweep's; `SweepUnreadableError`.
     """
-    with changing(folder):
+    with changing(folder, prepare=True):
         manifest, before = folder.manifest(), size(folder.path / "weights")
         rows = folder.rows_of(manifest.jobs_by_key()).values()
         folder.write_manifest(manifest.model_copy(update={"keep_weights": policy}))
@@ -92,10 +92,10 @@ def annotate(folder: SweepFolder, text: str) -> None:
 
 
 @contextlib.contextmanager
-def changing(folder: SweepFolder) -> Iterator[None]:
+def changing(folder: SweepFolder, *, prepare: bool = False) -> Iterator[None]:
     """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host."""
     if summary(folder.path).state == "running":
-        with folder.exclusive():
+        with folder.exclusive(prepare=False):
             raise SweepBusyError(f"The sweep {folder.name} seems to run on another host: end it there first")
-    with folder.exclusive(), folder.writing():
+    with folder.exclusive(prepare=prepare), folder.writing():
         yield

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import (
+    inside,
     json_values,
     open_regular,
     read_inside,
@@ -45,7 +46,6 @@ from orchestrator.errors import (
 from orchestrator.folder.reading import FILE, READING_BYTES, READING_VALUES, Reading
 from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
-from orchestrator.folder.sweeps import check_links
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
 from orchestrator.text import counted, moment
@@ -140,13 +140,16 @@ class SweepFolder:
         """Read `sweep.json`.
 
         Raises:
-            SweepNotFoundError: there is no such file, it does not describe a sweep, or a link leads out of the folder.
+            SweepNotFoundError: there is no such file, or it does not describe a sweep.
             TrainerMissingError: the sweep's trainer is not installed here.
-            SweepUnreadableError: the file cannot be read.
+            SweepUnreadableError: the file cannot be read, or a link leads out of the folder.
         """
-        file = self._description
-        check_links(self.path)
         try:
+            # A stranger's folder must not show another sweep of its reader as its own.
+            for file in (self._description, self._results, self._weights, self._reading):
+                if file.is_symlink() and file.exists():
+                    inside(file, self.path)
+            file = self._description
             manifest = Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
@@ -163,8 +166,11 @@ class SweepFolder:
         return manifest
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the folder's lock while the block runs, and prepare the folder for writing.
+    def exclusive(self, *, prepare: bool = True) -> Iterator[None]:
+        """Hold the folder's lock while the block runs.
+
+        Args:
+            prepare: Whether to prepare the folder for writing to its files; otherwise, nothing in it changes.
 
         Raises:
             SweepBusyError: another process holds the lock.
@@ -183,18 +189,22 @@ class SweepFolder:
             except OSError:
                 pass  # This file system has no locks.
             self._held = os.fstat(descriptor)
-            with self.writing():
-                self._refuse_links()
-                # A user may have removed the weights to save space.
-                self._weights.mkdir(exist_ok=True)
-                sync_folder(self.path)
-                cut_torn_line(self._results)
-                # It is of a session that was killed: nothing goes on.
-                (self.path / "progress.json").unlink(missing_ok=True)
+            if prepare:
+                self._prepare()
             yield
         finally:
             self._held = None
             os.close(descriptor)
+
+    def _prepare(self) -> None:
+        with self.writing():
+            self._refuse_links()
+            # A user may have removed the weights to save space.
+            self._weights.mkdir(exist_ok=True)
+            sync_folder(self.path)
+            cut_torn_line(self._results)
+            # It is of a session that was killed: nothing goes on.
+            (self.path / "progress.json").unlink(missing_ok=True)
 
     def check_held(self) -> None:
         """Raise `OutputError` if the folder that this process has locked was removed or replaced since."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import read_inside
+from nn.files import inside, read_inside
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.sweeps.naming import is_name
 from worker.text import one_line
@@ -82,28 +82,6 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{question}")
 
 
-def check_links(folder: Path) -> None:
-    """Check that no part of a sweep's folder is a link to elsewhere. Raises: as `check_inside`."""
-    for path in (folder / part for part in (*_FILES, NOTE, PROGRESS, "weights")):
-        if os.path.islink(path):  # noqa: PTH114 (`Path.is_symlink` raises if a name is too long)
-            check_inside(path, folder)
-
-
-def check_inside(path: Path, folder: Path) -> None:
-    """Check that a path of a sweep, which may be a link, stays in a folder.
-
-    A stranger's folder must not expose files that this process can read, but not its writer.
-
-    Raises:
-        SweepNotFoundError: it leads out.
-    """
-    # A link may be replaced meanwhile.
-    with contextlib.suppress(OSError):
-        if Path(os.path.realpath(path, strict=os.path.lexists(path))).is_relative_to(os.path.realpath(folder)):
-            return
-    raise SweepNotFoundError(f"{path} leads out of {folder}, where nothing is read")
-
-
 def _is_sweep(folder: Path) -> bool:
     # Not `Path.is_file`, which returns False on some disk errors, too.
     try:
@@ -155,8 +133,8 @@ class Sweeps:
         from orchestrator.folder.sweep_folder import SweepFolder
 
         folder = SweepFolder(self.output, name)
-        check_inside(folder.path, self.output)
-        check_links(folder.path)
+        for path in (folder.path, *(folder.path / part for part in (*_FILES, NOTE, PROGRESS, "weights"))):
+            self.check_inside(path)
         with contextlib.suppress(OSError):
             size = (folder.path / _RESULTS).stat().st_size
             if size > MAX_RESULTS_BYTES:
@@ -164,6 +142,20 @@ class Sweeps:
                     f"The sweep {name} has {size} bytes of results; a page shows at most {MAX_RESULTS_BYTES}"
                 )
         return folder
+
+    def check_inside(self, path: Path) -> None:
+        """Check that a path of a sweep, which may be a link, stays in the output folder.
+
+        A foreign folder must not expose files that this process can read, but not its writer.
+
+        Raises:
+            SweepNotFoundError: it leads out.
+        """
+        # A link may be replaced meanwhile.
+        with contextlib.suppress(OSError):
+            if not os.path.lexists(path) or inside(path, self.output):
+                return
+        raise SweepNotFoundError(f"{path} leads out of {self.output}, where no page looks")
 
     def version(self, name: str) -> Hashable:
         """Return a value that changes with a sweep: with its files, with its lock, and when it becomes quiet."""
@@ -213,9 +205,9 @@ def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
 
 
 def is_quiet(folder: Path) -> bool:
-    """Return whether nothing in the folder has changed for `QUIET_SECONDS`."""
+    """Return whether nothing in the folder has changed for `QUIET_SECONDS`; a time far in the future is wrong."""
     changed = _changed(folder)
-    return changed is None or time.time() - changed > QUIET_SECONDS
+    return changed is None or abs(time.time() - changed) > QUIET_SECONDS
 
 
 def changed_at(folder: Path, *files: str) -> float | None:

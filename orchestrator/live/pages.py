@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
-from orchestrator.folder.sweeps import Sweeps, check_inside, content
+from orchestrator.folder.sweeps import Sweeps, content
 from orchestrator.live import comparison
 from orchestrator.live.page import Page
 from orchestrator.report.charts.marks.canvas import Scale
@@ -84,7 +84,7 @@ class Pages:
         # The folder's name: a copy's `sweep.json` has the name of the original.
         name, best = sweep.name, network.subject(sweep)
         if best is not None:
-            check_inside(sweep.folder.weights_path(best), self._sweeps.output)
+            self._sweeps.check_inside(sweep.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)

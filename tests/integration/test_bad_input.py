@@ -113,7 +113,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--resume --output new": "There is no sweep in new yet: orchestrator sweep begins one",
         "--output ''": "--output is ''",
         "--output file/deeper": "The output folder file/deeper/x cannot be written: ",
-        "--resume --name lent": "runs/lent/results.jsonl is a symbolic link; a sweep writes only inside its own folder",
+        "--resume --name lent": "runs/lent/results.jsonl cannot be read: A link out of its folder",
         "--resume --name closed": "runs/closed/results.jsonl is not a regular file: move it away to",
         # Words that a resumed sweep did not begin with
         "--resume --name a --seeds 0-9": f"--seeds is '0-9'; allowed: 0-1, {BEGAN}",

@@ -322,9 +322,9 @@ def test_links_do_not_lead_out_of_the_folder(server: LiveServer) -> None:
     for name in ("linked", "partly-sweep", "partly-results", "partly-weights", "single-weights"):
         refused = server.get(f"/{name}")
         assert refused.status == 404, name
-        assert "leads out of" in refused.text
+        assert "leads out of runs, where no page looks" in refused.text
     index = whole_index(server)
-    assert index.count("leads out of") == 4
+    assert index.count("leads out of runs") == 4
     # A single file of weights is looked at for the page of its sweep only.
     assert index.count("finished</td>") == 3
 

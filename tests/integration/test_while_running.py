@@ -7,7 +7,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -236,22 +236,25 @@ def test_a_round_without_a_job_that_ended_leaves_nothing(command_line: CommandLi
     assert command_line.description("a") == before
 
 
-@pytest.mark.parametrize("ends", [True, False])
-def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(tmp_path: Path, ends: bool) -> None:
-    # Given a sweep with a failed job, and an extension in which this one ends or still waits, and no further one ends
-    folder = filled(tmp_path, SPECIFICATION, lambda job: lost_row(job, "failed", "it broke") if job.seed else row(job))
+@pytest.mark.parametrize(("status", "ends"), [("failed", True), ("failed", False), ("cancelled", False)])
+def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(
+    tmp_path: Path, status: Literal["failed", "cancelled"], ends: bool
+) -> None:
+    # Given a sweep with a lost job, and an extension in which this one ends or still waits, and no further one ends
+    folder = filled(tmp_path, SPECIFICATION, lambda job: lost_row(job, status, "it broke") if job.seed else row(job))
     plan = plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary())
     with suppress(KeyboardInterrupt), plan.begin() as session:
         session.keep_own()
         session.try_again()
-        assert not any(each.status == "failed" for each in folder.rows(BY_KEY).values())
+        # Why a job failed stays known until it has another row.
+        assert (JOBS[1].key in folder.rows(BY_KEY)) == (status == "failed")
         if ends:
             session.accept(row(JOBS[1]), BLOB)
         raise KeyboardInterrupt
     # Then the round is gone, and the looks before are not; without any end, all is as it was.
     found = folder.manifest()
     assert (found.rounds, [look.command for look in found.looks]) == ([], ["extend"] if ends else [])
-    assert folder.rows(BY_KEY)[JOBS[1].key].status == ("succeeded" if ends else "failed")
+    assert folder.rows(BY_KEY)[JOBS[1].key].status == ("succeeded" if ends else status)
 
 
 def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InProcess) -> None:

@@ -11,12 +11,15 @@ import pytest
 
 from orchestrator.analysis.summary import summary
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.manage import remove
 from orchestrator.commands.watch import cancel
+from orchestrator.errors import SweepBusyError
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
 from orchestrator.running.cancel import Cancellation
 from orchestrator.running.session import Session
+from tests.support.paths import contents
 from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, made, row
 from worker.settings import Settings
 
@@ -80,8 +83,19 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     elsewhere(folder)
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"
-    age(folder, QUIET_SECONDS + 60)
-    assert state(folder) == "quiet"
+    # What is refused meanwhile changes nothing, not even an unfinished line.
+    with (folder.path / "results.jsonl").open("a") as file:
+        file.write("half a row")
+    before = contents(folder.path)
+    with pytest.raises(SweepBusyError, match="seems to run on another host"):
+        remove(folder)
+    assert contents(folder.path) == before
+    for seconds in (QUIET_SECONDS + 60, -QUIET_SECONDS - 60):
+        age(folder, seconds)
+        assert state(folder) == "quiet"
+    age(folder, 0)
+    with folder.exclusive():
+        pass
 
     # All rows are there, and its session has not ended: it may add jobs
     folder.append(row(JOBS[1]))
