@@ -477,6 +477,7 @@ def packed(folder: Path, *more: tuple[str, bytes], **how: Any) -> Path:
         (("sweep.json", b"{}"), {}, "File exists"),
         (("x/sweep.json", b"{}"), {}, "File exists"),
         ((f"weights/{'0' * 64}.bin", bytes(2**22)), {"compression": zipfile.ZIP_DEFLATED}, "it has more than"),
+        (("sweep.json", bytes(2**22)), {"compression": zipfile.ZIP_DEFLATED}, "it has more than"),  # nothing is written
         ((f"weights/{'0' * 64}.bin", b"0"), {"compression": zipfile.ZIP_BZIP2}, "by another method than deflate"),
     ],
 )
