@@ -134,6 +134,9 @@ def from_safetensors(blob: bytes) -> Weights:
             biases, of one network in one float dtype.
     """
     try:
+        # Checked first: what describes tensors takes much more memory once it is parsed.
+        if (length := int.from_bytes(blob[:8], "little")) > MAX_HEADER_BYTES:
+            raise safetensors.SafetensorError(f"their header has {length} bytes")
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise WeightsError(f"the weights are not intact safetensors: {clipped(str(error))}") from None

@@ -228,7 +228,7 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
             if source is not None:
                 unpack(source, folder.path)
             for name, content in (claim.files() if source is None else {}).items():
-                (folder.path / name).write_text(content)
+                (folder.path / name).write_bytes(content)
         try:
             sweep = Sweep.read(folder)
         except (SweepNotFoundError, SweepUnreadableError, InvalidInputError) as error:
@@ -263,7 +263,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
     findings: list[_Finding] = []
     is_true, now = False, sweep.manifest
     with contextlib.suppress(SeedsweepError, ValidationError), temporary_folder() as made:
-        then, path = Manifest.read(claim.files()[FILES[0]].encode()), made / "sweep"
+        then, path = Manifest.read(claim.files()[FILES[0]]), made / "sweep"
         if now == then or not now.goes_on(then):
             return []
         path.mkdir()

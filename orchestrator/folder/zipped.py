@@ -37,10 +37,10 @@ def unpack(path: Path, folder: Path) -> None:
             if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > MOST_LISTED:
                 raise BadZipFile("it is not a ZIP file, or has a comment or more than 65,535 files")
             archive = ZipFile(file)
-            for entry in archive.infolist():
-                kept = _KEPT.fullmatch(entry.filename)
-                if kept is None:
-                    continue
+            wanted = [(entry, kept) for entry in archive.infolist() if (kept := _KEPT.fullmatch(entry.filename))]
+            if sum(entry.file_size for entry, _ in wanted) > left:
+                raise ValueError(f"it has more than {MOST_BYTES} bytes")
+            for entry, kept in wanted:
                 if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
                     raise ValueError(f"{entry.filename} is compressed by another method than deflate")
                 with archive.open(entry) as packed, (folder / kept[1]).open("xb") as target:

@@ -191,15 +191,17 @@ def test_an_artifact_of_other_options_or_of_other_bytes_is_refused() -> None:
     with pytest.raises(WeightsError, match="other options"):
         TRAINER.check_artifact(read(estimator="Ridge", alpha=3.0), "", artifact)
     # What describes arrays takes much more memory than they do.
-    forged = safetensors.numpy.save({"coef_": np.zeros(3)}, metadata={"seedsweep": "[]," * 12_000_000})
-    with pytest.raises(WeightsError, match=r"their header has \d+ bytes"):
-        TRAINER.check_artifact(options, "", forged)
+    for count, what in ((12_000_000, "bytes of names"), (600_000, "names and values")):
+        forged = safetensors.numpy.save({"coef_": np.zeros(3)}, metadata={"seedsweep": "[]," * count})
+        with pytest.raises(WeightsError, match=rf"they have \d+ {what}"):
+            TRAINER.check_artifact(options, "", forged)
 
 
 def test_a_fitted_estimator_that_is_too_large_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, what in (("state.MAX_HEADER", "bytes of names"), ("fitting.MAX_BYTES", "bytes")):
-        monkeypatch.setattr(f"worker.trainers.sklearn.{limit}", 1000)
-        with pytest.raises(InvalidInputError, match=f"one that is fitted to at most 1000 {what}; this one has"):
+    most = {"state.MAX_VALUES": "names and values", "state.MAX_HEADER": "bytes of names", "fitting.MAX_BYTES": "bytes"}
+    for limit, what in most.items():
+        monkeypatch.setattr(f"worker.trainers.sklearn.{limit}", 100)
+        with pytest.raises(InvalidInputError, match=f"one that is fitted to at most 100 {what}; this one has"):
             train("iris", estimator="RandomForestClassifier", n_estimators=2)
 
 

@@ -109,7 +109,8 @@ WHOLE = {**HALF, "b1": M(4, "f4"), "b2": M(3, "f4"), "b3": M(2, "f4")}
     [
         (b"", "not intact safetensors"),
         (b"\xff" * 64, "not intact safetensors"),
-        (struct.pack("<Q", 2**62) + b"{}", "not intact safetensors"),
+        (struct.pack("<Q", 2**62) + b"{}", "not intact safetensors: their header has 4611686018427387904 bytes"),
+        (raw(b" " * 4097), "not intact safetensors: their header has 4097 bytes"),
         (to_safetensors(small())[:-1], "not intact safetensors"),
         (to_safetensors(small()) + b"x", "not intact safetensors"),
         (raw(b"[" * 100_000), "not intact safetensors"),
@@ -133,7 +134,7 @@ WHOLE = {**HALF, "b1": M(4, "f4"), "b2": M(3, "f4"), "b3": M(2, "f4")}
         (blob_of(**{**HALF, "W1": M((4, 0), "f4")}), r"W1 has the shape \[4, 0\]; expected two dimensions, none empty"),
         (blob_of(**{**HALF, "W2": M((3, 5), "f4")}), "W2 has 5 columns; expected 4"),
         (blob_of(**{**HALF, "W3": M((2, 4), "f4")}), "W3 has 4 columns; expected 3"),
-        (blob_of(**{f"tensor_{i}": M(1, "f4") for i in range(1000)}), r"\.\.\.; expected W1"),
+        (blob_of(**{f"tensor_{i}": M(1, "f4") for i in range(40)}), r"\.\.\.; expected W1"),
     ],
 )
 def test_anything_else_is_refused(blob: bytes, expected: str) -> None:

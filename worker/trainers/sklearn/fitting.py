@@ -140,9 +140,7 @@ def fit(
     except Divergence as end:
         problem, predicted = f"diverged: {end}", None
     artifact = state.to_artifact(fitting.estimator, about, fitting.x_train)
-    for size, most, what in (
-        (len(artifact), MAX_BYTES, "bytes"), (state.header(artifact), state.MAX_HEADER, "bytes of names")
-    ):  # fmt: skip
+    for size, most, what in ((len(artifact), MAX_BYTES, "bytes"), *state.sizes(artifact)):
         if size > most:
             allowed = f"one that is fitted to at most {most} {what}; this one has {size}"
             raise InvalidInputError("estimator", type(fitting.estimator).__name__, allowed)

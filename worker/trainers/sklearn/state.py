@@ -16,14 +16,15 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nn.errors import WeightsError
+from nn.files import json_values
 
 #: The only key of a blob's metadata, because safetensors writes several keys in no fixed order.
 METADATA = "seedsweep"
 #: Stands for an array that equals the training samples, which the data set's digest identifies.
 SAMPLES = "training samples"
-#: Most bytes in which a blob names its arrays and single values, which take much more when they are read. A tree of a
-#: boosted model needs 1.4 kB: 24,000 trees fit.
-MAX_HEADER = 2**25
+#: Most bytes and JSON values in which a blob names its arrays and single values, which take up to 200 bytes each when
+#: they are read. A tree of a boosted model needs 1.5 kB and 112 values: 10,000 trees fit.
+MAX_HEADER, MAX_VALUES = 2**24, 9 * 2**17
 #: Deepest nesting of objects; no estimator comes near.
 _MAX_DEPTH = 12
 
@@ -130,27 +131,31 @@ def _blob(tensors: Mapping[str, Any], said: Mapping[str, Any]) -> bytes:
     return safetensors.numpy.save(little, metadata=metadata)
 
 
-def header(blob: bytes) -> int:
-    """Return how many bytes of an untrusted blob name what it holds."""
-    return int.from_bytes(blob[:8], "little")
+def sizes(blob: bytes) -> Iterator[tuple[int, int, str]]:
+    """Yield how much of an untrusted blob names what it holds: the number, the most that is allowed, and of what."""
+    yield int.from_bytes(blob[:8], "little"), MAX_HEADER, "bytes of names"
+    yield json_values(_names(blob)), MAX_VALUES, "names and values"
 
 
-def read(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Return the arrays of an untrusted blob, and what its metadata says.
+def _names(blob: bytes) -> bytes:
+    return blob[8 : 8 + int.from_bytes(blob[:8], "little")]
+
+
+def read(blob: bytes, load: Callable[[bytes], Any] = safetensors.deserialize) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays of an untrusted blob as `load` does, and what its metadata says.
 
     Raises:
         WeightsError: it is not intact, or has no metadata.
     """
     try:
-        if header(blob) > MAX_HEADER:
-            raise ValueError(f"their header has {header(blob)} bytes")
-        tensors = dict(safetensors.numpy.load(blob))
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        for size, most, what in sizes(blob):
+            if size > most:
+                raise ValueError(f"they have {size} {what}; allowed: at most {most}")
+        # Before the arrays are made: what is parsed for it takes as much memory.
+        said = json.loads(json.loads(_names(blob))["__metadata__"][METADATA])
+        tensors = dict(load(blob))
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"the bytes are not intact safetensors: {error}"[:200]) from None
-    try:
-        said = json.loads(json.loads(blob[8 : 8 + header(blob)])["__metadata__"][METADATA])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        said = None
     if not isinstance(said, dict):
         raise WeightsError("the bytes do not say what they hold")
     return tensors, said
@@ -185,7 +190,7 @@ def resume(estimator: Any, blob: bytes) -> None:
     Raises:
         WeightsError: the bytes are not the state of such an estimator.
     """
-    tensors, same = read(blob)
+    tensors, same = read(blob, safetensors.numpy.load)
     # Copied, so that the arrays are writable.
     stored = {name: array.copy() for name, array in tensors.items()}
     found = list(_settable(estimator))
