@@ -107,7 +107,10 @@ def chart(sweep: Sweep, name: str) -> Chart:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    found = curves(sweep)
+    return _chart(curves(sweep), sweep, name)
+
+
+def _chart(found: Sequence[Curve], sweep: Sweep, name: str) -> Chart:
     metric = sweep.leaderboard.metric
     return Chart(
         name=name,
@@ -123,21 +126,12 @@ def of_both(a: Sweep, b: Sweep) -> Chart | None:
     """Return the curves of the first configurations of two sweeps; None without any, or if their metrics differ."""
     if absent(a) or absent(b) or a.names.metric != b.names.metric:
         return None
-    found = [
-        replace(
-            each,
-            configuration=replace(each.configuration, label=labels.short(f"{sweep.name}: {each.configuration.label}")),
-        )
-        for sweep in (a, b)
-        for each in curves(sweep)[: LABELLED // 2]
-    ]
-    made = chart(a, "curves-of-both")
-    cells = [
-        (curve.configuration.label, *_cells(curve, point, a.names.metric)[1:])
-        for curve in found
-        for point in curve.points
-    ]
-    return replace(made, caption=_caption(found, a), specification=_specification(found, a), rows=cells)
+    found = []
+    for sweep in (a, b):
+        for each in curves(sweep)[: LABELLED // 2]:
+            name, label = (f"{sweep.name}: {text}" for text in (each.configuration.name, each.configuration.label))
+            found.append(replace(each, configuration=replace(each.configuration, name=name, label=labels.short(label))))
+    return _chart(found, a, "curves-of-both")
 
 
 def _caption(found: Sequence[Curve], sweep: Sweep) -> str:
