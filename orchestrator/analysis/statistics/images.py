@@ -8,23 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.statistics.intervals import Interval, t_quantile
+from orchestrator.analysis.statistics.intervals import Interval, t_quantile, tails
 
 Floats = NDArray[np.float64]
 METHOD = "seeds and images"
 
 
-def new_images_interval(
-    correct: Iterable[NDArray[Any]], confidence: float = 0.95, *, chosen_of: int = 1
-) -> Interval | None:
-    """Return an interval for the accuracy on new images, by other seeds.
+def new_images_interval(correct: Iterable[NDArray[Any]], *, chosen_of: int = 1) -> Interval | None:
+    """Return an interval at 95 % for the accuracy on new images, by other seeds.
 
     Seeds and images are crossed random effects: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007).
 
     Args:
         correct: For each seed, bool, shape (n_images,): whether the job answered the image correctly. Those of one seed
             are asked for at a time.
-        confidence: The probability that the interval contains the accuracy.
         chosen_of: As for `intervals.t_interval`.
 
     Returns:
@@ -33,11 +30,7 @@ def new_images_interval(
     side = _Side.of(correct)
     if len(side.seeds) < 2 or len(side.mean) < 2:
         return None
-    found = _interval([side], side.mean, confidence)
-    if chosen_of == 1:
-        return found
-    lower = _interval([side], side.mean, 1 - (1 - confidence) / chosen_of)
-    return Interval(lower.low, found.high, METHOD)
+    return _interval([side], side.mean, chosen_of)
 
 
 def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval | None:
@@ -79,13 +72,13 @@ class _Side(NamedTuple):
         return cls(np.array(seeds), total / max(len(seeds), 1), size / max(len(seeds), 1))
 
 
-def _interval(sides: list[_Side], difference: Floats, confidence: float = 0.95) -> Interval:
-    """Return the interval for a mean over seeds and images.
+def _interval(sides: list[_Side], difference: Floats, chosen_of: int = 1) -> Interval:
+    """Return the interval at 95 % for a mean over seeds and images.
 
     Args:
         sides: Two sides have independent seeds.
         difference: The mean over seeds, or its difference between the sides, for each image.
-        confidence: Of the interval.
+        chosen_of: As for `intervals.t_interval`.
     """
     n_images = len(difference)
     seeds = np.array([side.seeds.var(ddof=1) / len(side.seeds) for side in sides])
@@ -95,7 +88,7 @@ def _interval(sides: list[_Side], difference: Floats, confidence: float = 0.95) 
     images = max(difference.var(ddof=1) - within, 0.0) / n_images
     freedom = np.array([len(side.seeds) - 1 for side in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
-    tail = 1 - (1 - confidence) / 2
-    half = float(np.sqrt(t_quantile(tail, df) ** 2 * seeds.sum() + t_quantile(tail, np.inf) ** 2 * images))
-    mean = float(difference.mean())
-    return Interval(mean - half, mean + half, METHOD)
+    covered = 1 - tails(0.05, chosen_of)
+    below, above = np.sqrt(t_quantile(covered, df) ** 2 * seeds.sum() + t_quantile(covered, np.inf) ** 2 * images)
+    mean = difference.mean()
+    return Interval(float(mean - below), float(mean + above), METHOD)

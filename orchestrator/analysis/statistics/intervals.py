@@ -47,18 +47,17 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: int = 1) -> Interval | None:
-    """Return Student's t interval for the mean of the values' distribution.
+def t_interval(values: Sequence[float], *, chosen_of: int = 1) -> Interval | None:
+    """Return Student's t interval at 95 % for the mean of the values' distribution.
 
     The values are independent and about normal. Mean and deviation are exact, so that the order does not matter.
 
     The mean of a configuration that was chosen because it is the highest is flattered, so its lower end misses with
-    half of 1 - confidence divided by `chosen_of`: by the union bound, it holds for all that could have been chosen. The
+    2.5 % divided by `chosen_of`: by the union bound, it holds for all that could have been chosen. The
     upper end is as usual, because a configuration whose mean came out too low is chosen less often.
 
     Args:
         values: The values.
-        confidence: The probability that the interval contains the mean.
         chosen_of: The number of configurations of which this one was chosen by these values.
 
     Returns:
@@ -66,7 +65,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, *, chosen_of: 
     """
     if len(values) < 2:
         return None
-    below, above = t_quantile(1 - _tails(confidence, chosen_of), len(values) - 1) / math.sqrt(len(values))
+    below, above = t_quantile(1 - tails(0.05, chosen_of), len(values) - 1) / math.sqrt(len(values))
     return _around(values, float(below), float(above), "t", chosen_of)
 
 
@@ -86,13 +85,12 @@ def confidence_sequence(values: Sequence[float], alpha: float = 0.05, *, chosen_
         The interval; None while it is infinite (with fewer than 4 values at `alpha` = 0.05), and for fewer than five
         equal values.
     """
-    below, above = (float(sequence_factor(len(values), 2 * tail)) for tail in _tails(1 - alpha, chosen_of))
+    below, above = (float(sequence_factor(len(values), 2 * tail)) for tail in tails(alpha, chosen_of))
     return _around(values, below, above, "confidence sequence", chosen_of)
 
 
-def _tails(confidence: float, chosen_of: int) -> NDArray[np.float64]:
+def tails(alpha: float, chosen_of: int) -> NDArray[np.float64]:
     """Return the probabilities to miss on either side: below the lower end, above the upper one."""
-    alpha = 1 - confidence
     return np.array([alpha / 2 / chosen_of, alpha / 2])
 
 
