@@ -10,6 +10,7 @@ _EXTRAS = {
     "report": (("altair", "vl_convert", "jinja2"), "--require-hashes -r requirements-report.txt"),
     "mlflow": (("mlflow", "sqlalchemy", "alembic"), "mlflow-skinny sqlalchemy alembic"),
     "tensorboard": (("tensorboard",), "tensorboard"),
+    "optuna": (("optuna",), "--require-hashes -r requirements-optuna.txt"),
 }
 
 

@@ -142,13 +142,9 @@ def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[
     Raises:
         MissingPackageError: Optuna is not installed.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingPackageError(
-            "--sampler optuna needs the package Optuna: pip install 'seedsweep[optuna]', or "
-            "pip install --require-hashes -r requirements-optuna.txt in a checkout"
-        ) from None
+    MissingPackageError.check("--sampler optuna", "optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions = {name: dimension.distribution() for name, dimension in space.items()}
     own_seed = random.Random(f"{seed}, {len(earlier)}").getrandbits(31)

@@ -122,5 +122,5 @@ def test_without_optuna_its_sampler_is_refused_before_anything_begins(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     said = here.refused("sweep", *OPTUNA, "--name", "x")
-    assert said.startswith("--sampler optuna needs the package Optuna: pip install 'seedsweep[optuna]'")
+    assert said.startswith("--sampler optuna needs the package optuna: pip install 'seedsweep[optuna]'")
     assert not here.runs.exists()
