@@ -178,7 +178,12 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
     wait_for(lambda: lost_jobs.lost(keys) == set() and queue.looks == 3, "a third look")
 
 
-NO_STATES = [b"", b"\xff", b"[]", b"{}", b"7", b"[" * 100_000, b"1" * 5000, b'{"status": [], "result": 1}']
+NO_STATES = [
+    b"", b"\xff", b"[]", b"{}", b"7", b"[" * 100_000, b"1" * 5000, b'{"status": [], "result": 1}', b'"SUCCESS"',
+    b'{"status": "SUCCESS"}',
+    # kombu's JSON cannot read the date.
+    b'{"status": "SUCCESS", "result": {"__type__": "datetime", "__value__": "yesterday"}}',
+]  # fmt: skip
 
 
 def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, view: ClusterView) -> None:

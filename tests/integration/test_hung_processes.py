@@ -150,21 +150,6 @@ def test_a_worker_that_is_frozen_as_a_whole_ends_no_process(soon: Cluster) -> No
     assert worker.children() == children
 
 
-@pytest.mark.slow(reason="waits for a Redis that is silent for longer than processes may hang")
-def test_a_process_that_waits_for_redis_does_not_hang(cluster: Cluster, second_redis_server: RedisServer) -> None:
-    # Given a worker whose results go to another Redis than its messages, so that it watches during the outage
-    soon = cluster.with_settings(**SOON, result_backend=second_redis_server.url)
-    worker = soon.start_worker(*SLOW_EPOCHS)
-    run = soon.begin(make_job(epochs=20))
-    # When that one is silent for long
-    second_redis_server.send(signal.SIGSTOP)
-    time.sleep(2 * LONG_AFTER)
-    second_redis_server.send(signal.SIGCONT)
-    # Then the job goes on
-    assert soon.result(run).attempts == 1
-    assert "A command to Redis failed and is retried" in worker.text()
-
-
 @pytest.mark.slow(reason="lets a job wait for longer than processes may hang")
 def test_a_job_that_waits_for_another_one_to_end_does_not_hang(cluster: Cluster) -> None:
     soon = cluster.with_settings(**SOON | {"lease_seconds": 9.0})

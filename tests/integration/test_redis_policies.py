@@ -121,7 +121,9 @@ def test_the_orchestrator_does_not_wait_for_a_full_server_or_a_dead_cluster(
         WaitingRedis(absent, Patience("", absent, lambda _: None, ended)).get("name")
 
 
-def test_a_patient_client_waits_for_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_patient_client_waits_for_as_long_as_it_takes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     # Given more failures than a power of two can count in a float
     failures = iter([redis.ConnectionError("away")] * 1500)
     pauses: list[float] = []
@@ -136,3 +138,4 @@ def test_a_patient_client_waits_for_as_long_as_it_takes(monkeypatch: pytest.Monk
     assert Patient(on_retry=lambda: retries.append(None))(command) == "an answer"
     assert len(pauses) == len(retries) == 1500
     assert max(pauses) <= 2.0
+    assert caplog.messages == ["A command to Redis failed and is retried: away"] * 1500

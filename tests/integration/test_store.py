@@ -142,22 +142,6 @@ def test_a_stored_success_is_final(shared_server: RedisServer) -> None:
         assert backend.decode_result(forged)["status"] == "PENDING"
 
 
-def test_what_is_no_state_does_not_keep_a_state_out(shared_server: RedisServer) -> None:
-    backend = create_app(Settings(broker_url=shared_server.url)).backend
-    for nonsense in (
-        b"\xff",
-        b"[]",
-        b'"SUCCESS"',
-        b'{"status": "SUCCESS"}',
-        # kombu's JSON cannot read the date.
-        b'{"status": "SUCCESS", "result": {"__type__": "datetime", "__value__": "yesterday"}}',
-    ):
-        shared_server.client().set(f"celery-task-meta-{JOB}", nonsense)
-        value = backend.encode({"status": "PROGRESS", "result": {}, "task_id": JOB})
-        backend._set_with_state(backend.get_key_for_task(JOB), value, "PROGRESS")
-        assert backend.get_task_meta(JOB, cache=False)["status"] == "PROGRESS"
-
-
 # --- workers and attempts
 
 

@@ -13,7 +13,7 @@ from tests.support.command_line import SMALL, CommandLine
 from tests.support.messages import pickled
 from tests.support.secured_server import SecuredServer
 from worker.job import Job
-from worker.messages import QUEUE, TRAIN
+from worker.messages import QUEUE
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +31,6 @@ def test_a_pickled_message_runs_no_code(cluster: Cluster, secured_server: Secure
     # Then nothing was run
     assert "content-encoding: Input should be 'utf-8'" in cluster.workers[0].text()
     assert not proof.exists()
-
-
-def test_a_job_under_another_jobs_name_is_refused(cluster: Cluster) -> None:
-    # When a job is sent under the key of another one, to give that other one its result
-    wanted, sent = make_job(seed=4), make_job(seed=5)
-    cluster.app.tasks[TRAIN].apply_async(kwargs={"job": sent.model_dump(mode="json")}, task_id=wanted.key)
-    # Then it is not trained
-    error = cluster.wait_for_state(wanted.key, "FAILURE", "SUCCESS")["result"]
-    assert str(error) == f"the task id is {wanted.key!r}; the job's key is {sent.key}"
 
 
 def test_a_forged_result_is_not_counted_and_runs_no_code(
