@@ -264,7 +264,12 @@ def test_of_a_message_only_the_id_of_a_task_is_kept(view: Cluster, client: redis
     client.rpush("seedsweep", *(json.dumps({"headers": {"id": name}}) for name in ("x" * 15_000, [7], JOB.key)))
     # One whose parts take long to read, and none of ours has so many
     client.rpush("seedsweep", json.dumps({"headers": {"id": make_job(seed=9).key}, "x": [[]] * 100}))
+    # What is queued or held and is no message has none.
+    for tag, held in enumerate([b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]']):
+        client.hset("seedsweep:unacked", str(tag), held)
+        client.rpush("seedsweep", held)
     assert view.queue.messages() == {JOB.key}
+    assert view.queue.withdraw({"x"}) == set()
 
 
 def test_a_manifest_of_many_small_values_is_not_parsed() -> None:

@@ -200,14 +200,6 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     wait_for(lambda: check(cluster.app, socket.gethostname()).healthy, "a healthy worker", report=cluster.logs)
 
 
-def test_what_is_held_and_is_no_message_is_no_jobs(cluster: Cluster, view: ClusterView) -> None:
-    for tag, held in enumerate([b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]']):
-        cluster.server.client().hset("seedsweep:unacked", str(tag), held)
-        cluster.server.client().rpush("seedsweep", held)
-    assert view.queue.messages() == set()
-    assert view.queue.withdraw({"x"}) == set()
-
-
 def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:
     # Given queued jobs whose places are then taken by something else
     jobs = jobs_by_key(5)

@@ -28,6 +28,7 @@ from tests.support.messages import (
     command,
     message,
     no_replies,
+    pickled,
     reply,
 )
 from tests.support.redis_server import RedisServer
@@ -74,14 +75,17 @@ def held_message(job: Job, queue: str = QUEUE) -> str:
     return json.dumps([json.loads(message(body(job), task_id=job.key)), "", queue])
 
 
-def test_garbage_is_dropped(attacked: Cluster) -> None:
+def test_garbage_is_dropped(attacked: Cluster, tmp_path: Path) -> None:
     [worker] = attacked.workers
     before = len(worker.text())
-    attacked.server.client().rpush(QUEUE, *GARBAGE.values())
+    # Among it is a message that would make a folder if anybody unpickled it.
+    attacked.server.client().rpush(QUEUE, *GARBAGE.values(), pickled(str(tmp_path / "unpickled")))
     assert_lives(attacked)
+    assert list(tmp_path.iterdir()) == []
     # With one line for each, in which nothing acts on a terminal, and no second one
     told = worker.text()[before:]
-    assert told.count("Dropped a message") == len(GARBAGE)
+    assert told.count("Dropped a message") == len(GARBAGE) + 1
+    assert "content-encoding: Input should be 'utf-8'" in told
     assert not [word for word in ("Traceback", "\x1b", "\n[CRITICAL]") if word in told]
 
 

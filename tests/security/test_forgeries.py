@@ -13,24 +13,12 @@ from tests.support.command_line import SMALL, CommandLine
 from tests.support.messages import pickled
 from tests.support.secured_server import SecuredServer
 from worker.job import Job
-from worker.messages import QUEUE
 
 
 @pytest.fixture(scope="module")
 def cluster(secured_cluster: Cluster) -> Iterator[Cluster]:
     secured_cluster.start_worker()
     return secured_cluster
-
-
-def test_a_pickled_message_runs_no_code(cluster: Cluster, secured_server: SecuredServer, tmp_path: Path) -> None:
-    # Given a message that would make a folder if anybody unpickled it, queued with the orchestrator's password
-    proof = tmp_path / "unpickled"
-    secured_server.client_for("orchestrator").lpush(QUEUE, pickled(str(proof)))
-    # When the worker has taken it, and trained a job after it
-    assert cluster.result(cluster.submit(make_job(seed=3)).id).status == "succeeded"
-    # Then nothing was run
-    assert "content-encoding: Input should be 'utf-8'" in cluster.workers[0].text()
-    assert not proof.exists()
 
 
 def test_a_forged_result_is_not_counted_and_runs_no_code(
