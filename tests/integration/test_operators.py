@@ -12,8 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.cluster.cluster import Cluster as ClusterView
-from orchestrator.running.stalls import StallWatch
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.command_line import CommandLine
 from tests.support.output import Output
@@ -91,10 +89,6 @@ def drain(worker: WorkerProcess, cluster: Cluster) -> None:
     cluster.app.control.cancel_consumer(QUEUE, reply=True, limit=1)
 
 
-def kill(worker: WorkerProcess, cluster: Cluster) -> None:
-    worker.kill()
-
-
 def shut_down(worker: WorkerProcess, cluster: Cluster) -> None:
     cluster.app.control.shutdown()
 
@@ -118,7 +112,6 @@ def exhaust(worker: WorkerProcess, cluster: Cluster) -> None:
     ("harm", "sentence"),
     [
         (drain, "takes jobs: w1@test is connected but does not consume the queue: "),
-        (kill, "takes jobs: w1@test has sent no heartbeat for "),
         (stand_still, "takes jobs: w1@test has an event loop that has stood still for "),
         (shut_down, "No worker is online at"),
         (exhaust, "No worker is online at"),
@@ -139,7 +132,7 @@ def test_a_sweep_says_what_is_wrong_with_its_only_worker_and_goes_on_when_that_i
     # When its worker takes no more jobs, then it says so soon
     harm(worker, patient_cluster)
     assert sentence in output.wait_for("No worker", timeout=SAID_SECONDS)
-    if harm in (kill, stand_still):
+    if harm is stand_still:
         # Its job would wait for the end of its lease.
         return
     # When jobs are taken again, as the message says, or by another worker, then it ends
@@ -153,25 +146,3 @@ def test_a_sweep_says_what_is_wrong_with_its_only_worker_and_goes_on_when_that_i
     assert (status, len(command_line.rows("a"))) == (0, JOBS), text
     # It has said it once, which is enough for a while
     assert text.count(sentence) == 1
-
-
-@pytest.mark.slow(reason="waits for a sweep to notice")
-def test_one_worker_of_two_that_holds_the_last_jobs_is_named(patient_cluster: Cluster) -> None:
-    # Given two workers, of which one stands still in the middle of a job, and a sweep that waits for this job
-    stuck = patient_cluster.start_worker(*SLOW_EPOCHS)
-    run = patient_cluster.begin(make_job(epochs=1000))
-    report = patient_cluster.wait_for_state(run, "PROGRESS")["result"]
-    patient_cluster.start_worker()
-    roster = patient_cluster.app.tasks[TRAIN].roster()
-    wait_for(lambda: len(roster.online()) == 2, "both workers", report=patient_cluster.logs)
-    stuck.signal_all(signal.SIGSTOP)
-    told: list[str] = []
-    watch = StallWatch(ClusterView(patient_cluster.settings), told.append)
-
-    def look() -> bool:
-        watch.look(ended=False, running={run: report})
-        return bool(told)
-
-    wait_for(look, "a message", timeout=SAID_SECONDS)
-    assert "1 of 2 workers at" in told[0]
-    assert f" take no jobs: {stuck.name} has sent no heartbeat for " in told[0]

@@ -94,3 +94,18 @@ def test_a_sweep_whose_only_worker_was_killed_is_told_so_within_seconds(
     assert 3 < first < 8
     assert REMINDER_SECONDS <= again - first < REMINDER_SECONDS + 3
     assert all(text.startswith(sentence.format(view.address)) for text in told.values())
+
+
+def test_one_worker_of_two_that_holds_the_last_jobs_is_named(shared_cluster: Cluster, clock: Clock) -> None:
+    # Given two workers, of which one is silent in the middle of a job, and a sweep that waits for this job
+    patient, job = shared_cluster.with_settings(lease_seconds=30.0), make_job()
+    view = ClusterView(patient.settings)
+    view.roster.report(presence(10.0, running={job.key: 0.0}))
+    view.roster.report(presence(name="w2@test"))
+    told: list[str] = []
+    watch = StallWatch(view, told.append)
+    # When nothing happens, then it is named.
+    while not told and clock.monotonic() < 1010.0:
+        watch.look(ended=False, running={job.key: None})
+        clock.sleep(0.5)
+    assert told[0].startswith(f"1 of 2 workers at {view.address} take no jobs: w1@dead has sent no heartbeat for ")
