@@ -32,7 +32,7 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
         plan = watching.plan_watch(folder, place_for(broker, tell=complain))
         with (
             plan.begin(interruption, display) as session,
-            outcome(session, again, verbose=verbose if session.place.cluster else None),
+            outcome(session, again, verbose=verbose and session.place.cluster is not None),
         ):
             result = watching.follow(session, display=display)
     if plan.place.cluster is None:

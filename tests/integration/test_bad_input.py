@@ -296,7 +296,6 @@ BAD_INPUT["watch"] = FOLLOWING | {
 }
 BAD_INPUT["cancel"] = FOLLOWING
 CASES = [(command, words, said) for command, table in BAD_INPUT.items() for words, said in table.items()]
-CASES += [(each, "-vq", "-v cannot be combined with -q") for each in ("sweep", "extend", "confirm", "decide", "watch")]
 
 
 def _bare(folder: SweepFolder) -> SweepFolder:

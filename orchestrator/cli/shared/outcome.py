@@ -42,7 +42,7 @@ def interruptible() -> Iterator[Interruption]:
 
 @contextlib.contextmanager
 def outcome(
-    session: Session, command: Sequence[str], *, status: int = 1, verbose: list[bool] | None = None
+    session: Session, command: Sequence[str], *, status: int = 1, verbose: bool | None = None
 ) -> Iterator[None]:
     """Say how to go on if the block ends early; after an error, end the command.
 
@@ -50,14 +50,14 @@ def outcome(
         session: What the block works on.
         command: The command that goes on with the sweep.
         status: The exit status after an error.
-        verbose: With True, say where and with which settings the block works, and how long (`Verbose`).
+        verbose: True to say where and with which settings the block works, and how long.
     """
-    began, is_verbose = time.monotonic(), True in (verbose or ())
-    if is_verbose:
+    began = time.monotonic()
+    if verbose:
         complain(_used(session))
     try:
         yield
-        if is_verbose:
+        if verbose:
             complain(f"This took {duration(time.monotonic() - began)}")
     except SeedsweepError as error:
         raise fail(error, how_to_go_on(session, command), status=status) from None

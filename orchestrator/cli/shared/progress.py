@@ -16,7 +16,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import say
 from orchestrator.folder.activity import Activity
@@ -26,19 +25,8 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
 
-
-def _one_kind(given: list[bool] | None) -> list[bool] | None:
-    if given and not all(given) and any(given):
-        raise InvalidInputError("-v", Described("given"), Beside("-q"))
-    return given
-
-
 _VERBOSE = "Say also where and with which settings jobs are trained, and how long; or show only results and errors."
-#: True for each -v, False for each -q, which cannot be combined.
-Verbose = Annotated[
-    list[bool] | None,
-    typer.Option("-v/-q", "--verbose/--quiet", callback=_one_kind, show_default=False, help=_VERBOSE),
-]
+Verbose = Annotated[bool | None, typer.Option("-v/-q", "--verbose/--quiet", show_default=False, help=_VERBOSE)]
 #: Seconds without output after which plain progress prints a line.
 HEARTBEAT_SECONDS = 30.0
 #: Columns of a running job's epoch and metric, and of the widest and the shortest bar. A terminal on which these do not
@@ -209,15 +197,15 @@ def _table(lines: Sequence[_Line], room: int) -> Table:
     return table
 
 
-def progress_for(console: Console, sweep: Sweep, *, verbose: list[bool] | None = None) -> Progress:
+def progress_for(console: Console, sweep: Sweep, *, verbose: bool | None = None) -> Progress:
     """Return live progress on a terminal that can move its cursor, and plain progress for any other output.
 
     Args:
         console: The output.
         sweep: The sweep, with the rows that it has already.
-        verbose: With False, nothing is shown (`Verbose`).
+        verbose: False to show nothing (`Verbose`).
     """
-    if False in (verbose or ()):
+    if verbose is False:
         return SILENT
     # `Console.is_terminal` is not enough: it is true for a file under FORCE_COLOR, and for TERM=dumb.
     can_redraw = console.file.isatty() and console.is_interactive and not console.is_dumb_terminal
