@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 import math
-import re
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from nn.errors import clipped
-from nn.files import json_values, open_regular
+from nn.files import JSON_TEXT, json_values, open_regular
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
@@ -28,8 +27,6 @@ from worker.text import one_line
 FILES = ("sweep.json", "results.jsonl")
 #: Most bytes of a claim, and most values in it: while JSON is read, each costs up to 300 bytes.
 MAX_BYTES, MAX_VALUES = 2**25, 10 * MAX_JOBS
-#: A text of JSON; if it names a field, a colon follows.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"(\s*:)?')
 
 
 class _Part(BaseModel):
@@ -133,7 +130,7 @@ class Claim(_Part):
         except ValueError as error:
             raise ClaimError(one_line(f"This is not a claim: {clipped(str(error), 200)}")) from None
         # Readers differ in which of the two they take.
-        if sum(each[1] is not None for each in _STRING.finditer(stored)) != _fields(read):
+        if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
             raise ClaimError("This is not a claim: it gives a field twice")
         return claim
 

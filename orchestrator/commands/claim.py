@@ -280,7 +280,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
             now.provenance == then.provenance
             and now.resumed[: len(then.resumed)] == then.resumed
             and now.looks[: len(then.looks)] == then.looks
-            # A claim must not hide what was seen before: that comes first here. Later looks see fewer rows after `undo`.
+            # A claim must not hide what was seen before: that comes first. After `undo`, later looks see fewer rows.
             and all(each.rows >= earlier.accounting.accepted for each in further[:1])
             and all(outcome != "failed" for outcome, _, _ in findings)
         )

@@ -148,8 +148,8 @@ def _is_own(row: Row) -> bool:
 class Forecast:
     """Estimates how long jobs take: an epoch as long as with the same options.
 
-    Without such a job, its time is in proportion to the training samples, as with options that differ only in their
-    `limit`, or else as all epochs on average; if a number of samples is not known, each epoch counts alike.
+    Without such a job, its time is in proportion to the training samples; if their number is not known, each epoch
+    counts alike.
 
     Args:
         rows: Rows of jobs with a result.
@@ -158,10 +158,10 @@ class Forecast:
 
     def __init__(self, rows: Iterable[Row] = (), dataset: str | None = None) -> None:
         self._dataset = dataset or ""
-        #: Seconds and amount of training by kinds of jobs, the nearest kind first; an epoch that a job did without
-        #: counts.
+        #: Seconds and amount of training by kinds of jobs; an epoch that a job did without counts.
         self._spent: dict[Hashable, tuple[float, int]] = {}
-        #: The kinds with the amount of an epoch, by options, and with the epochs by key: to tell them takes a while.
+        #: The kinds, the nearest first, with the amount of an epoch: by options, and with the epochs by key, because
+        #: it takes a while to tell them.
         self._kinds: dict[Hashable, list[tuple[Hashable, int]]] = {}
         self._known: dict[str, tuple[list[tuple[Hashable, int]], int]] = {}
         for row in rows:
@@ -200,8 +200,8 @@ class Forecast:
         options = without_epochs(job.options)
         if options not in self._kinds:
             samples = registry.trainer(job.trainer).samples(job.options, self._dataset)
-            alike = [(without_epochs(job.options, "limit"), samples), ("samples", samples)] if samples else []
-            self._kinds[options] = [((options, "epochs"), 1), *alike, (None, 1)]
+            alike = [("samples", samples)] if samples else []
+            self._kinds[options] = [(options, 1), *alike, (None, 1)]
         return self._kinds[options]
 
 
@@ -213,9 +213,9 @@ def _add(
         spent[kind] = before[0] + seconds, before[1] + epochs * amount
 
 
-def without_epochs(options: BaseModel, *others: str) -> Hashable:
-    """Return the options of a job but for its epochs, and for these others."""
-    return frozenset((name, value) for name, value in options if name not in ("epochs", *others))
+def without_epochs(options: BaseModel) -> Hashable:
+    """Return the options of a job but for its epochs."""
+    return frozenset((name, value) for name, value in options if name != "epochs")
 
 
 def longest_shorter(jobs: Mapping[str, Job], rows: Iterable[Row]) -> dict[str, Row]:
