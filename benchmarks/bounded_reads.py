@@ -91,7 +91,10 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
         ("RPUSH", f"seedsweep:mismatch:{JOB.key}"), ("LRANGE", f"seedsweep:mismatch:{JOB.key}", "0", "-1"),
         lambda cluster: cluster.store.mismatches([JOB.key]),
     ),
-    "queued message": (("RPUSH", "seedsweep"), ("LRANGE", "seedsweep", "0", "255"), lambda it: it.queue.messages()),
+    "queued message": (
+        ("RPUSH", "seedsweep"), ("LRANGE", "seedsweep", "0", "255"),
+        lambda cluster: cluster.queue.messages([JOB.key]),
+    ),
 }  # fmt: skip
 
 

@@ -245,9 +245,10 @@ def key_of(fields: Mapping[str, Any]) -> str:
 def _layered(fields: Any) -> Any:
     """Return the untrusted fields of a job with `options` as one field; the network's have them beside the seed."""
     try:
-        size = len(json.dumps(fields, default=repr))
+        size = len(json.dumps(fields))
     except (RecursionError, ValueError, TypeError):
-        # Nested too deeply, circular, with a key that is not text, or with an integer of thousands of digits.
+        # Nested too deeply, circular, with an integer of thousands of digits, or what only kombu's JSON has: a decimal
+        # of billions, which would be read as an integer.
         raise InvalidInputError("job", Described("not plain JSON"), f"at most {MAX_JOB_BYTES} bytes of JSON") from None
     if size > MAX_JOB_BYTES:
         raise InvalidInputError("job", Described(f"{size} bytes"), f"at most {MAX_JOB_BYTES} bytes of JSON")

@@ -25,6 +25,8 @@ DIGITS = 6
 
 #: Most characters of the values that a flag's usage lists.
 MOST_CHOICES = 40
+#: Most faults of an untrusted text that are listed to tell the first one.
+MOST_FAULTS = 1000
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 #: No integer here has more digits; `int()` of a million digits takes minutes.
@@ -143,6 +145,18 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
         several: Whether to speak of several values: "integers" instead of "an integer".
     """
     return option(info).allowed or _phrase(info.annotation, info.metadata, several=several)
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Return the place, as the end of a sentence, and the message of the first problem of an untrusted text.
+
+    Of very many, only the number is told: a list of them takes much more memory than the text.
+    """
+    if (count := error.error_count()) > MOST_FAULTS:
+        return "", f"it has {count} faults"
+    # Without what would keep the text alive, in a circle of references.
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return "".join(f" at {part}" for part in first["loc"][:3])[:80], first["msg"]
 
 
 def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:

@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from nn.errors import clipped
 from nn.files import JSON_TEXT, json_values, open_regular
+from nn.options.describe import first_fault
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
@@ -124,9 +125,8 @@ class Claim(_Part):
             read = from_json(stored)
             claim = cls.model_validate(read)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
-            raise ClaimError(one_line(f"This is not a claim{where}: {clipped(first['msg'], 200)}")) from None
+            where, why = first_fault(error)
+            raise ClaimError(one_line(f"This is not a claim{where}: {clipped(why, 200)}")) from None
         except ValueError as error:
             raise ClaimError(one_line(f"This is not a claim: {clipped(str(error), 200)}")) from None
         # Readers differ in which of the two they take.

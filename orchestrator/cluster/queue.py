@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Any
 
 import redis
@@ -70,23 +70,23 @@ class Queue:
             for job in jobs:
                 signature(self._app, job, label=label, varying=varying).apply_async(producer=producer)
 
-    def messages(self) -> set[str]:
-        """Return the ids of the tasks that have a message: queued, or held by a worker that has not acknowledged it."""
+    def messages(self, of: Container[str]) -> set[str]:
+        """Return which of these tasks have a message: queued, or held by a worker that has not acknowledged it."""
         # The queue is read first, so that a message which a worker takes meanwhile is found in one of the two places.
-        found = self.queued()
-        found |= {_task_id(item, held=True) for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES)}
-        return found - {""}
+        found = self.queued(of)
+        ids = (_task_id(item, held=True) for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES))
+        return found.union(each for each in ids if each in of)
 
-    def queued(self) -> set[str]:
-        """Return the ids of the tasks whose message no worker has taken yet."""
+    def queued(self, of: Container[str]) -> set[str]:
+        """Return which of these tasks have a message that no worker has taken yet."""
         found: set[str] = set()
         for name in LISTS:
             start = 0
             # New messages enter at this end and shift the others, so reading up to the end misses no message.
             while chunk := read_items(self._client, name, MAX_TASK_BYTES, start):
-                found.update(map(_task_id, chunk))
+                found.update(each for each in map(_task_id, chunk) if each in of)
                 start += len(chunk)
-        return found - {""}
+        return found
 
     def withdraw(self, task_ids: Collection[str]) -> set[str]:
         """Remove the queued messages of these tasks; messages that workers hold stay.

@@ -5,7 +5,7 @@ Stateless: everything is read by task id, so that any orchestrator can continue 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from celery.exceptions import TaskRevokedError
 from pydantic import ValidationError
 
 from nn.errors import SeedsweepError
+from nn.options.describe import first_fault
 from nn.options.network import MAX_EPOCHS
 from worker.job import Result
 from worker.records import report
@@ -79,22 +80,23 @@ class Results:
             task_ids: The tasks.
             epochs: The most epochs of any of their jobs. A result of more belongs to another job, and is not kept.
         """
-        found: dict[str, State] = {}
+        return dict(self._each(task_ids, epochs))
+
+    def _each(self, task_ids: Iterable[str], epochs: int) -> Iterator[tuple[str, State]]:
         for chunk in chunks(task_ids):
             values = read_each(self._client, self._keys(chunk), limits.RESULT)
             for task_id, stored in zip(chunk, values, strict=True):
                 state = None if stored is None else self._parse(task_id, stored, epochs)
                 if state is not None:
-                    found[task_id] = state
-        return found
+                    yield task_id, state
 
     def ended(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> dict[str, Ended]:
         """Return the states of the tasks that have ended. Arguments: see `states`."""
         return {key: state for key, state in self.states(task_ids, epochs).items() if not isinstance(state, Running)}
 
     def over(self, task_ids: Iterable[str]) -> set[str]:
-        """Return which of these tasks have ended, with a few of their states in memory at a time."""
-        return {task_id for some in chunks(task_ids) for task_id in self.ended(some)}
+        """Return which of these tasks have ended, with one of their states in memory at a time."""
+        return {key for key, state in self._each(task_ids, MAX_EPOCHS) if not isinstance(state, Running)}
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove the states of these tasks, so that they can be submitted again."""
@@ -129,7 +131,7 @@ def _finished(task_id: str, value: Any, epochs: int) -> Finished | Failed:
     try:
         result = Result.model_validate(value)
     except ValidationError as error:
-        return Failed(f"the stored result is invalid: {error.errors()[0]['msg']}")
+        return Failed(f"the stored result is invalid: {first_fault(error)[1]}")
     if result.job != task_id.partition(".")[0] or len(result.epoch_seconds) > epochs:
         return Failed("the stored result belongs to another job")
     return Finished(result)

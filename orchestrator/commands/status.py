@@ -97,7 +97,8 @@ def _observed(
     # A session trains again what failed or was cancelled before.
     rows = {key: row for key, row in folder.rows_of(jobs).items() if row.accepted}
     reports, alive = {}, {task for each in present if each.name not in lost for task in each.running}
-    for key, state in cluster.results.states([key for key in jobs if key not in rows]).items():
+    epochs = max(job.epochs for job in jobs.values())
+    for key, state in cluster.results.states([key for key in jobs if key not in rows], epochs).items():
         match state:
             case Running(report) if key in alive:
                 reports[key] = report

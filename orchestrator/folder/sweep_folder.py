@@ -35,6 +35,7 @@ from nn.files import (
     sync_folder,
     write_atomically,
 )
+from nn.options.describe import first_fault
 from orchestrator.errors import (
     HeldOutError,
     OutputError,
@@ -158,10 +159,8 @@ class SweepFolder:
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
         except ValidationError as error:
-            # Without what would keep the content alive, in a circle of references.
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            where = "".join(f" at {part}" for part in first["loc"][:2])[:80]
-            raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {first['msg']}") from None
+            where, why = first_fault(error)
+            raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {why}") from None
         self.known = manifest.known_jobs
         return manifest
 
@@ -391,7 +390,7 @@ class SweepFolder:
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else error.errors(include_context=False)[0]["msg"]
+            why = error.strerror if isinstance(error, OSError) else first_fault(error)[1]
             why = str(why).removeprefix("Value error, ")
             raise HeldOutError(
                 f"{self._reading} says that the test split was read, and cannot be read itself: {why}"

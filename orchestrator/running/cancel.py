@@ -61,7 +61,7 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     is_finished = cluster.registry.finished(manifest.name) and not _held(cluster, jobs)
     if is_finished or cluster.results.over(jobs) == jobs:
         return Cancellation(ended=jobs)
-    queued = cluster.queue.queued() & jobs
+    queued = cluster.queue.queued(jobs)
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
         ended = cluster.results.over(jobs)
@@ -102,4 +102,4 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
 def _held(cluster: Cluster, keys: Collection[str]) -> set[str]:
     if not keys:
         return set()
-    return (cluster.queue.messages() | cluster.running()) & set(keys)
+    return cluster.queue.messages(keys) | cluster.running().intersection(keys)

@@ -89,7 +89,7 @@ class Collector:
         """
         cluster = self._cluster
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
-        messages = cluster.queue.messages()
+        messages = cluster.queue.messages(jobs)
         epochs = max((job.epochs for job in jobs.values()), default=1)
         waiting, again = dict(jobs), []
         for some in chunks(jobs):

@@ -63,8 +63,8 @@ class LostJobs:
         # Messages are read before results. A result is stored before its message is acknowledged, so a task that ends
         # meanwhile is found in one of the two. A message that moves from the queue to a worker is briefly in neither,
         # which is why a second search must agree.
-        messages = self._cluster.queue.messages()
-        silent = set(waiting) - messages
+        silent = set(waiting)
+        silent -= self._cluster.queue.messages(silent)
         silent -= self._cluster.results.over(silent)
         lost = silent & self._suspects
         self._suspects = silent - lost

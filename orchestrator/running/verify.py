@@ -208,7 +208,7 @@ def _wait(cluster: Cluster, tasks: set[str]) -> set[str]:
     until = time.monotonic() + WAIT_SECONDS
     while True:
         started = time.monotonic()
-        over = cluster.results.over(tasks - cluster.queue.messages())
+        over = cluster.results.over(tasks - cluster.queue.messages(tasks))
         if len(over) == len(tasks) or started > until:
             return over
         time.sleep(max(PAUSE, time.monotonic() - started))

@@ -23,9 +23,10 @@ from worker.job import Digest, Job
 from worker.text import one_line
 from worker.trainers import registry
 
-#: The most values of a manifest: 100,000 jobs, and as many values of an axis that are lists themselves. While JSON is
-#: read, each costs up to 300 bytes, even if it takes two in the file.
-_MOST_VALUES = 6 * MAX_JOBS
+#: The most values of a manifest, and more of them for each job: its key, and the values that a sampler has drawn.
+#: While JSON is read, each costs up to 600 bytes, even if it takes two in the file.
+_VALUES, _JOB_VALUES = 100_000, 8
+_KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a path of 4,096 characters takes at most 12 bytes for each in JSON.
 _LONGEST = 2**16
 #: The most combinations of values that all rounds together list, each of them all that the sweep has then.
@@ -57,7 +58,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     dataset: Digest
     jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
-    resumed: list[Provenance] = Field(default_factory=list)
+    resumed: Annotated[list[Provenance], FailFast()] = Field(default_factory=list)
     # Left out if empty, so that the file is the same as before rounds existed.
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     withdrawn: list[Withdrawn] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
@@ -150,7 +151,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             TrainerMissingError: the trainer that it names is not installed here.
             ValidationError: it is not a manifest, has more values or longer texts than one can have, or no jobs.
         """
-        if json_values(stored) > _MOST_VALUES:
+        if json_values(stored) > _VALUES + _JOB_VALUES * sum(1 for _ in _KEY.finditer(stored)):
             raise _invalid("too_many_values", "it has too many values")
         if longest_text(stored) > _LONGEST:
             raise _invalid("text_too_long", "it has a text that is too long")

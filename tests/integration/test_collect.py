@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -95,13 +95,13 @@ def test_jobs_are_queued_once_each_readably_and_without_subscriptions(cluster: C
 def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, view: ClusterView) -> None:
     jobs = list(jobs_by_key(3, epochs=100).values())
     view.queue.submit(jobs)
-    assert view.queue.messages() == {job.key for job in jobs}
+    assert view.queue.messages([job.key for job in jobs]) == {job.key for job in jobs}
 
     # Given a worker that trains the first of them
     cluster.start_worker(*SLOW_EPOCHS)
     cluster.wait_for_state(jobs[0].key, "STARTED", "PROGRESS")
 
-    assert view.queue.messages() == {job.key for job in jobs}
+    assert view.queue.messages([job.key for job in jobs]) == {job.key for job in jobs}
     assert cluster.server.client().llen("seedsweep") < 3
 
 
@@ -159,9 +159,9 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
     class CountingQueue(Queue):
         looks = 0
 
-        def messages(self) -> set[str]:
+        def messages(self, of: Container[str]) -> set[str]:
             self.looks += 1
-            return super().messages()
+            return super().messages(of)
 
     # Given a job that is queued, one that has a result, and one of which there is nothing
     queued, gone, finished = jobs_by_key(3).values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -105,6 +106,9 @@ def test_fields_that_are_missing_unknown_or_too_large_are_refused() -> None:
         Job.parse(FIELDS | {"momentum": 0.9})
     with pytest.raises(InvalidInputError, match=r"^job is \d+ bytes; allowed: at most 4096 bytes of JSON$"):
         Job.parse(FIELDS | {"rule": "x" * MAX_JOB_BYTES})
+    # kombu reads such a number from a message; as an integer, it would take minutes.
+    with pytest.raises(InvalidInputError, match=r"^job is not plain JSON; allowed: at most 4096 bytes of JSON$"):
+        Job.parse(FIELDS | {"seed": Decimal("1E+999999999")})
 
 
 def test_a_task_id_names_its_job() -> None:

@@ -206,7 +206,7 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
             "it has 1000000 jobs; allowed: ",
         ),
         ({"seeds": []}, "it has 0 jobs; allowed: "),
-        ({"seeds": [2**32]}, "at specification at seeds: "),
+        ({"seeds": [2**32]}, "at specification at seeds at 0: "),
         ({"options": {"epochs": "many"}}, "at specification: Value error, invalid epochs; allowed: an integer from 1"),
         ({"options": {"momentum": 0.9}}, "at specification: Value error, 'momentum' is not an option of the trainer"),
         (
@@ -218,6 +218,8 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
         ({"grid": {"learning_rate": [1, -1]}}, "at specification: Value error, invalid learning_rate; allowed: "),
         ({"momentum": 0.9}, "at specification at momentum: "),
         ({"data": 70_000 * "a"}, ": it has a text that is too long"),
+        ({"seeds": 110_000 * [0]}, ": it has too many values"),
+        (dict.fromkeys(map(str, range(2000))), ": it has 2000 faults"),
     ],
 )
 def test_a_description_of_no_possible_sweep_is_refused(

@@ -23,7 +23,7 @@ class Report(BaseModel):
     epoch: Epochs
     epochs: Epochs
     #: The trainer's metric on the validation set after each of the last epochs.
-    validation_score: Annotated[list[Score], FailFast()] = Field(max_length=1000)
+    validation_score: Annotated[list[Score], FailFast()] = Field(max_length=100)
     #: Seconds of training so far, and of the slowest epoch.
     seconds: Seconds
     slowest_epoch: Seconds

@@ -186,8 +186,8 @@ def parse(payload: Any, finish: Callable[[Any], Any] = lambda meta: meta) -> dic
             raw = unpacking.decompress(raw, _LONGEST)
             if not unpacking.eof:
                 raise ValueError("it is cut off or too long")
-        if brackets(raw) > limits.RESULT_BRACKETS:
-            raise ValueError("it has too many lists and objects")
+        if brackets(raw) > limits.RESULT_BRACKETS or raw.count(b",") > limits.RESULT_VALUES:
+            raise ValueError("it has too many values")
         meta = json.loads(raw)  # type: ignore[no-untyped-call]
         if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:
             return dict(finish(meta))

@@ -17,6 +17,8 @@ RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
 #: Most lists and objects in such a state, which take most of the time and memory of reading it: a few of its own, and
 #: all the brackets that two texts of `ERROR_TEXT` may have.
 RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
+#: Most values in it, by its commas: the numbers, and those of the texts.
+RESULT_VALUES = 1000 + 3 * MAX_EPOCHS + 2 * ERROR_TEXT
 #: The end of a failed job's log.
 LOG = 2**16
 #: The name of an artifact in bytes: a SHA-256, and the first 8 of another.

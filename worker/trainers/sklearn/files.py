@@ -130,7 +130,8 @@ def _target(name: str, texts: list[str]) -> NDArray[Any]:
         if len(text) > MAX_NAME:
             raise DatasetError(f"the target in row {number} of {name} has {len(text)} characters; allowed: {MAX_NAME}")
     numbers = [_number(text) for text in texts]
-    return np.array(texts) if None in numbers else integers(np.array(numbers, np.float64))
+    # As objects: in an array of texts, each takes as much as the longest.
+    return np.array(texts, object) if None in numbers else integers(np.array(numbers, np.float64))
 
 
 def integers(numbers: NDArray[Any]) -> NDArray[Any]:
