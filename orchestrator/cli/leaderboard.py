@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -76,7 +74,6 @@ def command(
     for name, given in (("wide", wide), ("columns", columns)):
         if given and (by == "job" or csv or as_json):
             raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")
-    import_special()
     whole = Sweep.read(folder, None if where else metric)
     if whole.folder.damage:
         complain(whole.folder.damage)
@@ -100,21 +97,3 @@ def command(
                 say(console, str(found.accounting))
                 advise(console, found)
     return 1 if board.verdict.leader is None else 0
-
-
-def import_special() -> None:
-    """Import SciPy's special functions without the modules of NumPy that they do not need.
-
-    SciPy copies whatever NumPy names, and NumPy imports f2py, testing and others when they are asked for: for nothing.
-    """
-    named = vars(np)
-    whole = {name: named[name] for name in ("__all__", "__dir__")}
-    known = list(named)
-    named.update(__all__=[name for name in np.__all__ if name in named], __dir__=lambda: known)
-    try:
-        import scipy.special  # noqa: F401
-    finally:
-        named.update(whole)
-    # Who asks SciPy's copy for the rest still gets it. Another version of SciPy may have none.
-    if (copy := sys.modules.get("scipy._lib.array_api_compat.numpy")) is not None:
-        vars(copy)["__getattr__"] = partial(getattr, np)

@@ -25,10 +25,6 @@ PROGRAMS = {
         "import " + ", ".join(f"orchestrator.analysis.statistics.{room}" for room in ROOMS),
         {"scipy"},
     ),
-    "the leaderboard's": (
-        "from orchestrator.cli.leaderboard import import_special; import_special(); from scipy.special import stdtr",
-        {"numpy.f2py", "numpy.testing", "unittest"},
-    ),
     "help": (
         "import orchestrator.cli.main",
         {"celery", "kombu", "numpy", "pydantic", "redis", "rich", "sklearn", "numba"},
