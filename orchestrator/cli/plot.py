@@ -18,7 +18,7 @@ from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, offer
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, of_sweep
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks.canvas import Scale, apart
@@ -43,7 +43,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="CHART",
-            autocompletion=offer("intervals|curves"),
+            autocompletion=of_sweep(lambda folder: catalogue.names(Sweep.read(folder), KINDS)),
             help="intervals, metric-by-OPTION or curves.  [default: intervals]",
         ),
     ] = None,

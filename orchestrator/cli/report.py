@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,19 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, offer, one_of
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, of_sweep, one_of
 from orchestrator.commands.report import FORMATS, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
+
+
+def _charts(folder: SweepFolder) -> Sequence[str]:
+    # Imported here because it takes a while.
+    from orchestrator.analysis.sweep import Sweep
+    from orchestrator.report.charts import catalogue
+
+    return catalogue.names(Sweep.read(folder))
 
 
 def command(
@@ -31,7 +40,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
-            autocompletion=offer("intervals|heatmap|curves|differences|timeline"),
+            autocompletion=of_sweep(_charts),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),

@@ -28,6 +28,7 @@ from orchestrator.cli.shared.parameters import (
     ReuseAnyway,
     Workers,
     integer,
+    sweeps,
     telling_outdated,
 )
 from orchestrator.cli.shared.progress import Verbose, progress_for
@@ -48,7 +49,15 @@ from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
-NewName = Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]")]
+
+def _resumable(context: typer.Context) -> list[str]:
+    return sweeps(context) if context.params.get("resume") else []
+
+
+NewName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", autocompletion=_resumable, help="The sweep's name.  [default: sweep-DATE-TIME]"),
+]
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
 ]

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -179,10 +179,10 @@ def positive(help: str) -> Any:  # noqa: A002
     return typer.Option(parser=parse, metavar="NUMBER", help=help)
 
 
-def offer(metavar: str) -> Callable[[], list[str]]:
-    """Return what completes a value that is written as `a|b` in the usage; nothing for other values."""
-    values = metavar.removesuffix("[,...]").split("|")
-    return lambda: values if len(values) > 1 else []
+def offer(text: str) -> Callable[[], list[str]]:
+    """Return what completes a value that is described as `a|b` or `a, b or c`; nothing for other values."""
+    values = re.split(r"\||, | or ", text.removesuffix("[,...]"))
+    return lambda: values if len(values) > 1 and not any(" " in each for each in values) else []
 
 
 #: What the options for the weights that a sweep keeps show and complete.
@@ -212,20 +212,41 @@ def sweeps(context: typer.Context) -> list[str]:
     return []
 
 
-def job_words(context: typer.Context) -> list[str]:
-    """Return the words that pick jobs of the sweep that was typed, for completion; none if it cannot be read."""
+def of_sweep(read: Callable[[SweepFolder], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
+    """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read."""
+
+    def words(context: typer.Context) -> list[str]:
+        with contextlib.suppress(SeedsweepError):
+            # Before the value of an option, click leaves the arguments as they were typed.
+            given = context.params
+            name = next(iter(context.args), given.get("folder") or LAST)
+            found = read(open_sweep(name, Path(given.get("output") or DEFAULT_OUTPUT)))
+            # The folder may be a stranger's, and a shell may run what it is offered.
+            return [word for word in found if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
+        return []
+
+    return words
+
+
+def _picking(folder: SweepFolder) -> Iterable[str]:
     # Imported here because it takes a while.
     from orchestrator.sweeps.names import JobNames
 
-    with contextlib.suppress(SeedsweepError):
-        given = context.params
-        folder = open_sweep(given.get("folder") or LAST, Path(given.get("output") or DEFAULT_OUTPUT))
-        jobs = folder.manifest().jobs_by_key().values()
-        names = JobNames(jobs)
-        words = dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
-        # The folder may be a stranger's, and a shell may run what it is offered.
-        return [word for word in words if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
-    return []
+    jobs = folder.manifest().jobs_by_key().values()
+    names = JobNames(jobs)
+    return dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
+
+
+def _metrics(folder: SweepFolder) -> Iterable[str]:
+    # Imported here, as above.
+    from orchestrator.analysis.sweep import Sweep
+
+    return ["last", "best", *Sweep.read(folder).metrics]
+
+
+#: These complete the words that pick jobs of a sweep, and those that pick configurations.
+job_words = of_sweep(_picking)
+option_words = of_sweep(lambda folder: [word for word in _picking(folder) if not word.startswith("seed=")])
 
 
 _SWEEP = "A sweep's name in the folder of --output, its own folder, or last: what changed last."
@@ -268,6 +289,7 @@ Metric = Annotated[
     str | None,
     typer.Option(
         metavar="METRIC[:EPOCHS]",
+        autocompletion=of_sweep(_metrics),
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
         "K; or both, as in loss:best.  [default: what the sweep has; in a new one, the trainer's own, last]",
     ),
