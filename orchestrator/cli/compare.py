@@ -16,18 +16,9 @@ from orchestrator.analysis.comparison import Comparison, compare
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import Chosen
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import (
-    DEFAULT_OUTPUT,
-    AnySweep,
-    AsJson,
-    Metric,
-    Output,
-    option_words,
-    positive,
-    sweeps,
-)
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, positive, sides
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, open_sweep
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import probability
 
 #: What the arguments after the first sweep may be.
@@ -37,20 +28,13 @@ ALLOWED = (
 )
 
 
-def _offered(context: typer.Context) -> list[str]:
-    """Return other sweeps, if none and no configuration was typed, and configurations of the first one."""
-    given = context.params
-    others = [] if given["words"] else [each for each in sweeps(context) if each not in (given["folder"], LAST)]
-    return [*others, *option_words(context)]
-
-
 def command(
     folder: AnySweep,
     words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="B",
-            autocompletion=_offered,
+            autocompletion=sides,
             help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03.",
         ),
     ] = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,16 +13,9 @@ from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, of_sweep, one_of
 from orchestrator.commands.report import FORMATS, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report.charts.catalogue import names
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
-
-
-def _charts(folder: SweepFolder) -> Sequence[str]:
-    # Imported here because it takes a while.
-    from orchestrator.analysis.sweep import Sweep
-    from orchestrator.report.charts import catalogue
-
-    return catalogue.names(Sweep.read(folder))
 
 
 def command(
@@ -40,7 +32,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
-            autocompletion=of_sweep(_charts),
+            autocompletion=of_sweep(names),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),

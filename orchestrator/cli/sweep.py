@@ -49,15 +49,13 @@ from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
-
-def _resumable(context: typer.Context) -> list[str]:
-    return sweeps(context) if context.params.get("resume") else []
-
-
 NewName = Annotated[
     str | None,
-    typer.Option(metavar="NAME", autocompletion=_resumable, help="The sweep's name.  [default: sweep-DATE-TIME]"),
-]
+    typer.Option(
+        metavar="NAME", autocompletion=lambda ctx: sweeps(ctx) if ctx.params.get("resume") else [],
+        help="The sweep's name.  [default: sweep-DATE-TIME]",
+    ),
+]  # fmt: skip
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
 ]

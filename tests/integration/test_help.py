@@ -102,7 +102,7 @@ def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: 
         ("leaderboard night --sort l", ["learning_rate"]),
         ("leaderboard night --metric b", ["best"]),
         ("leaderboard nonsense --where ", []),
-        ("compare night ", ["learning_rate=0.01", "learning_rate=0.03"]),
+        ("compare night night ", ["learning_rate=0.01", "learning_rate=0.03"]),
         ("show ", ["last", "night"]),
         ("rm --output elsewhere ", []),
         ("show night l", ["learning_rate=0.01", "learning_rate=0.03"]),

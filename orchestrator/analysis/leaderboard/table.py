@@ -18,7 +18,6 @@ from nn.options import describe
 from orchestrator.analysis.leaderboard.board import CALIBRATED_SEEDS, FIGURES, NONE, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Entry
 from orchestrator.analysis.statistics.intervals import CHOSEN
-from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import csv_cell
 from worker.trainers.protocol import Metric
@@ -63,7 +62,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
     # As words that pick jobs: `hidden` as well as `hidden_layer_sizes`.
     named = {spelling: name for name in varying for spelling in (describe.word(model, name), name)}
     if sort not in SORTS and sort not in named:
-        options = ", ".join(sorts(board.names)[len(SORTS) :]) or "none"
+        options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
         better = board.metric.higher_is_better
@@ -73,11 +72,6 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
         order = {value: i for i, value in enumerate(sorted(varying[named[sort]], key=_order))}
         rows = sorted(board.standings, key=lambda each: order[each.options[named[sort]]])
     return tuple(rows[:top])
-
-
-def sorts(names: JobNames) -> list[str]:
-    """Return what a sweep's rows can be sorted by."""
-    return [*SORTS, *(describe.label(names.model, each) for each in names.varying)]
 
 
 def _number(value: float | None, *, descending: bool) -> float:

@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from orchestrator.text import listed
 from worker.text import printable
 
 if TYPE_CHECKING:
+    from orchestrator.analysis.sweep import Sweep
     from orchestrator.folder.sweep_folder import SweepFolder
 else:
     # What typer reads; `Command` opens it. Importing the class takes a while, and not every command needs it.
@@ -212,41 +214,34 @@ def sweeps(context: typer.Context) -> list[str]:
     return []
 
 
-def of_sweep(read: Callable[[SweepFolder], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
+def of_sweep(read: Callable[[Sweep], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
     """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read."""
 
     def words(context: typer.Context) -> list[str]:
+        # Imported here because it takes a while.
+        from orchestrator.analysis.sweep import Sweep
+
         with contextlib.suppress(SeedsweepError):
             # Before the value of an option, click leaves the arguments as they were typed.
-            given = context.params
-            name = next(iter(context.args), given.get("folder") or LAST)
-            found = read(open_sweep(name, Path(given.get("output") or DEFAULT_OUTPUT)))
+            name = next(iter(context.args), context.params.get("folder") or LAST)
+            sweep = Sweep.read(open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT)))
             # The folder may be a stranger's, and a shell may run what it is offered.
-            return [word for word in found if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
+            return [word for word in dict.fromkeys(read(sweep)) if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
         return []
 
     return words
 
 
-def _picking(folder: SweepFolder) -> Iterable[str]:
-    # Imported here because it takes a while.
-    from orchestrator.sweeps.names import JobNames
-
-    jobs = folder.manifest().jobs_by_key().values()
-    names = JobNames(jobs)
-    return dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
+#: These complete words that pick configurations, and jobs.
+option_words = of_sweep(lambda sweep: chain(*(sweep.names.picking(job.options) for job in sweep.jobs.values())))
+job_words = of_sweep(
+    lambda sweep: chain(*((f"seed={job.seed}", *sweep.names.picking(job.options)) for job in sweep.jobs.values()))
+)
 
 
-def _metrics(folder: SweepFolder) -> Iterable[str]:
-    # Imported here, as above.
-    from orchestrator.analysis.sweep import Sweep
-
-    return ["last", "best", *Sweep.read(folder).metrics]
-
-
-#: These complete the words that pick jobs of a sweep, and those that pick configurations.
-job_words = of_sweep(_picking)
-option_words = of_sweep(lambda folder: [word for word in _picking(folder) if not word.startswith("seed=")])
+def sides(context: typer.Context) -> list[str]:
+    """Return what completes the words of a comparison: configurations, or first another sweep."""
+    return [*(() if context.params.get("words") else sweeps(context)), *option_words(context)]
 
 
 _SWEEP = "A sweep's name in the folder of --output, its own folder, or last: what changed last."
@@ -289,7 +284,7 @@ Metric = Annotated[
     str | None,
     typer.Option(
         metavar="METRIC[:EPOCHS]",
-        autocompletion=of_sweep(_metrics),
+        autocompletion=of_sweep(lambda sweep: ("last", "best", *sweep.metrics)),
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
         "K; or both, as in loss:best.  [default: what the sweep has; in a new one, the trainer's own, last]",
     ),
