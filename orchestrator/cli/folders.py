@@ -76,8 +76,9 @@ def prune(
 ) -> int:
     """Remove weights from a sweep's folder, and say how much they took; weights trains a job's again.
 
-    The rows stay, and what other commands say of them. Weights of jobs that undo withdrew stay for reuse, and other
-    sweeps keep those that they share.
+    The rows stay, and the verdict with them. show and predict need weights; if these were removed, they name the command
+    that trains the job again. Weights of jobs that undo withdrew stay for reuse, and other sweeps keep those that they
+    share.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """
