@@ -169,7 +169,7 @@ def _curves(sweep: Sweep) -> Field:
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
         across="epoch",
         up=labels.axis_title(metric),
-        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values or [0.0], is_share=metric.is_share)),
+        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values, is_share=metric.is_share)),
         ticks=[1.0, float(last), float((1 + last) // 2)],
         series=series,
         are_lines=True,

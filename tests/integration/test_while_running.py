@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -138,8 +137,8 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     for columns in (80, 40):
         lines = plain(command_line.on_terminal("status", "a", columns=columns).read_to_end())
         # No word is broken.
-        assert {"trouble", "learning", "epoch", "state", "training", worker["worker"]} <= set(lines.split()), lines
-        assert re.search(r"narrow: .*last heartbeat, trainer, data", " ".join(lines.split()))
+        words = {"trouble", "learning", "epoch", "state", "training", worker["worker"], "heartbeat,", "trainer,"}
+        assert words <= set(lines.split()), lines
     # and follows it: when it is interrupted, the one who watches does not train it.
     watching = watched(command_line)
     process.send_signal(signal.SIGINT)
