@@ -15,12 +15,11 @@ from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
 from worker.settings import load_settings
 
-#: The columns of each table that a narrow terminal leaves out, in this order.
-SPARE = {
-    "sweeps": ("place", "waiting", "running", "jobs", "time left"),
-    "jobs": ("worker", "sweep", "epochs"),
-    "workers": ("trainer", "data", "last heartbeat", "processes", "place", "jobs per minute", "training"),
-}
+#: Columns of the tables that a narrow terminal leaves out, in this order.
+SPARE = (
+    "trainer", "data", "last heartbeat", "processes", "place", "jobs per minute", "waiting", "running", "training",
+    "epochs", "time left", "jobs", "worker",
+)  # fmt: skip
 
 
 def command(
@@ -69,9 +68,8 @@ def command(
         trouble = [f"{count} {name}" for name in ("failed", "diverged", "retried") if (count := each.pop(name))]
         each["trouble"] = ", ".join(trouble) or None
     found["workers"] = [each | {"last_heartbeat": moment(each["last_heartbeat"])} for each in found["workers"]]
-    for what, rows in found.items():
-        if rows:
-            headings = [name.replace("_", " ") for name in rows[0]]
-            cells = [["-" if cell is None else str(cell) for cell in each.values()] for each in rows]
-            print_table(console, headings, cells, spare=SPARE[what], is_text=True)
+    for rows in filter(None, found.values()):
+        headings = [name.replace("_", " ") for name in rows[0]]
+        cells = [["-" if cell is None else str(cell) for cell in each.values()] for each in rows]
+        print_table(console, headings, cells, spare=SPARE, is_text=True)
     return 0

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
-from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import answer, complain, say
 from orchestrator.cli.shared.parameters import (
@@ -115,6 +114,9 @@ def command(
         field = "reuse_anyway" if reuse_anyway else "reuse_from"
         raise InvalidInputError(field, Described("given"), Beside("--no-reuse"))
     if report:
+        # Imported here because it takes a while, and few sweeps ask for it.
+        from orchestrator.cli.report import rewritten
+
         MissingPackageError.check("--report")
     with interruptible() as interruption:
         place = place_for(broker, workers, time_limit, complain)
