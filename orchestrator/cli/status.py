@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
-from orchestrator.cli.shared.parameters import sweeps as sweep_names
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, sweeps
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
 from worker.settings import load_settings
@@ -26,7 +25,7 @@ def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="SWEEP", autocompletion=sweep_names, help="Only this sweep.  [default: all]", show_default=False
+            metavar="SWEEP", autocompletion=sweeps, help="Only this sweep.  [default: all]", show_default=False
         ),
     ] = None,
     broker: Broker = None,

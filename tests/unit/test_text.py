@@ -109,9 +109,10 @@ def test_a_narrow_terminal_goes_without_spare_columns_and_never_without_figures(
     assert shown(5) == ["1" * 10]
 
 
-def test_a_terminal_wraps_sentences_at_words_and_commands_never() -> None:
+def test_a_terminal_wraps_sentences_at_words_and_commands_never(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = io.StringIO()
-    console = Console(file=printed, width=20, force_terminal=True, color_system=None)
+    monkeypatch.setattr(printed, "isatty", lambda: True)
+    console = Console(file=printed, width=20, color_system=None)
     whole = ["go on with: orchestrator watch night-run", "  orchestrator watch night-run"]
     for text in ("a sentence of more than twenty columns", "in/a/folder/of/a/long/name and more", *whole):
         say(console, text)

@@ -51,7 +51,8 @@ def answer(text: str, *, as_json: bool = False, **content: object) -> int:
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print a text without markup, highlighting or truncation; a terminal wraps sentences at words, commands never."""
     text = printable(text)
-    if console.is_terminal and not text.startswith("  ") and "orchestrator " not in text:
+    # `Console.is_terminal` is true for a file under FORCE_COLOR, too.
+    if console.file.isatty() and not text.startswith("  ") and "orchestrator " not in text:
         text = "\n".join(fill(line, console.width, **_WHOLE_WORDS) for line in text.split("\n"))
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
