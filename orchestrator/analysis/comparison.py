@@ -39,7 +39,7 @@ class Comparison:
         tolerance: The largest difference that does not matter; 0 if every difference does.
         difference: The mean of a minus that of b, in the metric's unit; over the common seeds if paired. None, like
             `win_probability` and `new_images`, if no job of a side trained.
-        win_probability: The probability that a random seed of a is better than one of b; ties count half.
+        win_probability: The probability that a random seed of a is better (ties count half); None without an interval.
         new_images: The interval for the difference on new samples; None if the answers are not known, after a
             look, or if each seed has its own samples.
         outcome: The difference against the tolerance.
@@ -190,7 +190,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         metric=metric,
         tolerance=tolerance,
         difference=found if metric.higher_is_better else found.negated(),
-        win_probability=win_probability(*scores),
+        win_probability=None if found.interval is None else win_probability(*scores),
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,

@@ -16,7 +16,7 @@ from orchestrator.analysis.comparison import Comparison, compare
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import Chosen
 from orchestrator.cli.shared.output import print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, job_words, positive
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, positive, sides
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import probability
@@ -34,7 +34,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="B",
-            autocompletion=job_words,
+            autocompletion=sides,
             help="Another sweep; or two configurations: learning_rate=0.01 learning_rate=0.03.",
         ),
     ] = None,

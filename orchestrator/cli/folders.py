@@ -76,8 +76,8 @@ def prune(
 ) -> int:
     """Remove weights from a sweep's folder, and say how much they took; weights trains a job's again.
 
-    The rows stay, and what other commands say of them. Weights of jobs that undo withdrew stay for reuse, and other
-    sweeps keep those that they share.
+    The rows and the verdict stay; show and predict then say how to train a job again. Weights of jobs that undo
+    withdrew stay for reuse, and other sweeps keep those that they share.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """

@@ -12,7 +12,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
-from orchestrator.cli.shared.parameters import AnySweep, Metric, integer, job_words, one_of, positive
+from orchestrator.cli.shared.parameters import AnySweep, Metric, integer, of_sweep, one_of, option_words, positive
 from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.text import printable
@@ -25,7 +25,7 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            autocompletion=job_words,
+            autocompletion=option_words,
             help="Only configurations with this value of an option; may be repeated.",
         ),
     ] = None,
@@ -43,6 +43,7 @@ def command(
         str | None,
         typer.Option(
             metavar="COLUMN",
+            autocompletion=of_sweep(lambda sweep: (*table.SORTS, *sweep.names.varying)),
             help="Sort by a column, such as mean, or by an option that varies.  [default: rank]",
         ),
     ] = None,

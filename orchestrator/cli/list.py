@@ -12,6 +12,7 @@ from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Output
 from orchestrator.text import moment, sized
 
 HEADINGS = ("sweep", "changed", "state", "jobs", "verdict", "size", "note")
+SPARE = ("size", "changed", "note", "jobs", "verdict")
 
 
 def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
@@ -26,7 +27,7 @@ def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
         print_json({"folder": str(output), "sweeps": [asdict(each) for each in found]})
     elif found:
         rows = [_row(each) for each in found]
-        print_table(Console(highlight=False), HEADINGS, rows, spare=("size", "changed", "note", "jobs"), is_text=True)
+        print_table(Console(highlight=False), HEADINGS, rows, spare=SPARE, is_text=True)
     else:
         say(Console(), f"There is no sweep in {output} yet")
     return 0

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import knows_blocks, print_json, say
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, offer
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, of_sweep
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
 from orchestrator.report.charts.marks.canvas import Scale, apart
@@ -43,7 +43,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="CHART",
-            autocompletion=offer("intervals|curves"),
+            autocompletion=of_sweep(lambda sweep: catalogue.names(sweep, KINDS)),
             help="intervals, metric-by-OPTION or curves.  [default: intervals]",
         ),
     ] = None,
@@ -169,7 +169,7 @@ def _curves(sweep: Sweep) -> Field:
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
         across="epoch",
         up=labels.axis_title(metric),
-        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values or [0.0], is_share=metric.is_share)),
+        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values, is_share=metric.is_share)),
         ticks=[1.0, float(last), float((1 + last) // 2)],
         series=series,
         are_lines=True,

@@ -10,9 +10,10 @@ import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
 from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, offer, one_of
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, of_sweep, one_of
 from orchestrator.commands.report import FORMATS, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.report.charts.catalogue import names
 from orchestrator.text import counted, sized
 from worker.settings import Settings, load_settings
 
@@ -31,7 +32,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
-            autocompletion=offer("intervals|heatmap|curves|differences|timeline"),
+            autocompletion=of_sweep(names),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),

@@ -9,18 +9,23 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
-from orchestrator.cli.shared.parameters import sweeps as sweep_names
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, sweeps
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
 from worker.settings import load_settings
+
+#: Columns of the tables that a narrow terminal leaves out, in this order.
+SPARE = (
+    "trainer", "data", "last heartbeat", "processes", "place", "jobs per minute", "waiting", "running", "training",
+    "epochs", "time left", "jobs", "worker",
+)  # fmt: skip
 
 
 def command(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="SWEEP", autocompletion=sweep_names, help="Only this sweep.  [default: all]", show_default=False
+            metavar="SWEEP", autocompletion=sweeps, help="Only this sweep.  [default: all]", show_default=False
         ),
     ] = None,
     broker: Broker = None,
@@ -65,5 +70,5 @@ def command(
     for rows in filter(None, found.values()):
         headings = [name.replace("_", " ") for name in rows[0]]
         cells = [["-" if cell is None else str(cell) for cell in each.values()] for each in rows]
-        print_table(console, headings, cells, is_text=True)
+        print_table(console, headings, cells, spare=SPARE, is_text=True)
     return 0

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
-from orchestrator.cli.report import rewritten
 from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
 from orchestrator.cli.shared.output import answer, complain, say
 from orchestrator.cli.shared.parameters import (
@@ -28,6 +27,7 @@ from orchestrator.cli.shared.parameters import (
     ReuseAnyway,
     Workers,
     integer,
+    sweeps,
     telling_outdated,
 )
 from orchestrator.cli.shared.progress import Verbose, progress_for
@@ -48,7 +48,13 @@ from worker.settings import MAX_TIME_LIMIT
 
 KIND = SpecificationCommand
 
-NewName = Annotated[str | None, typer.Option(metavar="NAME", help="The sweep's name.  [default: sweep-DATE-TIME]")]
+NewName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", autocompletion=lambda ctx: sweeps(ctx) if ctx.params.get("resume") else [],
+        help="The sweep's name.  [default: sweep-DATE-TIME]",
+    ),
+]  # fmt: skip
 SkipInvalid = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out combinations that the trainer's options do not allow.")
 ]
@@ -108,6 +114,9 @@ def command(
         field = "reuse_anyway" if reuse_anyway else "reuse_from"
         raise InvalidInputError(field, Described("given"), Beside("--no-reuse"))
     if report:
+        # Imported here because it takes a while, and few sweeps ask for it.
+        from orchestrator.cli.report import rewritten
+
         MissingPackageError.check("--report")
     with interruptible() as interruption:
         place = place_for(broker, workers, time_limit, complain)

@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import AsJson, NamedSweep, job_words
+from orchestrator.cli.shared.parameters import AsJson, NamedSweep, option_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE
 from orchestrator.text import counted, moment
@@ -24,7 +24,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="CONFIGURATION",
-            autocompletion=job_words,
+            autocompletion=option_words,
             help="NAME=VALUE, as in learning_rate=0.03.  [default: the leader]",
         ),
     ] = None,

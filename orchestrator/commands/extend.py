@@ -16,7 +16,7 @@ from nn.errors import Described, InvalidInputError
 from nn.options.describe import word, written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
-from orchestrator.commands.sweep import SweepPlan, check_values, finish, jobs_of, plan_resumption, registered
+from orchestrator.commands.sweep import WIDER, SweepPlan, check_values, finish, jobs_of, plan_resumption, registered
 from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, seen
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -165,8 +165,7 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
         Sweep.of(plan.folder, manifest, jobs, {})
         seeds = len({*manifest.grown.seeds, *further.seeds})
         if look and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
-            wider = "intervals get wider, to stay valid for any number of looks"
-            plan.place.tell(f"A further look: {wider}. With {counted(seeds, 'seed')}, the verdict may be undecided")
+            plan.place.tell(f"{WIDER}. With {counted(seeds, 'seed')}, the verdict may be undecided")
     return GrowthPlan(plan.folder, manifest, jobs, plan.place, further is None, make_round)
 
 

@@ -31,6 +31,8 @@ from worker.job import Job
 from worker.settings import Settings
 from worker.trainers import registry
 
+#: What the first look at a sweep's results costs.
+WIDER = "A further look: intervals get wider, to stay valid for any number of looks"
 #: Opens a display of a sweep with the rows that it has already.
 Display = Callable[[Sweep], Progress]
 
@@ -299,9 +301,10 @@ def train(
     session.any_code, session.reuse_from, session.fail_fast = any_code, reuse_from, fail_fast
     session.keep_weights(keep_weights)
     session.keep_own()
+    looks = session.manifest.looks
     session.try_again()
     kept = len(session.rows)
-    said: list[str] = []
+    said = [WIDER] if session.manifest.looks and not looks else []
     if session.folder.damage:
         said.append(session.folder.damage)
     if reuse:

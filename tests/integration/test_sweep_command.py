@@ -199,6 +199,7 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     # When the sweep is resumed, it keeps what it has and trains the two.
     done = command_line.run("sweep", "--resume", "--name", "a", "--broker", address)
     assert "2 were finished in an earlier session of this sweep" in done.stdout
+    assert "A further look: intervals get wider, " in done.stdout
     assert "accepted 4" in done.stdout
     assert "failed 0, cancelled 0" in done.stdout
     assert [row["job"] for row in command_line.rows("a")] == list(rows)

@@ -24,6 +24,7 @@ from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.in_process import InProcess
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, SPECIFICATION, filled, made, row
 from tests.support.sweeps import sweep_of
+from tests.support.terminal import plain
 from tests.support.waiting import wait_for
 from worker.settings import load_settings
 
@@ -133,6 +134,11 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     lines = command_line.run("status", "a").stdout
     assert "seed 0, learning rate 0.01" in lines
     assert "time left" in lines
+    for columns in (80, 40):
+        lines = plain(command_line.on_terminal("status", "a", columns=columns).read_to_end())
+        # No word is broken.
+        words = {"trouble", "learning", "epoch", "state", "training", worker["worker"], "heartbeat,", "trainer,"}
+        assert words <= set(lines.split()), lines
     # and follows it: when it is interrupted, the one who watches does not train it.
     watching = watched(command_line)
     process.send_signal(signal.SIGINT)

@@ -15,7 +15,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli import plot
 from orchestrator.report.charts import catalogue, configurations, labels, style
 from orchestrator.report.charts.kinds import by_axis, curves, differences, heatmap, intervals
-from orchestrator.report.charts.marks.canvas import apart, is_in_ratios
+from orchestrator.report.charts.marks.canvas import Scale, apart, is_in_ratios
 from tests.support.boards import sweep_with
 from tests.support.charted import EPOCHS, RATES, chart_of, charts_of, mixed_sweep, odd_snapshot, scored_row
 from tests.support.exported import odd_trainer
@@ -254,6 +254,9 @@ def luminance(colour: str) -> float:
 
 
 class TestScales:
+    def test_without_a_score_the_scale_shows_all_shares(self) -> None:
+        assert Scale.around([], is_share=True) == Scale(0.0, 100.0)
+
     def test_labels_are_moved_apart_and_keep_their_order(self) -> None:
         assert apart([10, 11, 12, 90], 15, 100) == [10, 25, 40, 90]
         assert apart([98, 99, 10], 15, 100) == [85, 100, 10]

@@ -217,6 +217,7 @@ def test_what_has_too_few_seeds_or_diverged_is_said(tmp_path: Path, case: str) -
     else:
         assert (found.outcome, found.decided, found.seeds_to_decide) == ("undecided", False, None)
         assert (found.difference is None) == ("no mean" in told)
+        assert found.win_probability is None
         assert found.better == (found.b if case == "one seed each" else None)
 
 

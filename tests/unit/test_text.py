@@ -107,3 +107,14 @@ def test_a_narrow_terminal_goes_without_spare_columns_and_never_without_figures(
     assert shown(30) == ["1" * 10, "3" * 10]
     assert shown(20) == ["1" * 10]
     assert shown(5) == ["1" * 10]
+
+
+def test_a_terminal_wraps_sentences_at_words_and_commands_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    monkeypatch.setattr(printed, "isatty", lambda: True)
+    console = Console(file=printed, width=20, color_system=None)
+    whole = ["go on with: orchestrator watch night-run", "  orchestrator watch night-run"]
+    for text in ("a sentence of more than twenty columns", "in/a/folder/of/a/long/name and more", *whole):
+        say(console, text)
+    wrapped = ["a sentence of more", "than twenty columns", "in/a/folder/of/a/long/name", "and more"]
+    assert printed.getvalue().splitlines() == wrapped + whole

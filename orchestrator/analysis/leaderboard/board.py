@@ -221,7 +221,7 @@ class Standing:
         _may_be_best,
         tables="telling",
         tells=lambda board, _: len(board.standings) > 1,
-        spare=5,
+        spare=7,
     )
     def contender(self) -> bool:
         """Whether it can be the best: no other one is proven to be better."""
@@ -233,7 +233,7 @@ class Standing:
         _regret,
         tables="telling",
         tells=lambda board, each: len(board.standings) > 1 and _regret(board, each) != NONE,
-        spare=7,
+        spare=5,
     )
     def regret(self) -> float | None:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
 _ANY_WIDTH = 10**6
+#: How a sentence wraps.
+_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 #: Most characters of a cell.
 _LONGEST = 1000
 #: Least width of a column of texts, unless these are shorter; columns are left out before.
-_TEXT = 15
+_TEXT = 12
 
 
 def complain(text: str) -> None:
@@ -46,8 +49,12 @@ def answer(text: str, *, as_json: bool = False, **content: object) -> int:
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a text without markup or highlighting, and without truncating it: a long line wraps."""
-    console.print(printable(text), style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    """Print a text without markup, highlighting or truncation; a terminal wraps sentences at words, commands never."""
+    text = printable(text)
+    # `Console.is_terminal` is true for a file under FORCE_COLOR, too.
+    if console.file.isatty() and not text.startswith("  ") and "orchestrator " not in text:
+        text = "\n".join(fill(line, console.width, **_WHOLE_WORDS) for line in text.split("\n"))
+    console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def knows_blocks(console: Console) -> bool:
@@ -141,12 +148,12 @@ def print_table(
         if not console.is_terminal or sum(least) <= room:
             break
     if is_text and console.is_terminal and width > console.width:
-        # No word is broken if all of them fit. The first columns get what is left.
+        # No word is broken if all of them fit; else, rich breaks the longest ones. The first columns get what is left.
         width, least = console.width, least if sum(least) <= room else words
         room = max(0, room - sum(least))
         for column, short, long in zip(table.columns, least, longest, strict=True):
-            column.width = min(long, short + room)
-            room -= column.width - short
+            column.max_width = min(long, short + room)
+            room -= column.max_width - short
     for note in notes:
         if note.partition(":")[0] not in hidden:
             say(console, note)

@@ -12,8 +12,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from orchestrator.text import listed
 from worker.text import printable
 
 if TYPE_CHECKING:
+    from orchestrator.analysis.sweep import Sweep
     from orchestrator.folder.sweep_folder import SweepFolder
 else:
     # What typer reads; `Command` opens it. Importing the class takes a while, and not every command needs it.
@@ -179,10 +181,10 @@ def positive(help: str) -> Any:  # noqa: A002
     return typer.Option(parser=parse, metavar="NUMBER", help=help)
 
 
-def offer(metavar: str) -> Callable[[], list[str]]:
-    """Return what completes a value that is written as `a|b` in the usage; nothing for other values."""
-    values = metavar.removesuffix("[,...]").split("|")
-    return lambda: values if len(values) > 1 else []
+def offer(text: str) -> Callable[[], list[str]]:
+    """Return what completes a value that is described as `a|b` or `a, b or c`; nothing for other values."""
+    values = re.split(r"\||, | or ", text.removesuffix("[,...]"))
+    return lambda: values if len(values) > 1 and not any(" " in each for each in values) else []
 
 
 #: What the options for the weights that a sweep keeps show and complete.
@@ -212,20 +214,34 @@ def sweeps(context: typer.Context) -> list[str]:
     return []
 
 
-def job_words(context: typer.Context) -> list[str]:
-    """Return the words that pick jobs of the sweep that was typed, for completion; none if it cannot be read."""
-    # Imported here because it takes a while.
-    from orchestrator.sweeps.names import JobNames
+def of_sweep(read: Callable[[Sweep], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
+    """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read."""
 
-    with contextlib.suppress(SeedsweepError):
-        given = context.params
-        folder = open_sweep(given.get("folder") or LAST, Path(given.get("output") or DEFAULT_OUTPUT))
-        jobs = folder.manifest().jobs_by_key().values()
-        names = JobNames(jobs)
-        words = dict.fromkeys(word for job in jobs for word in (f"seed={job.seed}", *names.picking(job.options)))
-        # The folder may be a stranger's, and a shell may run what it is offered.
-        return [word for word in words if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
-    return []
+    def words(context: typer.Context) -> list[str]:
+        # Imported here because it takes a while.
+        from orchestrator.analysis.sweep import Sweep
+
+        with contextlib.suppress(SeedsweepError):
+            # Before the value of an option, click leaves the arguments as they were typed.
+            name = next(iter(context.args), context.params.get("folder") or LAST)
+            sweep = Sweep.read(open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT)))
+            # The folder may be a stranger's, and a shell may run what it is offered.
+            return [word for word in dict.fromkeys(read(sweep)) if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
+        return []
+
+    return words
+
+
+#: These complete words that pick configurations, and jobs.
+option_words = of_sweep(lambda sweep: chain(*(sweep.names.picking(job.options) for job in sweep.jobs.values())))
+job_words = of_sweep(
+    lambda sweep: chain(*((f"seed={job.seed}", *sweep.names.picking(job.options)) for job in sweep.jobs.values()))
+)
+
+
+def sides(context: typer.Context) -> list[str]:
+    """Return what completes the words of a comparison: configurations, or first another sweep."""
+    return [*(() if context.params.get("words") else sweeps(context)), *option_words(context)]
 
 
 _SWEEP = "A sweep's name in the folder of --output, its own folder, or last: what changed last."
@@ -268,6 +284,7 @@ Metric = Annotated[
     str | None,
     typer.Option(
         metavar="METRIC[:EPOCHS]",
+        autocompletion=of_sweep(lambda sweep: ("last", "best", *sweep.metrics)),
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
         "K; or both, as in loss:best.  [default: what the sweep has; in a new one, the trainer's own, last]",
     ),

@@ -77,7 +77,8 @@ class SpecificationCommand(Command):
             if word.is_switch:
                 flags = [f"{each}/--no-{each[2:]}" for each in flags]
             metavar = "" if word.is_switch else word.metavar
-            option = typer.Option(*flags, help=word.help, metavar=metavar, autocompletion=offer(word.metavar))
+            offered = offer(word.metavar if "|" in word.metavar else word.allowed)
+            option = typer.Option(*flags, help=word.help, metavar=metavar, autocompletion=offered)
             return Annotated[list[bool] | None, option] if word.is_switch else Annotated[list[str] | None, option]
 
         flags = {**{name: annotation(name, word) for name, word in self.words(known.words).items()}, **self.further}

@@ -98,10 +98,8 @@ class Axis:
     @functools.cached_property
     def up(self) -> Scale:
         """The scale of the metric."""
-        scores = [score for each in self.values.values() for score in each.scores]
-        entries = [entry for each in self.values.values() for member in each.members for entry in member.standing.jobs]
-        shown = scores or [entry.score for entry in entries if entry.score is not None]
-        return Scale.around([labels.drawn(self.metric, score) for score in shown], is_share=self.metric.is_share)
+        scores = [labels.drawn(self.metric, score) for each in self.values.values() for score in each.scores]
+        return Scale.around(scores, is_share=self.metric.is_share)
 
 
 def absent(sweep: Sweep) -> str | None:

@@ -98,7 +98,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     found = cells(sweep, across, up)
     fits = max(len(_number(cell, metric)) for cell in found.values()) * CHARACTER_WIDTH <= across.width
     means = [labels.drawn(metric, cell.mean) for cell in found.values() if cell.mean is not None]
-    scale = Scale.around(means or [0.0], is_share=metric.is_share)
+    scale = Scale.around(means, is_share=metric.is_share)
     marks = [_mark(place, cell, (across, up), metric, scale, fits=fits) for place, cell in found.items()]
     return Chart(
         name=name,

@@ -37,10 +37,11 @@ class Scale:
         """Return a scale that shows all values, with a little room around them.
 
         Args:
-            values: At least one, in the unit of the axis.
+            values: In the unit of the axis; without any, the scale shows all shares, or 0 to 1.
             is_share: Whether they are shares in percent: the scale is linear, without room beyond 0 and 100.
             is_log: Whether it is logarithmic; None to decide by their ratio.
         """
+        values = values or (0.0, 100.0 if is_share else 1.0)
         low, high = min(values), max(values)
         if is_log is None:
             is_log = not is_share and low > 0 and high / low >= LEAST_RATIO

@@ -109,9 +109,9 @@ class Rows:
         """The scale of the axis, cut off far beyond the seeds, where an interval of two may end."""
         inner = [value for strip in self.strips for value in strip.values]
         inner += [end for strip in self.strips for end in strip.middle or ()]
-        inner += [0.0] if self.zero or not inner else []
+        inner += [0.0] if self.zero else []
         found = Scale.around(inner, is_share=self.is_share)
-        low, high = (found.within(end) for end in (min(inner), max(inner)))
+        low, high = (found.within(end) for end in (min(inner, default=found.low), max(inner, default=found.high)))
         room = (high - low) / 2 or abs(high) / 20
         ends = [min(max(end, low - room), high + room) for strip in self.strips for end in strip.ends or ()]
         return Scale.of([low, high, *ends], is_share=self.is_share)
