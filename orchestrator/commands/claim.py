@@ -207,7 +207,7 @@ def _file_of(path: Path) -> Path:
     # Not `Path.is_dir`, which raises in some Pythons if a name is too long.
     if not os.path.isdir(path):  # noqa: PTH112
         return path
-    if (path / FILES[0]).exists() and not (path / FILE).exists():
+    if os.path.lexists(path / FILES[0]) and not os.path.lexists(path / FILE):
         command = shlex.join(["orchestrator", "claim", str(path)])
         raise ClaimError(f"The sweep {path.resolve().name} has no claim; write one with: {command}")
     return path / FILE
