@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
-from worker.settings import load_settings
 
 
 def command(
@@ -33,11 +32,11 @@ def command(
 
     Example: orchestrator status --broker redis://gpu-host:6379/0
     """
-    folder = None if name is None else open_sweep(name, output, elsewhere=True)
+    may_run = names_cluster(broker)
+    folder = None if name is None else open_sweep(name, output, elsewhere=may_run)
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
     names, taken = Sweeps(output).names() if os.path.lexists(output) else [], locks()
-    may_run = broker is not None or load_settings().broker_url is not None
     if may_run or any(held(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.
         from orchestrator.cluster.connect import place_for

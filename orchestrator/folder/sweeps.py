@@ -42,15 +42,18 @@ LONGEST_NOTE = 500
 _NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 #: Names the sweep of a folder that changed last.
 LAST = "last"
+#: What to do if a sweep may be on a cluster, and none is named.
+CLUSTER_ADVICE = "if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
 
 
-def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> SweepFolder:
+def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) -> SweepFolder:
     """Return the folder of a sweep.
 
     Args:
         argument: The name of a sweep in `output`; `last`, for the one that changed last; or the path of a sweep folder.
         output: The folder of all sweeps.
-        elsewhere: Whether a name may be that of a sweep that only a cluster knows.
+        elsewhere: Whether a cluster is named, so that a name may be that of a sweep that only it knows; None if the
+            caller needs a folder.
 
     Raises:
         SweepNotFoundError: there is no such folder, and no such name; names that are nearly the same are offered.
@@ -79,6 +82,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
         if folder.exists():
             raise SweepNotFoundError(folder.absence())
     question = meant(Path(argument).name, names)
+    if elsewhere is False and is_name(argument) and not question:
+        question = f"; {CLUSTER_ADVICE}"
     raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{question}")
 
 

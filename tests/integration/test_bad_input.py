@@ -316,7 +316,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
 }
 NOBODY = "redis://127.0.0.1:1/0"
 FOLLOWING = {
-    "none": "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL",
+    "none": "There is no sweep 'none': neither a sweep folder nor a name in runs (did you mean one?)\n",
+    "xyz": "a name in runs; if a cluster trains it, name that by --broker or CELERY_BROKER_URL\n",
     f"../up --broker {NOBODY}": "There is no sweep '../up': neither a sweep folder nor a name in runs",
     f"none --broker {NOBODY}": f"No Redis server answers at {NOBODY}",
     "--output new": "There is no sweep in new yet: orchestrator sweep begins one",

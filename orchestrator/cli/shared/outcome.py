@@ -15,17 +15,18 @@ from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import CLUSTER_ADVICE
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
 from worker.redis.address import hide_password
-from worker.settings import load_settings, read_settings
+from worker.settings import read_settings
 from worker.text import printable
 
 
@@ -117,8 +118,8 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
         return f"{told}: {found.sentence}"
     words = ("leaderboard", found.name) if found.over else ("sweep", "--resume", "--name", found.name)
     told += f", with {found.done} of {counted(found.planned, 'job')} done"
-    if not found.over and load_settings().broker_url is None and broker is None:
-        told += "; if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
+    if not found.over and not names_cluster(broker):
+        told += f"; {CLUSTER_ADVICE}"
     return f"{told}; go on with: {shlex.join(['orchestrator', *words, *place_flags(folder, None)])}"
 
 

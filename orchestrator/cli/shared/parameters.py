@@ -24,6 +24,7 @@ from typer.core import TyperCommand
 from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.folder.sweeps import LAST, NOTE, REPORT, Sweeps, content, open_sweep
 from orchestrator.text import listed
+from worker.settings import load_settings
 from worker.text import printable
 
 if TYPE_CHECKING:
@@ -48,9 +49,6 @@ class Command(TyperCommand):
     A parameter `folder` in place of SWEEP is the folder of that sweep, and brings the option --output.
     """
 
-    #: Whether the sweep may be one that only a cluster knows.
-    elsewhere = False
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Turn words into values. If the first one picks jobs, and so names no sweep, the last sweep is meant."""
         with self._spelling(ctx):
@@ -66,12 +64,16 @@ class Command(TyperCommand):
         """Run the command."""
         with self._spelling(ctx):
             if self._sweep:
-                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere)
+                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere(ctx))
                 ctx.params["folder"] = folder
                 ctx.with_resource(telling_outdated(folder.path))
             for each in self._output:
                 del ctx.params[each.name]
             return super().invoke(ctx)
+
+    def elsewhere(self, ctx: Any) -> bool | None:  # noqa: ARG002 (a subclass uses it)
+        """Return whether the sweep may be one that only a cluster knows; None if the command needs its folder."""
+        return None
 
     @cached_property
     def _sweep(self) -> Any:
@@ -115,7 +117,14 @@ class Command(TyperCommand):
 class SweepElsewhere(Command):
     """A command on a sweep that may have no folder on this machine."""
 
-    elsewhere = True
+    def elsewhere(self, ctx: Any) -> bool | None:
+        """Return whether a cluster is named."""
+        return names_cluster(ctx.params["broker"])
+
+
+def names_cluster(broker: str | None) -> bool:
+    """Return whether a flag or a setting names a cluster."""
+    return broker is not None or load_settings().broker_url is not None
 
 
 @contextlib.contextmanager
