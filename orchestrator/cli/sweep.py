@@ -13,8 +13,8 @@ from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.cli.report import rewritten
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import answer, complain, say
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.output import answer, complain, place_flags, resumption, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     KEEPING,
@@ -119,7 +119,7 @@ def command(
             rehearsal = plan.rehearse(keep_weights)
             rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
-        again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
+        again = resumption(plan.folder, broker)
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
             result = train(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 from rich.console import Console
 
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result, standing
-from orchestrator.cli.shared.output import answer, complain
+from nn.errors import InvalidInputError, SeedsweepError
+from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_result, standing
+from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cluster.connect import place_for
@@ -50,9 +52,17 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
 
     Example: orchestrator cancel night-run
     """
-    done = watching.cancel(folder, place_for(broker, tell=complain))
+    place = place_for(broker, tell=complain)
+    try:
+        done = watching.cancel(folder, place)
+    except InvalidInputError as error:
+        if error.field != "broker":
+            raise
+        raise fail(SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}"), status=2) from None
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
+    if done.withdrawn or done.ending:
+        told += f"\nTo train the cancelled jobs: {shlex.join(resumption(folder, broker))}"
     return answer(told, as_json=as_json, name=folder.name, **counts, wanted=wanted)
 
 

@@ -14,8 +14,16 @@ from rich.console import Console
 from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, names_cluster
+from orchestrator.cli.shared.output import (
+    answer,
+    complain,
+    place_flags,
+    print_result,
+    print_result_as_json,
+    resumption,
+    say,
+)
+from orchestrator.cli.shared.parameters import names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
@@ -103,24 +111,17 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
 
 
-def place_flags(folder: SweepFolder, broker: str | None) -> list[str]:
-    """Return the flags with which another command finds the sweep of this folder and the same cluster."""
-    output = folder.path.parent
-    flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
-    return flags if broker is None else [*flags, "--broker", hide_password(broker)]
-
-
 def standing(folder: SweepFolder, broker: str | None) -> str:
     """Return how a sweep that does not run here stands, and the command to go on with."""
     found = summary(folder.path)
     told = f"{found.name} does not run here; it is {found.state}"
     if not found.planned:
         return f"{told}: {found.sentence}"
-    words = ("leaderboard", found.name) if found.over else ("sweep", "--resume", "--name", found.name)
     told += f", with {found.done} of {counted(found.planned, 'job')} done"
     if not found.over and not names_cluster(broker):
         told += f"; {CLUSTER_ADVICE}"
-    return f"{told}; go on with: {shlex.join(['orchestrator', *words, *place_flags(folder, None)])}"
+    shown = ["orchestrator", "leaderboard", found.name, *place_flags(folder)]
+    return f"{told}; go on with: {shlex.join(resumption(folder) if found.done < found.planned else shown)}"
 
 
 def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:
