@@ -726,8 +726,7 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
         SeedsweepError: the command's errors.
     """
     place = _place(broker)
-    is_named = place.settings.broker_url is not None
-    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=is_named)
+    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=place.settings.broker_url is not None)
     return watching.plan_watch(folder, place).rows()
 
 

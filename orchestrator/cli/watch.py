@@ -7,13 +7,15 @@ from functools import partial
 
 from rich.console import Console
 
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import SeedsweepError
+from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_result, standing
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere, names_cluster
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands import watch as watching
+from orchestrator.folder.activity import address
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 
@@ -52,13 +54,9 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
 
     Example: orchestrator cancel night-run
     """
-    place = place_for(broker, tell=complain)
-    try:
-        done = watching.cancel(folder, place)
-    except InvalidInputError as error:
-        if error.field != "broker":
-            raise
-        raise fail(SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}"), status=2) from None
+    if not (names_cluster(broker) or address(folder.path) or summary(folder.path).over):
+        raise fail(SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}"), status=2)
+    done = watching.cancel(folder, place_for(broker, tell=complain))
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
     if done.withdrawn or done.ending:

@@ -217,10 +217,9 @@ def _round(
         return None
     refuse_unfinished(manifest.specification)
     grown = manifest.grown
-    known = [seed for seed in seeds if seed in grown.seeds]
-    if known:
+    if not set(seeds).isdisjoint(grown.seeds):
         allowed = f"seeds that the sweep does not have; it has {seeds_as_text(grown.seeds)}"
-        raise InvalidInputError("seeds", seeds_as_text(known), allowed)
+        raise InvalidInputError("seeds", seeds_as_text(seeds), allowed)
     for name, values in grid.items():
         _check_values(grown, name, values)
     return further

@@ -134,7 +134,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     },
     "extend": {
         "a": "--seeds is missing; allowed: at least one of further seeds and further values of an option",
-        "a --seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
+        "a --seeds 1-2": "--seeds is '1-2'; allowed: seeds that the sweep does not have; it has 0-1",
         "a --seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
         "a --epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
         "a --epochs 2": "--epochs is '2'; allowed: more than 2, the epochs that the sweep has",
@@ -153,7 +153,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --top 3": "--top is 3; allowed: an integer from 1 to 2, the number of configurations with a result",
         "a --fresh 0": "--fresh is '0'; allowed: an integer from 1 to",
-        "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has, or has had, 0-1",
+        "a --seeds 1-5": "--seeds is '1-5'; allowed: fresh seeds; the sweep has, or has had, 0-1",
         "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
         "a --fresh 3 --seeds 9": "--seeds cannot be combined with --fresh",
         "a --fresh 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",

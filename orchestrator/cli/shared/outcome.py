@@ -14,15 +14,7 @@ from rich.console import Console
 from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import (
-    answer,
-    complain,
-    place_flags,
-    print_result,
-    print_result_as_json,
-    resumption,
-    say,
-)
+from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, resumption, say
 from orchestrator.cli.shared.parameters import names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
@@ -120,8 +112,10 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
     told += f", with {found.done} of {counted(found.planned, 'job')} done"
     if not found.over and not names_cluster(broker):
         told += f"; {CLUSTER_ADVICE}"
-    shown = ["orchestrator", "leaderboard", found.name, *place_flags(folder)]
-    return f"{told}; go on with: {shlex.join(resumption(folder) if found.done < found.planned else shown)}"
+    command = resumption(folder)
+    if found.done == found.planned:
+        command[1:4] = ["leaderboard"]
+    return f"{told}; go on with: {shlex.join(command)}"
 
 
 def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:

@@ -49,6 +49,9 @@ class Command(TyperCommand):
     A parameter `folder` in place of SWEEP is the folder of that sweep, and brings the option --output.
     """
 
+    #: Whether the sweep may be one that only a cluster knows.
+    elsewhere = False
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Turn words into values. If the first one picks jobs, and so names no sweep, the last sweep is meant."""
         with self._spelling(ctx):
@@ -64,16 +67,13 @@ class Command(TyperCommand):
         """Run the command."""
         with self._spelling(ctx):
             if self._sweep:
-                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere(ctx))
+                elsewhere = names_cluster(ctx.params["broker"]) if self.elsewhere else None
+                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=elsewhere)
                 ctx.params["folder"] = folder
                 ctx.with_resource(telling_outdated(folder.path))
             for each in self._output:
                 del ctx.params[each.name]
             return super().invoke(ctx)
-
-    def elsewhere(self, ctx: Any) -> bool | None:  # noqa: ARG002 (a subclass uses it)
-        """Return whether the sweep may be one that only a cluster knows; None if the command needs its folder."""
-        return None
 
     @cached_property
     def _sweep(self) -> Any:
@@ -117,9 +117,7 @@ class Command(TyperCommand):
 class SweepElsewhere(Command):
     """A command on a sweep that may have no folder on this machine."""
 
-    def elsewhere(self, ctx: Any) -> bool | None:
-        """Return whether a cluster is named."""
-        return names_cluster(ctx.params["broker"])
+    elsewhere = True
 
 
 def names_cluster(broker: str | None) -> bool:
