@@ -114,8 +114,12 @@ class Claim(_Part):
         return cls.read(cls.of(sweep).as_bytes())
 
     @classmethod
-    def read(cls, stored: bytes) -> Self:
+    def read(cls, stored: bytes, name: str = "This") -> Self:
         """Read a claim from untrusted JSON.
+
+        Args:
+            stored: The JSON.
+            name: What it is called in messages.
 
         Raises:
             ClaimError: it is not a claim, or has more values than a claim can have.
@@ -129,12 +133,12 @@ class Claim(_Part):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
-            raise ClaimError(one_line(f"This is not a claim{where}: {clipped(first['msg'], 200)}")) from None
+            raise ClaimError(one_line(f"{name} is not a claim{where}: {clipped(first['msg'], 200)}")) from None
         except ValueError as error:
-            raise ClaimError(one_line(f"This is not a claim: {clipped(str(error), 200)}")) from None
+            raise ClaimError(one_line(f"{name} is not a claim: {clipped(str(error), 200)}")) from None
         # Readers differ in which of the two they take.
         if sum(each[1] is not None for each in _STRING.finditer(stored)) != _fields(read):
-            raise ClaimError("This is not a claim: it gives a field twice")
+            raise ClaimError(f"{name} is not a claim: it gives a field twice")
         return claim
 
     def as_bytes(self) -> bytes:

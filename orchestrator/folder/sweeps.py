@@ -57,7 +57,7 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) ->
 
     Raises:
         SweepNotFoundError: there is no such folder, and no such name; names that are nearly the same are offered.
-        SweepUnreadableError: a folder on the way is closed to this user.
+        SweepUnreadableError: a folder on the way is closed to this user, or `output` is not a folder.
     """
     # Imported here because it takes a while, and lists do without.
     from orchestrator.folder.sweep_folder import SweepFolder
@@ -68,10 +68,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) ->
     if argument not in ("", LAST) and _is_sweep(Path(argument)):
         path = Path(argument).resolve()
         return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
-    names = []
-    with contextlib.suppress(SweepUnreadableError):
-        names = Sweeps(output).names()
     if argument == LAST:
+        names = Sweeps(output).names() if os.path.lexists(output) else []
         if not names:
             raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
         return SweepFolder(output, names[0])
@@ -81,6 +79,9 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) ->
             return folder
         if folder.exists():
             raise SweepNotFoundError(folder.absence())
+    names = []
+    with contextlib.suppress(SweepUnreadableError):
+        names = Sweeps(output).names()
     question = meant(Path(argument).name, names)
     if elsewhere is False and is_name(argument) and not question:
         question = f"; {CLUSTER_ADVICE}"

@@ -262,6 +262,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --to no/where.html": "The report no/where.html cannot be written: No such file or directory",
         "a --to /dev/null": "The report /dev/null cannot be written: what exists there is not a report",
         "a --format png": "--chart is missing; allowed: the name of a chart, of which --format is the format",
+        "a --to x.PNG": "--chart is missing; allowed: the name of a chart, of which --to names the file\n",
         "a --chart nothing": f"--chart is 'nothing'; {PICTURES}\n",
         "a --chart metric-by-epochs": f"--chart is 'metric-by-epochs'; {PICTURES}\n",
         "a --chart heatmap": f"is 'heatmap'; {PICTURES}; {NO_CHART} it needs exactly two options that vary, not 1\n",
@@ -321,6 +322,7 @@ FOLLOWING = {
     f"../up --broker {NOBODY}": "There is no sweep '../up': neither a sweep folder nor a name in runs",
     f"none --broker {NOBODY}": f"No Redis server answers at {NOBODY}",
     "--output new": "There is no sweep in new yet: orchestrator sweep begins one",
+    "--output file": "file cannot be read: Not a directory",
 }
 # A folder that cannot be used is said before the cluster is asked.
 BAD_INPUT["watch"] = FOLLOWING | {
