@@ -115,11 +115,7 @@ class Claim(_Part):
 
     @classmethod
     def read(cls, stored: bytes, name: str = "This") -> Self:
-        """Read a claim from untrusted JSON.
-
-        Args:
-            stored: The JSON.
-            name: What it is called in messages.
+        """Read a claim from untrusted JSON, which messages call by this name.
 
         Raises:
             ClaimError: it is not a claim, or has more values than a claim can have.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster
 from orchestrator.cli.shared.parameters import sweeps as sweep_names
@@ -46,7 +48,8 @@ def command(
     if folder is not None and not found["sweeps"] and not folder.exists():
         open_sweep(folder.name, output)
     if as_json:
-        print_json(found)
+        idle = {} if folder is None or found["sweeps"] else {"standing": asdict(summary(folder.path))}
+        print_json(found | idle)
         return 0
     console = Console(highlight=False)
     if not found["sweeps"] and folder is not None:

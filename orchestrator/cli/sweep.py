@@ -202,9 +202,8 @@ def make_plan(
                 made = specification(words, vocabulary, skip_invalid=skip_invalid)
                 plan = plan_sweep(folder, made, place)
         except DatasetError as error:
-            if words.keys() == values.keys():
-                raise
-            raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
+            named = "SEEDSWEEP_DATA" if words.keys() != values.keys() else typed.spelled("data", vocabulary)
+            raise DatasetError(f"{named}: {error}" if "data" in words else str(error)) from None
     return plan
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
-from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_result, standing
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_result, standing
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere, names_cluster
 from orchestrator.cli.shared.progress import Verbose, progress_for
@@ -55,7 +55,7 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
     Example: orchestrator cancel night-run
     """
     if not (names_cluster(broker) or address(folder.path) or summary(folder.path).over):
-        raise fail(SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}"), status=2)
+        raise SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}")
     done = watching.cancel(folder, place_for(broker, tell=complain))
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)

@@ -210,7 +210,7 @@ def _round(
     manifest: Manifest, _rows: Mapping[str, Row], *, seeds: tuple[int, ...], grid: Mapping[str, tuple[Any, ...]]
 ) -> Round | None:
     if not seeds and not grid:
-        allowed = "at least one of further seeds and further values of an option"
+        allowed = "further seeds, further values of an option that varies, or more epochs"
         raise InvalidInputError("seeds", Described("missing"), allowed)
     further = Round(kind="extend", seeds=seeds, grid=dict(grid))
     if further in manifest.rounds:

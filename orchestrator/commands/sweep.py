@@ -253,10 +253,9 @@ def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
 
     Raises:
         SweepNotFoundError: the folder is not a sweep's.
-        SweepBusyError: another process works on the sweep.
         OutputError: the folder cannot be written.
-        SweepExistsError: the data set has changed, this version derives other jobs, or the cluster knows another
-            sweep of this name.
+        SweepExistsError: another process works on the sweep, the data set has changed, this version derives other jobs,
+            or the cluster knows another sweep of this name.
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """

@@ -159,6 +159,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     seen = command_line.run("watch", "a", status=1)
     assert (command_line.run("status", "a").stdout, seen.stderr) == (stands, stands)
     assert seen.stdout.endswith(f"jobs: {RESUME}")
+    assert asked(command_line, "status", "a")["standing"]["state"] == "cancelled"
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
