@@ -725,8 +725,9 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=True)
-    return watching.plan_watch(folder, _place(broker)).rows()
+    place = _place(broker)
+    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=place.settings.broker_url is not None)
+    return watching.plan_watch(folder, place).rows()
 
 
 def open(name: str | os.PathLike[str] = LAST, *, output: str | os.PathLike[str] = OUTPUT) -> Sweep:  # noqa: A001

@@ -112,8 +112,8 @@ class Claim(_Part):
         return cls.read(cls.of(sweep).as_bytes())
 
     @classmethod
-    def read(cls, stored: bytes) -> Self:
-        """Read a claim from untrusted JSON.
+    def read(cls, stored: bytes, name: str = "This") -> Self:
+        """Read a claim from untrusted JSON, which messages call by this name.
 
         Raises:
             ClaimError: it is not a claim, or has more values than a claim can have.
@@ -126,12 +126,12 @@ class Claim(_Part):
             claim = cls.model_validate(read)
         except ValidationError as error:
             where, why = first_fault(error)
-            raise ClaimError(one_line(f"This is not a claim{where}: {clipped(why, 200)}")) from None
+            raise ClaimError(one_line(f"{name} is not a claim{where}: {clipped(why, 200)}")) from None
         except ValueError as error:
-            raise ClaimError(one_line(f"This is not a claim: {clipped(str(error), 200)}")) from None
+            raise ClaimError(one_line(f"{name} is not a claim: {clipped(str(error), 200)}")) from None
         # Readers differ in which of the two they take.
         if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
-            raise ClaimError("This is not a claim: it gives a field twice")
+            raise ClaimError(f"{name} is not a claim: it gives a field twice")
         return claim
 
     def as_bytes(self) -> bytes:

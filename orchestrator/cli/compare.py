@@ -73,7 +73,7 @@ def _sides(
     words = [_split(each) for each, it_is in zip(others, is_configuration, strict=True) if it_is]
     fits = len(words) == 2 if not sweeps else len(words) <= 2
     if len(sweeps) > 1 or not fits or is_configuration != sorted(is_configuration):
-        raise InvalidInputError("B", Described(" ".join(others) or "missing"), ALLOWED)
+        raise InvalidInputError("B", " ".join(others) or Described("missing"), ALLOWED)
     second = open_sweep(sweeps[0], root) if sweeps else first
     pair = (words[0], words[-1]) if words else ((), ())
     return first, second, pair

@@ -12,8 +12,8 @@ from rich.console import Console
 from nn.errors import Beside, InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import complain, print_table, say
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.output import complain, place_flags, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cluster.connect import place_for

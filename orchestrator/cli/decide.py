@@ -8,8 +8,8 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.analysis.race import Terms
-from orchestrator.cli.shared.outcome import fail, interruptible, outcome, place_flags, show_estimate
-from orchestrator.cli.shared.output import complain, print_result, print_result_as_json, say
+from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_estimate
+from orchestrator.cli.shared.output import complain, place_flags, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cluster.connect import place_for

@@ -53,7 +53,7 @@ def command(
         raise InvalidInputError("file", file, "the path of a file or folder to make")
     if tracking_uri is not None:
         if to != "mlflow":
-            raise InvalidInputError("tracking_uri", Described("given"), Beside("another --to than mlflow"))
+            raise InvalidInputError("tracking_uri", Described("given"), Beside(f"--to {to}"))
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))

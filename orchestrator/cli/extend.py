@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import complain
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.output import complain, resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
@@ -60,7 +60,7 @@ def command(
             rehearsal = plan.rehearse()
             rehearsal.any_code = reuse_anyway
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
-        again = ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
+        again = resumption(folder, broker)
         with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
             display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)

@@ -72,9 +72,10 @@ def command(
         raise InvalidInputError(f"--{asked[1]}", Described("given"), Beside(f"--{asked[0]}"))
     if by == "job" and sort is not None:
         raise InvalidInputError("sort", sort, Beside("--by job, which sorts by the score"))
+    complete = ["--by job"] * (by == "job") + [f"--{each}" for each in asked if each != "markdown"]
     for name, given in (("wide", wide), ("columns", columns)):
-        if given and (by == "job" or csv or as_json):
-            raise InvalidInputError(name, Described("given"), "a table of configurations: the others have all columns")
+        if given and complete:
+            raise InvalidInputError(name, Described("given"), Beside(f"{complete[0]}, which has all columns"))
     whole = Sweep.read(folder, None if where else metric)
     if whole.folder.damage:
         complain(whole.folder.damage)

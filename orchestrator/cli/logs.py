@@ -38,7 +38,7 @@ def command(
             lines = [f"  {line}" for line in lines[-LINES:]]
         print("\n".join(lines))
     if not known:
-        complain("No such job has a log: only what a trainer prints, logs or raises makes one")
+        complain(f"No{' such' if words else ''} job has a log: only what a trainer prints, logs or raises makes one")
     return 0 if known else 1
 
 

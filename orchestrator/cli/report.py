@@ -57,8 +57,9 @@ def command(
         written, kind = picture(folder, chart, format, to, metric)
         what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"
         fields: dict[str, object] = {"chart": chart, "format": kind, "bytes": written.bytes}
-    elif format is not None:
-        raise InvalidInputError("chart", Described("missing"), "the name of a chart, of which --format is the format")
+    elif format is not None or (to is not None and to.suffix[1:].lower() in FORMATS):
+        allowed = "the name of a chart, because --format or --to asks for a picture"
+        raise InvalidInputError("chart", Described("missing"), allowed)
     else:
         written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
         sweep, size, what = written.sweep, sized(written.bytes), "report"

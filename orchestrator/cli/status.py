@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, sweeps
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster, sweeps
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
-from worker.settings import load_settings
 
 #: Columns of the tables that a narrow terminal leaves out, in this order.
 SPARE = (
@@ -38,11 +39,11 @@ def command(
 
     Example: orchestrator status --broker redis://gpu-host:6379/0
     """
-    folder = None if name is None else open_sweep(name, output, elsewhere=True)
+    may_run = names_cluster(broker)
+    folder = None if name is None else open_sweep(name, output, elsewhere=may_run)
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
     names, taken = Sweeps(output).names() if os.path.lexists(output) else [], locks()
-    may_run = broker is not None or load_settings().broker_url is not None
     if may_run or any(held(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.
         from orchestrator.cluster.connect import place_for
@@ -52,7 +53,8 @@ def command(
     if folder is not None and not found["sweeps"] and not folder.exists():
         open_sweep(folder.name, output)
     if as_json:
-        print_json(found)
+        idle = {} if folder is None or found["sweeps"] else {"standing": asdict(summary(folder.path))}
+        print_json(found | idle)
         return 0
     console = Console(highlight=False)
     if not found["sweeps"] and folder is not None:

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_estimate, show_result
-from orchestrator.cli.shared.output import answer, complain, say
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.output import answer, complain, place_flags, resumption, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
     KEEPING,
@@ -128,7 +128,7 @@ def command(
             rehearsal = plan.rehearse(keep_weights)
             rehearsal.any_code, rehearsal.reuse_from = reuse_anyway, named
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
-        again = ["orchestrator", "sweep", "--resume", "--name", plan.folder.name, *place_flags(plan.folder, broker)]
+        again = resumption(plan.folder, broker)
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
         with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
             result = train(
@@ -211,9 +211,8 @@ def make_plan(
                 made = specification(words, vocabulary, skip_invalid=skip_invalid)
                 plan = plan_sweep(folder, made, place)
         except DatasetError as error:
-            if words.keys() == values.keys():
-                raise
-            raise DatasetError(f"SEEDSWEEP_DATA: {error}") from None
+            named = "SEEDSWEEP_DATA" if words.keys() != values.keys() else typed.spelled("data", vocabulary)
+            raise DatasetError(f"{named}: {error}" if "data" in words else str(error)) from None
     return plan
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 from rich.console import Console
 
-from orchestrator.cli.shared.outcome import interruptible, outcome, place_flags, show_result, standing
-from orchestrator.cli.shared.output import answer, complain
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
+from nn.errors import SeedsweepError
+from orchestrator.analysis.summary import summary
+from orchestrator.cli.shared.outcome import interruptible, outcome, show_result, standing
+from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere, names_cluster
 from orchestrator.cli.shared.progress import Verbose, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands import watch as watching
+from orchestrator.folder.activity import address
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 
@@ -50,9 +54,13 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
 
     Example: orchestrator cancel night-run
     """
+    if not (names_cluster(broker) or address(folder.path) or summary(folder.path).over):
+        raise SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}")
     done = watching.cancel(folder, place_for(broker, tell=complain))
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
+    if done.withdrawn or done.ending:
+        told += f"\nTo train the cancelled jobs: {shlex.join(resumption(folder, broker))}"
     return answer(told, as_json=as_json, name=folder.name, **counts, wanted=wanted)
 
 

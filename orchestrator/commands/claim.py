@@ -167,12 +167,12 @@ def verify_claim(
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
     stored = _read(path, "The claim", MAX_BYTES)
+    claim = Claim.read(stored, str(path))
     if folder is None and not rebuild and not (path.parent / FILES[0]).exists():
         allowed = "the sweep's folder, or a ZIP file of it; --rebuild needs neither"
         raise InvalidInputError("folder", Described("missing"), allowed)
     if jobs is not None and jobs < 1:
         raise InvalidInputError("jobs", jobs, "an integer from 1")
-    claim = Claim.read(stored)
 
     def tests() -> Generator[_Finding, None, None]:
         if signers is not None:
@@ -207,7 +207,7 @@ def _file_of(path: Path) -> Path:
     # Not `Path.is_dir`, which raises in some Pythons if a name is too long.
     if not os.path.isdir(path):  # noqa: PTH112
         return path
-    if (path / FILES[0]).exists() and not (path / FILE).exists():
+    if os.path.lexists(path / FILES[0]) and not os.path.lexists(path / FILE):
         command = shlex.join(["orchestrator", "claim", str(path)])
         raise ClaimError(f"The sweep {path.resolve().name} has no claim; write one with: {command}")
     return path / FILE

@@ -183,10 +183,9 @@ def _fresh(used: Collection[int], seeds: int | tuple[int, ...]) -> tuple[int, ..
             allowed = f"an integer from 1 to {most}, or seeds such as 100-119"
             raise InvalidInputError("seeds", seeds, allowed)
         return tuple(range(first, first + seeds))
-    known = [seed for seed in seeds if seed in used]
-    if known or not seeds:
+    if not seeds or not set(seeds).isdisjoint(used):
         allowed = f"fresh seeds; the sweep has, or has had, {seeds_as_text(sorted(used))}"
-        raise InvalidInputError("seeds", seeds_as_text(known), allowed)
+        raise InvalidInputError("seeds", seeds_as_text(seeds), allowed)
     return seeds
 
 

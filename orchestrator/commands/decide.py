@@ -59,9 +59,6 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
     """
     if not 0.0 < terms.within < math.inf:
         raise InvalidInputError("within", terms.within, "a number above 0, in the unit of the metric, such as 0.001")
-    # A busy sweep is reported before any other problem.
-    with folder.exclusive():
-        pass
     plan = plan_resumption(folder, place)
     sweep = Sweep.of(folder, plan.manifest, plan.jobs, folder.rows_of(plan.jobs), terms.metric)
     check_within(terms.within, sweep.names.metric)

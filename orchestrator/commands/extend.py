@@ -209,17 +209,16 @@ def _round(
     manifest: Manifest, _rows: Mapping[str, Row], *, seeds: tuple[int, ...], grid: Mapping[str, tuple[Any, ...]]
 ) -> Round | None:
     if not seeds and not grid:
-        allowed = "at least one of further seeds and further values of an option"
+        allowed = "further seeds, further values of an option that varies, or more epochs"
         raise InvalidInputError("seeds", Described("missing"), allowed)
     further = Round(kind="extend", seeds=seeds, grid=dict(grid))
     if further in manifest.rounds:
         return None
     refuse_unfinished(manifest.specification)
     grown = manifest.grown
-    known = [seed for seed in seeds if seed in grown.seeds]
-    if known:
+    if not set(seeds).isdisjoint(grown.seeds):
         allowed = f"seeds that the sweep does not have; it has {seeds_as_text(grown.seeds)}"
-        raise InvalidInputError("seeds", seeds_as_text(known), allowed)
+        raise InvalidInputError("seeds", seeds_as_text(seeds), allowed)
     for name, values in grid.items():
         _check_values(grown, name, values)
     return further

@@ -255,12 +255,16 @@ def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
 
     Raises:
         SweepNotFoundError: the folder is not a sweep's.
-        SweepExistsError: the data set has changed, this version derives other jobs, or the cluster knows another
-            sweep of this name.
+        OutputError: the folder cannot be written.
+        SweepExistsError: another process works on the sweep, the data set has changed, this version derives other jobs,
+            or the cluster knows another sweep of this name.
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
+    # A busy sweep is reported before any other problem.
+    with folder.exclusive():
+        pass
     data = manifest.specification.source
     dataset = manifest.specification.trained_by.digest(data, place.settings.cache_dir)
     if dataset != manifest.dataset:

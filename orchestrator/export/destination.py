@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nn.files import remove_stale, sync_folder, temporary_folder
+from nn.files import reading, remove_stale, sync_folder, temporary_folder
 from orchestrator.errors import OutputError
 
 #: The file that marks a folder made by an export: no other folder is ever replaced.
@@ -29,15 +29,18 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
         replace: Whether files and earlier exports may be replaced.
 
     Raises:
-        OutputError: a target exists and may not be replaced, or is in the folder of a sweep.
+        OutputError: a target exists and may not be replaced, or is in the folder of a sweep or in a closed one.
     """
     for target in targets:
         folder = target.parent.resolve()
-        if any((each / "sweep.json").exists() for each in (folder, *folder.parents)):
+        with reading(target, OutputError):
+            is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
+            is_foreign = target.is_dir() and not target.is_symlink() and not (target / MARK).is_file()
+        if is_inside:
             raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
         if not replace and os.path.lexists(target):
             raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
-        if target.is_dir() and not target.is_symlink() and not (target / MARK).is_file():
+        if is_foreign:
             raise OutputError(
                 f"{target} is a folder that no export has made, and is not replaced: choose another --file"
             )

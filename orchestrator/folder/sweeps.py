@@ -42,19 +42,22 @@ LONGEST_NOTE = 500
 _NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 #: Names the sweep of a folder that changed last.
 LAST = "last"
+#: What to do if a sweep may be on a cluster, and none is named.
+CLUSTER_ADVICE = "if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
 
 
-def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> SweepFolder:
+def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) -> SweepFolder:
     """Return the folder of a sweep.
 
     Args:
         argument: The name of a sweep in `output`; `last`, for the one that changed last; or the path of a sweep folder.
         output: The folder of all sweeps.
-        elsewhere: Whether a name may be that of a sweep that only a cluster knows.
+        elsewhere: Whether a cluster is named, so that a name may be that of a sweep that only it knows; None if the
+            caller needs a folder.
 
     Raises:
         SweepNotFoundError: there is no such folder, and no such name; names that are nearly the same are offered.
-        SweepUnreadableError: a folder on the way is closed to this user.
+        SweepUnreadableError: a folder on the way is closed to this user, or `output` is not a folder.
     """
     # Imported here because it takes a while, and lists do without.
     from orchestrator.folder.sweep_folder import SweepFolder
@@ -65,10 +68,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
     if argument not in ("", LAST) and _is_sweep(Path(argument)):
         path = Path(argument).resolve()
         return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
-    names = []
-    with contextlib.suppress(SweepUnreadableError):
-        names = Sweeps(output).names()
     if argument == LAST:
+        names = Sweeps(output).names() if os.path.lexists(output) else []
         if not names:
             raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
         return SweepFolder(output, names[0])
@@ -78,7 +79,12 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False) -> Sweep
             return folder
         if folder.exists():
             raise SweepNotFoundError(folder.absence())
+    names = []
+    with contextlib.suppress(SweepUnreadableError):
+        names = Sweeps(output).names()
     question = meant(Path(argument).name, names)
+    if elsewhere is False and is_name(argument) and not question:
+        question = f"; {CLUSTER_ADVICE}"
     raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{question}")
 
 

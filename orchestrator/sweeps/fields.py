@@ -358,7 +358,7 @@ def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:
         if name not in sampling:
             given = next(iter(sampling))
             raise InvalidInputError(
-                name, Described("missing"), f"{words.words[name].allowed}, because {given} is given"
+                name, Described("missing"), f"{words.words[name].allowed}, because {flag(given)} is given"
             )
     if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
         raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")

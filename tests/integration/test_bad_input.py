@@ -85,12 +85,12 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--spec ''": "--spec is ''; allowed: the path of a TOML file, or of a sweep's sweep.json",
         "--spec pipe": f"--spec is 'pipe'; {READABLE} (Not a regular file)",
         # Data sets
-        "--data no-such-folder": "no-such-folder",
+        "--data no-such-folder": "--data: the data set '/",
         "--data 'a\nb'": "a\\nb' is not a folder; allowed: ",
         "--data 'caf\udce9'": "--data is 'caf\\udce9'; allowed: bundled, openml, or a folder with the four IDX files",
         # Samplers
-        "--samples 3": "--sampler is missing; allowed: random or optuna, because samples is given",
-        "--sampler random": "--samples is missing; allowed: an integer from 1 to 10000, because sampler is given",
+        "--samples 3": "--sampler is missing; allowed: random or optuna, because --samples is given",
+        "--sampler random": "--samples is missing; allowed: an integer from 1 to 10000, because --sampler is given",
         "--sampler grid --samples 3": "--sampler is 'grid'; allowed: random or optuna",
         "--sampler random --samples 0": "--samples is '0'; allowed: an integer from 1 to 10000",
         "--sampler random --samples 5": "--samples is 5; allowed: at most 4, the number of configurations that",
@@ -132,8 +132,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--broker redis://127.0.0.1:1/0 --workers 2": "--workers cannot be combined with the cluster at",
     },
     "extend": {
-        "a": "--seeds is missing; allowed: at least one of further seeds and further values of an option",
-        "a --seeds 1-2": "--seeds is '1'; allowed: seeds that the sweep does not have; it has 0-1",
+        "a": "--seeds is missing; allowed: further seeds, further values of an option that varies, or more epochs\n",
+        "a --seeds 1-2": "--seeds is '1-2'; allowed: seeds that the sweep does not have; it has 0-1",
         "a --seeds x": "--seeds is 'x'; allowed: integers from 0 to 4294967295",
         "a --epochs 1": "--epochs is '1'; allowed: more than 2, the epochs that the sweep has",
         "a --epochs 2": "--epochs is '2'; allowed: more than 2, the epochs that the sweep has",
@@ -150,7 +150,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --top 3": "--top is 3; allowed: an integer from 1 to 2, the number of configurations with a result",
         "a --fresh 0": "--fresh is '0'; allowed: an integer from 1 to",
-        "a --seeds 1-5": "--seeds is '1'; allowed: fresh seeds; the sweep has, or has had, 0-1",
+        "a --seeds 1-5": "--seeds is '1-5'; allowed: fresh seeds; the sweep has, or has had, 0-1",
         "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
         "a --fresh 3 --seeds 9": "--seeds cannot be combined with --fresh",
         "a --fresh 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
@@ -205,7 +205,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "metric that every job has: validation accuracy",
         "a --metric mean-3": "--metric is 'mean-3'; allowed: at most mean-2: a job of the sweep has 2 epochs",
         "a --columns '\"loss'": "--columns is '\"loss'; allowed: a metric that every job has: validation accuracy",
-        "a --columns validation --csv": "--columns is given; allowed: a table of configurations",
+        "a --columns validation --csv": "--columns cannot be combined with --csv, which has all columns\n",
         "a --by seed": "--by is 'seed'; allowed: configuration or job",
         "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, regret, p_best, diverged, failed, "
         "cancelled, std, or an option that varies (learning_rate)",
@@ -213,7 +213,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --csv --json": "--json cannot be combined with --csv",
         "a --by job --sort n": "--sort cannot be combined with --by job, which sorts by the score",
-        "a --json --wide": "--wide is given; allowed: a table of configurations: the others have all columns",
+        "a --json --wide": "--wide cannot be combined with --json, which has all columns\n",
         "a --where learning_rate=0.5": "--where is 'learning_rate=0.5'; allowed: learning_rate=0.01 or 0.03, as in",
         "a --where seeds=0": "--where is 'seeds=0'; allowed: options, because a configuration is judged by all its ",
         "a --where 0:0.03": "--where is '0:0.03'; allowed: options, because",
@@ -222,10 +222,10 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     },
     "compare": {
         "a": f"B is missing; {USAGE}",
-        "a biased biased": f"B is biased biased; {USAGE}",
-        "a learning_rate=0.01": f"B is learning_rate=0.01; {USAGE}",
-        "a learning_rate=0.01 biased": f"B is learning_rate=0.01 biased; {USAGE}",
-        "a epochs=2 epochs=2 epochs=3": "B is epochs=2 epochs=2 epochs=3; allowed: ",
+        "a biased biased": f"B is 'biased biased'; {USAGE}",
+        "a learning_rate=0.01": f"B is 'learning_rate=0.01'; {USAGE}",
+        "a learning_rate=0.01 biased": f"B is 'learning_rate=0.01 biased'; {USAGE}",
+        "a epochs=2 epochs=2 epochs=3": "B is 'epochs=2 epochs=2 epochs=3'; allowed: ",
         "a none": "There is no sweep 'none': neither a sweep folder nor a name in runs",
         "a learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=",
         "a seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
@@ -238,7 +238,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --to ''": "--to is ''; allowed: the path of a file",
         "a --to no/where.html": "The report no/where.html cannot be written: No such file or directory",
         "a --to /dev/null": "The report /dev/null cannot be written: what exists there is not a report",
-        "a --format png": "--chart is missing; allowed: the name of a chart, of which --format is the format",
+        "a --format png": "--chart is missing; allowed: the name of a chart, because --format or --to asks for a "
+        "picture\n",
+        "a --to x.PNG": "--chart is missing; allowed: the name of a chart, because --format or --to asks",
         "a --chart nothing": f"--chart is 'nothing'; {PICTURES}\n",
         "a --chart metric-by-epochs": f"--chart is 'metric-by-epochs'; {PICTURES}\n",
         "a --chart heatmap": f"is 'heatmap'; {PICTURES}; {NO_CHART} it needs exactly two options that vary, not 1\n",
@@ -254,7 +256,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --to csv --file ''": "--file is ''; allowed: the path of a file or folder to make",
         "a --to csv --file 'a\0b'": "--file is 'a\\x00b'; allowed",
         "a --to csv --file ..": ".. exists: choose another --file",
-        "a --to csv --tracking-uri http://a": "--tracking-uri cannot be combined with another",
+        "a --to csv --tracking-uri http://a": "--tracking-uri cannot be combined with --to csv\n",
         "a --to mlflow --tracking-uri sqlite:///no/such/a.db": "allowed: a database in a folder that exis",
         "a --to mlflow --tracking-uri sqlite://": "is 'sqlite://'; allowed: sqlite:/// and the path of",
         "a --to mlflow --tracking-uri sqlite:///:memory:": "allowed: sqlite:/// and the path of a file",
@@ -284,10 +286,12 @@ BAD_INPUT: dict[str, dict[str, str]] = {
 }
 NOBODY = "redis://127.0.0.1:1/0"
 FOLLOWING = {
-    "none": "--broker is missing; allowed: the address of a Redis server, also as CELERY_BROKER_URL",
+    "none": "There is no sweep 'none': neither a sweep folder nor a name in runs (did you mean one?)\n",
+    "xyz": "a name in runs; if a cluster trains it, name that by --broker or CELERY_BROKER_URL\n",
     f"../up --broker {NOBODY}": "There is no sweep '../up': neither a sweep folder nor a name in runs",
     f"none --broker {NOBODY}": f"No Redis server answers at {NOBODY}",
     "--output new": "There is no sweep in new yet: orchestrator sweep begins one",
+    "--output file": "file cannot be read: Not a directory",
 }
 # A folder that cannot be used is said before the cluster is asked.
 BAD_INPUT["watch"] = FOLLOWING | {
@@ -396,7 +400,7 @@ def test_bad_data_of_the_environment_is_named_as_such(
     monkeypatch.setenv("SEEDSWEEP_DATA", value)
     assert here.refused("sweep", "--name", "x").startswith(sentence)
     # A word of the command line is not blamed on the variable.
-    assert here.refused("sweep", "--name", "x", "--data", ".").startswith(f"{here.folder} has no file")
+    assert here.refused("sweep", "--name", "x", "--data", ".").startswith(f"--data: {here.folder} has no file")
 
 
 @pytest.mark.parametrize("command", ["watch", "cancel"])

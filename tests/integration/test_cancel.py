@@ -38,7 +38,7 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     # When it is cancelled
     done = command_line.run("cancel", "a", "--broker", address)
     # Then it ends with a row for each, and nothing is left in the queue,
-    assert done.stdout == ("The sweep a is cancelled: 4 queued jobs have ended\n")
+    assert done.stdout.startswith("The sweep a is cancelled: 4 queued jobs have ended\nTo train the cancelled jobs: ")
     assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in command_line.end(process, 1)
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert {row["error"] for row in command_line.rows("a")} == {"the sweep a was cancelled"}

@@ -364,7 +364,7 @@ def changed(*path: str | int, to: Any = None) -> Callable[[Tree], bytes]:
 
 
 SWEEP = ("predicate", "sweep")
-NOT = "This is not a claim"
+NOT = "claim.json is not a claim"
 NO_SWEEP = "claim.json/sweep.json does not describe a sweep"
 #: What the file has instead of a claim -> (its content, what is said).
 HOSTILE: dict[str, tuple[Callable[[Tree], bytes], str]] = {
@@ -424,6 +424,7 @@ def test_a_hostile_claim_is_refused_in_one_sentence(claimed: InProcess, what: st
 LONG = "n" * 300
 ARGUMENTS = {
     "none.json": "The claim none.json cannot be read: No such file or directory",
+    "runs/a/sweep.json": "runs/a/sweep.json is not a claim at _type: Field required",
     "/dev/zero --rebuild": "The claim /dev/zero cannot be read: Not a regular file",
     "claim.json": "--folder is missing; allowed: the sweep's folder, or a ZIP file of it; --rebuild needs neither",
     "claim.json --folder runs/a --rebuild": "--folder cannot be combined with --rebuild",

@@ -153,7 +153,8 @@ def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
     with SweepFolder(swept.runs, "second").exclusive():
         said = swept.refused("rm", "second", "--yes")
         assert said.startswith("Another process is running the sweep second in runs/second: process ")
-        assert swept.refused("mv", "second", "third") == swept.refused("rm", "first", "second") == said
+        others = ("mv second third", "rm first second", "extend second --seeds 9", "confirm second")
+        assert {swept.refused(*each.split()) for each in others} == {said}
     kept = "Nothing is removed of first and second"
     for answer, status, told in (("\n", 1, kept), ("\4", 1, kept), ("y\n", 0, "Removed runs/second")):
         assert (swept.runs / "first").is_dir()

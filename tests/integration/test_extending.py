@@ -233,7 +233,7 @@ def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None
     command_line.run("undo", "a")
     assert "1 confirmation withdrawn (seeds 20-21)." in command_line.run("leaderboard", "a").stdout
     refused = command_line.run("confirm", "a", "--top", "1", "--seeds", "21,22", status=2).stderr
-    assert "--seeds is '21'; allowed: fresh seeds; the sweep has, or has had, 0-1,7,9,20-21" in refused
+    assert "--seeds is '21-22'; allowed: fresh seeds; the sweep has, or has had, 0-1,7,9,20-21" in refused
     again = command_line.run("confirm", "a", "--top", "1", "--seeds", "20,21").stdout
     assert "2 rows taken back from what undo withdrew" in again
     assert "confirmation withdrawn" not in again

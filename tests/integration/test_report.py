@@ -156,8 +156,8 @@ def test_the_page_is_opened_or_said_to_be_there(here: InProcess) -> None:
     ("words", "what"), [((), "report"), (("--chart", "curves", "--format", "png"), "chart")], ids=["page", "picture"]
 )
 def test_nothing_but_an_earlier_one_is_overwritten(here: InProcess, words: tuple[str, ...], what: str) -> None:
-    form = {"report": "report", "chart": "PNG file"}[what]
-    files = {name: here.folder / f"{name}.png" for name in ("file", "folder", "link", "lost")}
+    form, ending = {"report": ("report", "html"), "chart": ("PNG file", "png")}[what]
+    files = {name: here.folder / f"{name}.{ending}" for name in ("file", "folder", "link", "lost")}
     files["file"].write_text("<!doctype html>\nmine")
     files["folder"].mkdir()
     files["link"].symlink_to(files["file"])

@@ -30,6 +30,7 @@ from worker.settings import load_settings
 
 #: Two jobs that would take hours.
 ENDLESS = small(epochs="100000", seeds="0")
+RESUME = "orchestrator sweep --resume --name a\n"
 
 
 def asked(runs: InProcess | CommandLine, *words: str, **environment: str) -> dict[str, Any]:
@@ -145,13 +146,14 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     command_line.end(process, status=130)
     told = command_line.end(watching, status=1)
     stands = "a does not run here; it is interrupted, with 0 of 2 jobs done; if a cluster trains it, name that by "
-    stands += "--broker or CELERY_BROKER_URL; go on with: orchestrator sweep --resume --name a\n"
+    stands += f"--broker or CELERY_BROKER_URL; go on with: {RESUME}"
     assert stands in told
     # Resumed, it is ended from there, and says who did.
     process = started(command_line, "--resume")
     watching = watched(command_line)
     done = command_line.run("cancel", "a")
-    assert done.stdout == "The sweep a is cancelled: 1 queued job has ended, 1 running job ends after its epoch\n"
+    told = "The sweep a is cancelled: 1 queued job has ended, 1 running job ends after its epoch\n"
+    assert done.stdout == f"{told}To train the cancelled jobs: {RESUME}"
     told = command_line.end(process, status=1)
     assert "The sweep a is cancelled by " in told
     assert "cancelled 2" in told
@@ -159,8 +161,11 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert not file.exists()
     assert len(command_line.description("a")["resumed"]) == 1
     assert asked(command_line, "status")["sweeps"] == []
-    stands = "a does not run here; it is cancelled, with 0 of 2 jobs done; go on with: orchestrator leaderboard a\n"
-    assert (command_line.run("status", "a").stdout, command_line.run("watch", "a", status=1).stderr) == (stands, stands)
+    stands = f"a does not run here; it is cancelled, with 0 of 2 jobs done; go on with: {RESUME}"
+    seen = command_line.run("watch", "a", status=1)
+    assert (command_line.run("status", "a").stdout, seen.stderr) == (stands, stands)
+    assert seen.stdout.endswith(f"jobs: {RESUME}")
+    assert asked(command_line, "status", "a")["standing"]["state"] == "cancelled"
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
@@ -175,7 +180,8 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert file.exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
-    assert "(a does not run on this host)" in command_line.run("cancel", "a", status=2).stderr
+    said = command_line.run("cancel", "a", status=2).stderr
+    assert "There is nothing to cancel: a does not run here; it is interrupted, with 0 of 2 jobs done; if a" in said
     assert "There is no sweep 'b'" in command_line.run("status", "b", status=2).stderr
 
 

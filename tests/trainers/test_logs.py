@@ -109,7 +109,7 @@ def test_the_end_of_a_failed_jobs_log_comes_with_its_result_from_a_cluster(
 def test_jobs_without_a_log(command_line: CommandLine) -> None:
     command_line.finished("b", *QUICK)
     assert not (command_line.folder / "runs/b/logs").exists()
-    assert command_line.run("logs", "b", status=1).stderr.startswith("No such job has a log")
+    assert command_line.run("logs", "b", status=1).stderr.startswith("No job has a log")
 
 
 def test_a_log_is_bounded_and_neither_a_link_nor_a_full_disk_fails_a_job(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from orchestrator.analysis.lookup import TrainedJob, trained_job
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.show import curve_heading, learning_curve
+from orchestrator.commands.claim import verify_claim
 from orchestrator.errors import SweepNotFoundError
+from orchestrator.export.destination import refuse_taken
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
@@ -128,6 +131,14 @@ def test_what_cannot_be_read_is_not_called_missing_or_empty(closed: str, sentenc
         (folder.path / closed).chmod(0)
         with without_privileges(), pytest.raises(SeedsweepError, match=sentence):
             trained_job(Sweep.read(open_sweep("a", output)), ["0:0.1"])
+
+
+@pytest.mark.parametrize("look", [verify_claim, lambda path: refuse_taken([path / "in" / "x.csv"], replace=False)])
+def test_a_closed_folder_is_said(look: Callable[[Path], object]) -> None:
+    with public_folder() as output:
+        (output / "closed").mkdir(0)
+        with without_privileges(), pytest.raises(SeedsweepError, match=r"/closed/.* cannot be read: Permission denied"):
+            look(output / "closed")
 
 
 def test_a_job_without_weights_says_why(tmp_path: Path) -> None:

@@ -14,18 +14,19 @@ from rich.console import Console
 from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
+from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, resumption, say
+from orchestrator.cli.shared.parameters import names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import CLUSTER_ADVICE
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
 from worker.redis.address import hide_password
-from worker.settings import load_settings, read_settings
+from worker.settings import read_settings
 from worker.text import printable
 
 
@@ -102,24 +103,19 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
 
 
-def place_flags(folder: SweepFolder, broker: str | None) -> list[str]:
-    """Return the flags with which another command finds the sweep of this folder and the same cluster."""
-    output = folder.path.parent
-    flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
-    return flags if broker is None else [*flags, "--broker", hide_password(broker)]
-
-
 def standing(folder: SweepFolder, broker: str | None) -> str:
     """Return how a sweep that does not run here stands, and the command to go on with."""
     found = summary(folder.path)
     told = f"{found.name} does not run here; it is {found.state}"
     if not found.planned:
         return f"{told}: {found.sentence}"
-    words = ("leaderboard", found.name) if found.over else ("sweep", "--resume", "--name", found.name)
     told += f", with {found.done} of {counted(found.planned, 'job')} done"
-    if not found.over and load_settings().broker_url is None and broker is None:
-        told += "; if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
-    return f"{told}; go on with: {shlex.join(['orchestrator', *words, *place_flags(folder, None)])}"
+    if not found.over and not names_cluster(broker):
+        told += f"; {CLUSTER_ADVICE}"
+    command = resumption(folder)
+    if found.done == found.planned:
+        command[1:4] = ["leaderboard"]
+    return f"{told}; go on with: {shlex.join(command)}"
 
 
 def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:

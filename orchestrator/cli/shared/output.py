@@ -19,12 +19,14 @@ from rich.text import Text
 from nn.errors import clipped
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.text import counted
+from worker.redis.address import hide_password
 from worker.text import printable
 
 if TYPE_CHECKING:
     from orchestrator.analysis.leaderboard.board import Leaderboard
     from orchestrator.analysis.leaderboard.table import TextTable
     from orchestrator.analysis.sweep import Sweep
+    from orchestrator.folder.sweep_folder import SweepFolder
 
 #: `box.SIMPLE_HEAD` for an output without line-drawing characters.
 _ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
@@ -72,7 +74,9 @@ def print_result(console: Console, result: Sweep, *, verdict: bool = True) -> No
 
 
 def advise(console: Console, result: Sweep) -> None:
-    """Print the command that decides further, if there is one."""
+    """Print the command that trains what was cancelled, or that decides further, if there is one."""
+    if result.accounting.cancelled:
+        say(console, f"To train the cancelled jobs: {shlex.join(resumption(result.folder))}")
     verdict = result.leaderboard.verdict
     if verdict.advice is None:
         return
@@ -83,9 +87,20 @@ def advise(console: Console, result: Sweep) -> None:
         asked = amount(result.names.metric, verdict.within)
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
     jobs = counted(verdict.advice.jobs, "job")
-    place = [] if result.folder.path.parent == DEFAULT_OUTPUT else ["--output", str(result.folder.path.parent)]
     say(console, f"To decide further, in about {jobs} if the differences are as they seem:")
-    say(console, f"  {shlex.join((*result.advised, *place))}")
+    say(console, f"  {shlex.join((*result.advised, *place_flags(result.folder)))}")
+
+
+def place_flags(folder: SweepFolder, broker: str | None = None) -> list[str]:
+    """Return the flags with which another command finds the sweep of this folder and the same cluster."""
+    output = folder.path.parent
+    flags = [] if output == DEFAULT_OUTPUT else ["--output", str(output)]
+    return flags if broker is None else [*flags, "--broker", hide_password(broker)]
+
+
+def resumption(folder: SweepFolder, broker: str | None = None) -> list[str]:
+    """Return the command that goes on with a sweep that is not complete."""
+    return ["orchestrator", "sweep", "--resume", "--name", folder.name, *place_flags(folder, broker)]
 
 
 def print_leaderboard(

@@ -25,6 +25,7 @@ from typer.core import TyperCommand
 from nn.errors import InvalidInputError, SeedsweepError
 from orchestrator.folder.sweeps import LAST, NOTE, REPORT, Sweeps, content, open_sweep
 from orchestrator.text import listed
+from worker.settings import load_settings
 from worker.text import printable
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Command(TyperCommand):
         """Run the command."""
         with self._spelling(ctx):
             if self._sweep:
-                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=self.elsewhere)
+                elsewhere = names_cluster(ctx.params["broker"]) if self.elsewhere else None
+                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=elsewhere)
                 ctx.params["folder"] = folder
                 ctx.with_resource(telling_outdated(folder.path))
             for each in self._output:
@@ -118,6 +120,11 @@ class SweepElsewhere(Command):
     """A command on a sweep that may have no folder on this machine."""
 
     elsewhere = True
+
+
+def names_cluster(broker: str | None) -> bool:
+    """Return whether a flag or a setting names a cluster."""
+    return broker is not None or load_settings().broker_url is not None
 
 
 @contextlib.contextmanager
