@@ -249,7 +249,7 @@ class Judgement:
         None if a job's answers are missing. Answers are of the last epoch; the interval is valid for one look.
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
-        if not answers or len(answers) < 2:
+        if answers is None:
             return None
         found = new_images_interval(answers.values(), chosen_of=self._chosen_of(scored))
         return None if found is None else found.possible(is_share=self.metric.is_share)
@@ -297,17 +297,17 @@ class Judgement:
     @cached_property
     def _stays(self) -> NDArray[np.bool_]:
         """Whether each candidate may be the best: none that trains as reliably as the leader is shown to be better."""
-        rows = np.array(self._reliable[: len(self._bounds)], dtype=np.bool_)
-        return may_be_best(np.where(rows[:, None], self._bounds, -np.inf))
+        return may_be_best(np.where(self._reliable[: len(self._bounds), None], self._bounds, -np.inf))
 
     @cached_property
-    def _reliable(self) -> list[bool]:
+    def _reliable(self) -> NDArray[np.bool_]:
         """Whether each candidate trains as reliably as the leader: no job diverged, if none of the leader's did."""
-        return [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
+        found = [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
+        return np.array(found, dtype=np.bool_)
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
-        return np.asarray(self._stays & np.array(self._reliable, dtype=np.bool_))
+        return self._stays & self._reliable
 
     @cached_property
     def _regrets(self) -> list[float | None]:
