@@ -83,8 +83,7 @@ def _number(value: float | None, *, descending: bool) -> float:
 
 def _order(value: object) -> tuple[bool, float, str]:
     """Return a sort key for the values of an option: numbers by size, then others by their text."""
-    is_number = isinstance(value, (int, float))
-    return (not is_number, float(value) if isinstance(value, (int, float)) else 0.0, str(value))
+    return (False, float(value), str(value)) if isinstance(value, (int, float)) else (True, 0.0, str(value))
 
 
 def columns(board: Leaderboard) -> list[Column]:
