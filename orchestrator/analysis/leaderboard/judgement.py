@@ -480,7 +480,7 @@ class Judgement:
             leader=None if leader is None else self.varying(leader),
             leader_low=low,
             leader_high=high,
-            regret=None if self.regret is None or len(self.candidates) < 2 else rounded(self.regret),
+            regret=rounded(self.regret) if len(self.candidates) > 1 else None,
             within=self.within,
             contenders=[self.varying(self.candidates[i]) for i in stay],
             rivals=[self._rival(i) for i in stay if i > 0],
@@ -508,9 +508,9 @@ def check_within(within: float, metric: Metric) -> None:
         raise InvalidInputError("within", within, allowed)
 
 
-def rounded(value: float) -> float:
-    """Return a number to `DIGITS` significant digits."""
-    return float(f"{value:.{DIGITS}g}")
+def rounded(value: float | None) -> float | None:
+    """Return a number to `DIGITS` significant digits; None stays None."""
+    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 def ends(interval: Interval | None) -> tuple[float | None, float | None]:
