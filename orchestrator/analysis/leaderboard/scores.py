@@ -202,9 +202,8 @@ class Scored:
     @functools.cached_property
     def best(self) -> Entry | None:
         """The job with the best score of those that trained; the first of a tie."""
-        scored = [each for each in self.entries if each.status == "succeeded" and each.score is not None]
-        choose = max if self.higher_is_better else min
-        return choose(scored, key=lambda each: each.score or 0.0) if scored else None
+        trained = (each for each in self.entries if each.seed in self.oriented)
+        return max(trained, key=lambda each: self.oriented[each.seed], default=None)
 
     def answers(self, rows: Mapping[str, Row]) -> Mapping[int, NDArray[np.bool_]] | None:
         """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
