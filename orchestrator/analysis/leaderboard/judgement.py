@@ -261,11 +261,11 @@ class Judgement:
     def regret_of(self, i: int) -> float | None:
         """Return how much worse than the best a configuration is at most, in the metric's unit; None if unknown."""
         # A contender that trains less reliably than the leader is not compared with it.
-        return None if i >= len(self.candidates) or (self._stays[i] and not self._counts[i]) else self._regrets[i]
+        return None if i >= len(self.candidates) or (self._stays[i] and not self._counts[i]) else self._regrets.get(i)
 
     def chance(self, i: int) -> float | None:
         """Return the probability that a configuration is the best; None without an estimate, and for no contender."""
-        return self._p_best[i] if i < len(self.candidates) and self._counts[i] else None
+        return self._p_best.get(i) if i < len(self.candidates) and self._counts[i] else None
 
     @cached_property
     def candidates(self) -> Sequence[Scored]:
@@ -310,21 +310,18 @@ class Judgement:
         return self._stays & self._reliable
 
     @cached_property
-    def _regrets(self) -> list[float | None]:
-        """The regret of each candidate: with alternatives that train as reliably as the leader."""
-        values = regrets(self._bounds, self._counts)
-        if self.metric.is_share:
-            values = np.where(np.isfinite(values), np.minimum(values, 1.0), values)
-        found = [value if math.isfinite(value) else None for value in values.tolist()]
-        return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
+    def _regrets(self) -> Mapping[int, float]:
+        """The known regrets of candidates, by index: with alternatives that train as reliably as the leader."""
+        most = 1.0 if self.metric.is_share else math.inf
+        values = enumerate(regrets(self._bounds, self._counts).tolist())
+        return {i: min(value, most) for i, value in values if math.isfinite(value)}
 
     @cached_property
-    def _p_best(self) -> list[float | None]:
+    def _p_best(self) -> Mapping[int, float | None]:
         in_model = range(min(MOST_IN_MODEL, len(self.candidates)))
         asked = [i for i in in_model if self._counts[i] or not self._stays[i]]
         found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
-        known = dict(zip(asked, found, strict=False))
-        return [known.get(i) for i in range(len(self.candidates))]
+        return dict(zip(asked, found, strict=False))
 
     # The leader
 
