@@ -65,12 +65,10 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
-        better = board.metric.higher_is_better
-        descending = sort in DESCENDING or (sort == "mean" and better)
+        descending = sort in DESCENDING or (sort == "mean" and board.metric.higher_is_better)
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), descending=descending))
     else:
-        order = {value: i for i, value in enumerate(sorted(varying[named[sort]], key=_order))}
-        rows = sorted(board.standings, key=lambda each: order[each.options[named[sort]]])
+        rows = sorted(board.standings, key=lambda each: _order(each.options[named[sort]]))
     return tuple(rows[:top])
 
 
