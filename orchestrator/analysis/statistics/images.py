@@ -78,12 +78,11 @@ def _interval(sides: list[_Side], chosen_of: int = 1) -> Interval | None:
     difference = functools.reduce(operator.sub, (side.mean for side in sides))
     if min(len(side.seeds) for side in sides) < 2 or len(difference) < 2:
         return None
-    n_images = len(difference)
     seeds = np.array([side.seeds.var(ddof=1) / len(side.seeds) for side in sides])
     # The mean over images of the variance over seeds.
     within = sum((side.size - side.mean**2).mean() / (len(side.seeds) - 1) for side in sides)
     # Part of the variance over images is noise: each image's mean is over few seeds.
-    images = max(difference.var(ddof=1) - within, 0.0) / n_images
+    images = max(difference.var(ddof=1) - within, 0.0) / len(difference)
     freedom = np.array([len(side.seeds) - 1 for side in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
     covered = 1 - tails(0.05, chosen_of)
