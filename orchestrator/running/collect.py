@@ -91,7 +91,7 @@ class Collector:
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages(jobs)
         epochs = max((job.epochs for job in jobs.values()), default=1)
-        waiting, again = dict(jobs), []
+        waiting, again = dict(jobs), {}
         for some in chunks(jobs):
             ended = cluster.results.ended(some, epochs)
             if reused_from is None:
@@ -101,19 +101,18 @@ class Collector:
                 if usable and self._take(jobs[key], state, reused_from):
                     del waiting[key]
                 else:
-                    again.append(jobs[key])
+                    again[key] = jobs[key]
         under_way = messages & waiting.keys()
         if under_way:
             are = "is" if len(under_way) == 1 else "are"
             self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.drop("cancelled", waiting)
-        retried = {job.key for job in again}
-        new = [job for key, job in waiting.items() if key not in under_way and key not in retried]
-        cluster.forget(retried)
-        if sentence := prepare([*new, *again]):
+        new = [job for key, job in waiting.items() if key not in under_way and key not in again]
+        cluster.forget(again)
+        if sentence := prepare([*new, *again.values()]):
             self._progress.message(sentence)
-        self._submit([*new, *again])
+        self._submit([*new, *again.values()])
         self._artifacts.release()
         return waiting
 
