@@ -124,11 +124,9 @@ class Claim(_Part):
             # Not `json`, which takes twice the memory of what it returns.
             read = from_json(stored)
             claim = cls.model_validate(read)
-        except ValidationError as error:
-            where, why = first_fault(error)
-            raise ClaimError(one_line(f"{name} is not a claim{where}: {clipped(why, 200)}")) from None
         except ValueError as error:
-            raise ClaimError(one_line(f"{name} is not a claim: {clipped(str(error), 200)}")) from None
+            where, why = first_fault(error) if isinstance(error, ValidationError) else ("", str(error))
+            raise ClaimError(one_line(f"{name} is not a claim{where}: {clipped(why, 200)}")) from None
         # Readers differ in which of the two they take.
         if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
             raise ClaimError(f"{name} is not a claim: it gives a field twice")

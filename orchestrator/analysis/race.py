@@ -109,10 +109,6 @@ class Race:
         fit = [each for each in self._wanted if 2 * len(each.trained) >= len(each.entries)]
         return fit if fit[:1] == self._wanted[:1] else []
 
-    @property
-    def _lost(self) -> list[Scored]:
-        return [each for each in self._wanted if each not in self._racing]
-
     @cached_property
     def _lacking(self) -> tuple[int, dict[int, list[int]]]:
         """The first look for which one in the race lacks jobs, and the seeds that each lacks then."""
@@ -159,8 +155,9 @@ class Race:
         """Say what comes next, or why nothing does, as a sentence; empty if the verdict says it."""
         if self.ended == "cancelled":
             return "The sweep was cancelled."
-        if self.ended == "nothing trains" and self._lost:
-            named = listed([self.sweep.names.configuration(each.options) for each in self._lost[:MOST_NAMED]], "and")
+        lost = [each for each in self._wanted if each not in self._racing]
+        if self.ended == "nothing trains" and lost:
+            named = listed([self.sweep.names.configuration(each.options) for each in lost[:MOST_NAMED]], "and")
             return f"Most jobs of {named} did not train, and no further seeds are tried."
         if self.ended not in (None, "budget"):
             return ""

@@ -25,8 +25,6 @@ MOST_LISTED = 8
 
 _SEED_NAMES = ("seed", "seeds")
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-#: A number without leading zeros: 007 is the prefix of a key, not the seed 7.
-_SEED = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<value>[0-9.eE+-]{1,30})", re.ASCII)
 
 
@@ -124,8 +122,9 @@ class _Picker:
 
     def _of_one(self, typed: str) -> set[str]:
         jobs = self._jobs.items()
-        if _SEED.fullmatch(typed) and int(typed) in self._seeds:
-            return {key for key, job in jobs if job.seed == int(typed)}
+        # Without leading zeros: 007 is the prefix of a key, not the seed 7.
+        if of_this := {key for key, job in jobs if str(job.seed) == typed}:
+            return of_this
         if match := _COORDINATES.fullmatch(typed):
             seed, value = int(match["seed"]), _number(match["value"])
             of_seed = {key: job for key, job in jobs if job.seed == seed}
@@ -139,7 +138,7 @@ class _Picker:
 
     def _of_pair(self, typed: str, name: str, value: str) -> set[str]:
         if name in _SEED_NAMES:
-            if not (_SEED.fullmatch(value) and int(value) in self._seeds):
+            if value not in map(str, self._seeds):
                 allowed = f"seed={self._values_of_seed()}, as in the sweep {self._sweep}"
                 raise InvalidInputError(self._field, typed, allowed)
             return {key for key, job in self._jobs.items() if job.seed == int(value)}

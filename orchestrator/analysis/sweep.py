@@ -18,7 +18,7 @@ from orchestrator.folder.sweeps import note
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
-from worker.job import Configuration, Job
+from worker.job import Job
 from worker.trainers.protocol import Metric
 
 
@@ -241,8 +241,5 @@ def _continues_another(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> bool
 
     So has a new sweep with more seeds than one whose results could be seen.
     """
-    origins: dict[Configuration, set[bool]] = {}
-    for key, row in rows.items():
-        if row.accepted:
-            origins.setdefault(jobs[key].configuration, set()).add(row.reused_from is not None)
-    return any(len(each) > 1 for each in origins.values())
+    origins = {(jobs[key].configuration, row.reused_from is None) for key, row in rows.items() if row.accepted}
+    return len(origins) > len({configuration for configuration, _ in origins})

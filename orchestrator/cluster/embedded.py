@@ -100,16 +100,11 @@ class EmbeddedCluster:
             raise ClusterError(
                 f"The embedded cluster cannot start: {error} Name a Redis server with --broker."
             ) from None
-        options = {
-            "port": "0",
-            "unixsocket": str(self._socket),
-            "unixsocketperm": "700",
-            "dir": str(self.folder),
+        return [
+            str(program), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700",
             # Nothing is written to disk: results are written to the sweep folder as soon as they arrive.
-            "save": "",
-            "appendonly": "no",
-        }
-        return [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
+            "--dir", str(self.folder), "--save", "", "--appendonly", "no",
+        ]  # fmt: skip
 
     def _start(self) -> None:
         worker = [

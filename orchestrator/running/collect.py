@@ -91,7 +91,7 @@ class Collector:
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages(jobs)
         epochs = max((job.epochs for job in jobs.values()), default=1)
-        waiting, again = dict(jobs), []
+        waiting, again = dict(jobs), {}
         for some in chunks(jobs):
             ended = cluster.results.ended(some, epochs)
             if reused_from is None:
@@ -101,19 +101,18 @@ class Collector:
                 if usable and self._take(jobs[key], state, reused_from):
                     del waiting[key]
                 else:
-                    again.append(jobs[key])
+                    again[key] = jobs[key]
         under_way = messages & waiting.keys()
         if under_way:
             are = "is" if len(under_way) == 1 else "are"
             self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.drop("cancelled", waiting)
-        retried = {job.key for job in again}
-        new = [job for key, job in waiting.items() if key not in under_way and key not in retried]
-        cluster.forget(retried)
-        if sentence := prepare([*new, *again]):
+        new = [job for key, job in waiting.items() if key not in under_way and key not in again]
+        cluster.forget(again)
+        if sentence := prepare([*new, *again.values()]):
             self._progress.message(sentence)
-        self._submit([*new, *again])
+        self._submit([*new, *again.values()])
         self._artifacts.release()
         return waiting
 
@@ -253,19 +252,18 @@ class Artifacts:
 
     def release(self) -> None:
         """Release all, and remove those that nobody waits for and that exceed what stays."""
-        waiting, size = self._waiting, self._bytes
-        self._waiting, self._bytes = {}, 0
+        waiting, self._waiting, self._bytes = self._waiting, {}, 0
         kept = self._cluster.store
         if self._cluster.embedded or not waiting:
             # An embedded cluster ends with this command.
             kept.drop("weights", waiting)
             return
         try:
-            released = self._add_released(waiting, size)
+            released = self._add_released(waiting)
         except BrokerUnreachableError:
             # One of the keys holds something else: start anew. The artifacts that were released expire.
             kept.client.unlink(_BYTES, _RELEASED)
-            released = self._add_released(waiting, size)
+            released = self._add_released(waiting)
         job_of: dict[str, str] = {}
         highest = released - self._cluster.app.settings.artifact_bytes
         while oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest):
@@ -277,9 +275,9 @@ class Artifacts:
         wanted = self._cluster.registry.wanted_by_others(self._sweep, job_of.values()) if job_of else {}
         kept.drop("weights", (name for name, job in job_of.items() if job not in wanted))
 
-    def _add_released(self, names: Mapping[str, int], size: int) -> int:
-        """Add these artifacts, of `size` bytes in all; return the bytes released so far."""
-        kept = self._cluster.store
+    def _add_released(self, names: Mapping[str, int]) -> int:
+        """Add these artifacts, with their sizes; return the bytes released so far."""
+        kept, size = self._cluster.store, sum(names.values())
         released = int(kept.client.incrby(_BYTES, size))
         before = accumulate(names.values(), initial=released - size)
         # As bytes, because there may be hundreds of thousands.

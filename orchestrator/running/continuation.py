@@ -51,16 +51,16 @@ class Continuation:
         if not longer:
             return None
         folder = self._folder
-        missing = [job for job, row in longer if not (_can_continue(job) and folder.has_weights(job, row))]
-        self._waiting = {job.key: (job, row) for job, row in longer if job not in missing}
+        missing = {job.key for job, row in longer if not (_can_continue(job) and folder.has_weights(job, row))}
+        self._waiting = {job.key: (job, row) for job, row in longer if job.key not in missing}
         self._fill()
         told = f"{counted(len(longer), 'job')} of more epochs: {len(longer) - len(missing)} from stored weights"
         if not missing:
             return told
-        faults = {"are damaged" if folder.holds(row) else "were not kept" for job, row in longer if job in missing}
+        faults = {"are damaged" if folder.holds(row) else "were not kept" for job, row in longer if job.key in missing}
         why = f"because their weights {' or '.join(sorted(faults, reverse=True))}"
-        if not _can_continue(missing[0]):
-            why = f"because the trainer {missing[0].trainer} cannot go on from a result"
+        if not _can_continue(longer[0][0]):
+            why = f"because the trainer {longer[0][0].trainer} cannot go on from a result"
         return f"{told}, {len(missing)} from the first epoch, {why}"
 
     def ended(self, key: str) -> None:

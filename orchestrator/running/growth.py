@@ -62,9 +62,8 @@ def _value(specification: SweepSpecification, point: Point, dataset: str, rows: 
     It is the mean of the metric after the last epoch, negated if lower is better.
     """
     jobs = list(specification.jobs_under(specification.seeds, [point], dataset))
-    found = [rows.get(job.key) for job in jobs]
-    scores = [row.validation_score[-1] for row in found if row is not None and row.accepted]
-    if len(scores) < len(found):
+    scores = [rows[job.key].validation_score[-1] for job in jobs if job.key in rows and rows[job.key].accepted]
+    if len(scores) < len(jobs):
         return None
     mean = statistics.mean(scores)
     return mean if jobs[0].metric.higher_is_better else -mean

@@ -82,23 +82,20 @@ def _one(read: Callable[[Any], Any], thing: str, value: object) -> list[Any]:
 
 
 def _seeds(value: object) -> list[int]:
-    ranges = []
-    total = 0
+    seeds: list[int] = []
     for part in split(value):
         match = _SEEDS.fullmatch(str(part))
-        if match is None or isinstance(part, bool):
+        if match is None:
             raise ValueError
-        first = int(match[1])
-        last = first if match[2] is None else int(match[2])
+        first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last <= MAX_SEED:
             raise ValueError
-        ranges.append(range(first, last + 1))
-        total += len(ranges[-1])
-        if total > MAX_JOBS:
+        if len(seeds) + last - first >= MAX_JOBS:
             raise RefusedError(f"at most {MAX_JOBS:,} seeds")
-    if not ranges:
+        seeds += range(first, last + 1)
+    if not seeds:
         raise ValueError
-    return [seed for seeds in ranges for seed in seeds]
+    return seeds
 
 
 def _installed(name: object) -> str:
@@ -259,10 +256,9 @@ class Vocabulary:
     def _read(self, word: str, spelled: str, value: object) -> Sequence[Any]:
         try:
             return self.words[word].read(value)
-        except RefusedError as error:
-            raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), str(error)) from None
-        except _UNREADABLE:
-            raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), self.words[word].allowed) from None
+        except _UNREADABLE as error:
+            allowed = str(error) if isinstance(error, RefusedError) else self.words[word].allowed
+            raise InvalidInputError(spelled, _as_given(self._culprit(word, value)), allowed) from None
 
     def _culprit(self, word: str, value: object) -> object:
         """Return the value of a repeated flag that cannot be read."""

@@ -138,9 +138,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         """The keys of the jobs that races have added."""
         if not any(each.kind == "decide" for each in self.rounds):
             return frozenset()
-        first: dict[str, str | None] = {}
-        for kind, job in self._jobs():
-            first.setdefault(job.key, kind)
+        # The first that has a job has added it.
+        first = {job.key: kind for kind, job in reversed(list(self._jobs()))}
         return frozenset(key for key, kind in first.items() if kind == "decide")
 
     @classmethod

@@ -36,9 +36,9 @@ class JobNames:
         self.metric = metric or self.own_metric
         fields = [name for name in self.model.model_fields if all(name in each.model_fields for each in models)]
         values = {name: tuple(dict.fromkeys(getattr(job.options, name) for job in jobs)) for name in fields}
-        varying = {name for name, each in values.items() if len(each) > 1 or name in axes}
-        self.varying: Mapping[str, tuple[Any, ...]] = {name: values[name] for name in fields if name in varying}
-        self.common: Mapping[str, Any] = {name: values[name][0] for name in fields if name not in varying}
+        varying = {name: each for name, each in values.items() if len(each) > 1 or name in axes}
+        self.varying: Mapping[str, tuple[Any, ...]] = varying
+        self.common: Mapping[str, Any] = {name: each[0] for name, each in values.items() if name not in varying}
         self._digits = {name: digits_of(each) for name, each in self.varying.items()}
 
     def shown(self, name: str, value: object) -> str:

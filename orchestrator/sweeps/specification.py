@@ -95,10 +95,8 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
         repeated = [name for name, values in grid.items() if name not in zipped and len(set(values)) < len(values)]
         if repeated:
             raise ValueError(f"{repeated[0]} has a value more than once")
-        drawn = tuple(_read(model, point) for point in self.drawn)
-        for name, values in (("options", options), ("grid", grid), ("drawn", drawn)):
-            # The model is frozen: assignment would raise.
-            self.__dict__[name] = values
+        # The model is frozen: assignment would raise.
+        self.__dict__.update(options=options, grid=grid, drawn=tuple(_read(model, point) for point in self.drawn))
         return self
 
     @model_validator(mode="after")

@@ -138,10 +138,6 @@ def _rate(_: Leaderboard, standing: Standing) -> str:
     return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else rounded(value)
-
-
 @dataclass(frozen=True)
 class Standing:
     """One configuration's place on the leaderboard. Each of its figures is declared here, and nowhere else.
@@ -237,12 +233,12 @@ class Standing:
     )
     def regret(self) -> float | None:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""
-        return _rounded(self.judgement.regret_of(self.index))
+        return rounded(self.judgement.regret_of(self.index))
 
     @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
     def p_best(self) -> float | None:
         """Probability that it is the best; None for fewer than five seeds, and for one that cannot be the best."""
-        return _rounded(self.judgement.chance(self.index))
+        return rounded(self.judgement.chance(self.index))
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3)
     def diverged(self) -> int:
@@ -283,7 +279,7 @@ class Standing:
     @Column("honest", "what the first row is worth, had no seed had a part in choosing it", tables="wide", order=1)
     def honest_mean(self) -> float | None:
         """For the first configuration only: its mean, corrected for its selection, which flatters it."""
-        return _rounded(self.judgement.honest_mean) if self.rank == 1 else None
+        return rounded(self.judgement.honest_mean) if self.rank == 1 else None
 
     @Column("sd", "the standard deviation over the seeds", tables="wide", order=1)
     def std(self) -> float | None:
@@ -430,8 +426,7 @@ class Leaderboard:
         """`common` as one line, without options that the models' name tells."""
         common, job, model = self.common, next(iter(self.jobs.values())), self.names.model
         told_by_model = job.trained_by.model_name(common.options, job.dataset)[1]
-        names = [name for name in common.options if name not in told_by_model]
-        infos = {name: model.model_fields[name] for name in names}
+        infos = {name: model.model_fields[name] for name in common.options if name not in told_by_model}
         told = [
             f"{describe.heading(model, name)} {describe.shown(info, common.options[name])}"
             for name, info in infos.items()
@@ -440,7 +435,7 @@ class Leaderboard:
         parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
         parts += [common.model] if common.model else []
         parts += [*told, f"data set {common.data} ({common.dataset[:12]})"]
-        return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(names) else "")
+        return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(infos) else "")
 
     @property
     def names(self) -> JobNames:

@@ -249,7 +249,7 @@ class Judgement:
         None if a job's answers are missing. Answers are of the last epoch; the interval is valid for one look.
         """
         answers = None if self.sequential or self.scoring != LAST else scored.answers(self.rows)
-        if not answers or len(answers) < 2:
+        if answers is None:
             return None
         found = new_images_interval(answers.values(), chosen_of=self._chosen_of(scored))
         return None if found is None else found.possible(is_share=self.metric.is_share)
@@ -261,11 +261,11 @@ class Judgement:
     def regret_of(self, i: int) -> float | None:
         """Return how much worse than the best a configuration is at most, in the metric's unit; None if unknown."""
         # A contender that trains less reliably than the leader is not compared with it.
-        return None if i >= len(self.candidates) or (self._stays[i] and not self._counts[i]) else self._regrets[i]
+        return None if i >= len(self.candidates) or (self._stays[i] and not self._counts[i]) else self._regrets.get(i)
 
     def chance(self, i: int) -> float | None:
         """Return the probability that a configuration is the best; None without an estimate, and for no contender."""
-        return self._p_best[i] if i < len(self.candidates) and self._counts[i] else None
+        return self._p_best.get(i) if i < len(self.candidates) and self._counts[i] else None
 
     @cached_property
     def candidates(self) -> Sequence[Scored]:
@@ -297,34 +297,31 @@ class Judgement:
     @cached_property
     def _stays(self) -> NDArray[np.bool_]:
         """Whether each candidate may be the best: none that trains as reliably as the leader is shown to be better."""
-        rows = np.array(self._reliable[: len(self._bounds)], dtype=np.bool_)
-        return may_be_best(np.where(rows[:, None], self._bounds, -np.inf))
+        return may_be_best(np.where(self._reliable[: len(self._bounds), None], self._bounds, -np.inf))
 
     @cached_property
-    def _reliable(self) -> list[bool]:
+    def _reliable(self) -> NDArray[np.bool_]:
         """Whether each candidate trains as reliably as the leader: no job diverged, if none of the leader's did."""
-        return [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
+        found = [not each.diverged or self.candidates[0].diverged > 0 for each in self.candidates]
+        return np.array(found, dtype=np.bool_)
 
     @cached_property
     def _counts(self) -> NDArray[np.bool_]:
-        return np.asarray(self._stays & np.array(self._reliable, dtype=np.bool_))
+        return self._stays & self._reliable
 
     @cached_property
-    def _regrets(self) -> list[float | None]:
-        """The regret of each candidate: with alternatives that train as reliably as the leader."""
-        values = regrets(self._bounds, self._counts)
-        if self.metric.is_share:
-            values = np.where(np.isfinite(values), np.minimum(values, 1.0), values)
-        found = [value if math.isfinite(value) else None for value in values.tolist()]
-        return [*found, *(None for _ in range(len(self.candidates) - len(found)))]
+    def _regrets(self) -> Mapping[int, float]:
+        """The known regrets of candidates, by index: with alternatives that train as reliably as the leader."""
+        most = 1.0 if self.metric.is_share else math.inf
+        values = enumerate(regrets(self._bounds, self._counts).tolist())
+        return {i: min(value, most) for i, value in values if math.isfinite(value)}
 
     @cached_property
-    def _p_best(self) -> list[float | None]:
+    def _p_best(self) -> Mapping[int, float | None]:
         in_model = range(min(MOST_IN_MODEL, len(self.candidates)))
         asked = [i for i in in_model if self._counts[i] or not self._stays[i]]
         found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
-        known = dict(zip(asked, found, strict=False))
-        return [known.get(i) for i in range(len(self.candidates))]
+        return dict(zip(asked, found, strict=False))
 
     # The leader
 
@@ -480,7 +477,7 @@ class Judgement:
             leader=None if leader is None else self.varying(leader),
             leader_low=low,
             leader_high=high,
-            regret=None if self.regret is None or len(self.candidates) < 2 else rounded(self.regret),
+            regret=rounded(self.regret) if len(self.candidates) > 1 else None,
             within=self.within,
             contenders=[self.varying(self.candidates[i]) for i in stay],
             rivals=[self._rival(i) for i in stay if i > 0],
@@ -508,9 +505,9 @@ def check_within(within: float, metric: Metric) -> None:
         raise InvalidInputError("within", within, allowed)
 
 
-def rounded(value: float) -> float:
-    """Return a number to `DIGITS` significant digits."""
-    return float(f"{value:.{DIGITS}g}")
+def rounded(value: float | None) -> float | None:
+    """Return a number to `DIGITS` significant digits; None stays None."""
+    return None if value is None else float(f"{value:.{DIGITS}g}")
 
 
 def ends(interval: Interval | None) -> tuple[float | None, float | None]:

@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,15 +170,7 @@ class Scored:
     @functools.cached_property
     def worst(self) -> float | None:
         """The worst score of the jobs that trained; None if none did."""
-        return self._worst(self.trained.values())
-
-    @functools.cached_property
-    def worst_result(self) -> float | None:
-        """The worst score of all jobs with a result, including those that diverged; None without any."""
-        return self._worst([each.score for each in self.entries if each.score is not None])
-
-    def _worst(self, scores: Collection[float]) -> float | None:
-        return (min if self.higher_is_better else max)(scores) if scores else None
+        return (min if self.higher_is_better else max)(self.trained.values(), default=None)
 
     @functools.cached_property
     def diverged(self) -> int:
@@ -210,9 +202,8 @@ class Scored:
     @functools.cached_property
     def best(self) -> Entry | None:
         """The job with the best score of those that trained; the first of a tie."""
-        scored = [each for each in self.entries if each.status == "succeeded" and each.score is not None]
-        choose = max if self.higher_is_better else min
-        return choose(scored, key=lambda each: each.score or 0.0) if scored else None
+        trained = (each for each in self.entries if each.seed in self.oriented)
+        return max(trained, key=lambda each: self.oriented[each.seed], default=None)
 
     def answers(self, rows: Mapping[str, Row]) -> Mapping[int, NDArray[np.bool_]] | None:
         """Return which validation samples each seed that trained answered correctly, shape (n_validation,).
@@ -261,9 +252,9 @@ def answers_of(row: Row) -> NDArray[np.bool_] | None:
 
 
 def worst_of(several: Sequence[Scored]) -> float | None:
-    """Return the worst score of any job of these configurations; None without any."""
-    found = [each.worst_result for each in several if each.worst_result is not None]
-    return (min if several[0].higher_is_better else max)(found) if found else None
+    """Return the worst score of any job of these configurations, also of one that diverged; None without any."""
+    found = [entry.score for each in several for entry in each.entries if entry.score is not None]
+    return (min if several[0].higher_is_better else max)(found, default=None)
 
 
 def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, scoring: Scoring = LAST) -> list[Scored]:

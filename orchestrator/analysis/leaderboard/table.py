@@ -65,26 +65,21 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
-        better = board.metric.higher_is_better
-        descending = sort in DESCENDING or (sort == "mean" and better)
-        rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), descending=descending))
+        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.metric.higher_is_better) else 1.0
+        rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), sign))
     else:
-        order = {value: i for i, value in enumerate(sorted(varying[named[sort]], key=_order))}
-        rows = sorted(board.standings, key=lambda each: order[each.options[named[sort]]])
+        rows = sorted(board.standings, key=lambda each: _order(each.options[named[sort]]))
     return tuple(rows[:top])
 
 
-def _number(value: float | None, *, descending: bool) -> float:
-    """Return a sort key that puts missing values last."""
-    if value is None:
-        return math.inf
-    return -value if descending else value
+def _number(value: float | None, sign: float) -> float:
+    """Return a sort key that puts missing values last; the highest value first if the sign is negative."""
+    return math.inf if value is None else sign * value
 
 
 def _order(value: object) -> tuple[bool, float, str]:
     """Return a sort key for the values of an option: numbers by size, then others by their text."""
-    is_number = isinstance(value, (int, float))
-    return (not is_number, float(value) if isinstance(value, (int, float)) else 0.0, str(value))
+    return (False, float(value), str(value)) if isinstance(value, (int, float)) else (True, 0.0, str(value))
 
 
 def columns(board: Leaderboard) -> list[Column]:
@@ -187,10 +182,7 @@ def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
     sign = -1.0 if board.metric.higher_is_better else 1.0
     jobs = [(standing, entry) for standing in board.standings for entry in standing.jobs]
     order = ("succeeded", "diverged", "failed", "cancelled", "missing")
-    return sorted(
-        jobs,
-        key=lambda pair: (order.index(pair[1].status), math.inf if pair[1].score is None else sign * pair[1].score),
-    )
+    return sorted(jobs, key=lambda pair: (order.index(pair[1].status), _number(pair[1].score, sign)))
 
 
 def by_job(board: Leaderboard, top: int | None = None) -> TextTable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -27,10 +29,7 @@ def new_images_interval(correct: Iterable[NDArray[Any]], *, chosen_of: int = 1) 
     Returns:
         The interval; None for fewer than two seeds or images.
     """
-    side = _Side.of(correct)
-    if len(side.seeds) < 2 or len(side.mean) < 2:
-        return None
-    return _interval([side], side.mean, chosen_of)
+    return _interval([_Side.of(correct)], chosen_of)
 
 
 def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval | None:
@@ -47,12 +46,8 @@ def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray
     """
     common = sorted(a.keys() & b.keys())
     if len(common) >= 2:
-        pairs = _Side.of(np.subtract(a[seed], b[seed], dtype=np.int8) for seed in common)
-        return _interval([pairs], pairs.mean) if len(pairs.mean) > 1 else None
-    if min(len(a), len(b)) < 2:
-        return None
-    sides = [_Side.of(side[seed] for seed in sorted(side)) for side in (a, b)]
-    return _interval(sides, sides[0].mean - sides[1].mean)
+        return _interval([_Side.of(np.subtract(a[seed], b[seed], dtype=np.int8) for seed in common)])
+    return _interval([_Side.of(side[seed] for seed in sorted(side)) for side in (a, b)])
 
 
 class _Side(NamedTuple):
@@ -72,20 +67,22 @@ class _Side(NamedTuple):
         return cls(np.array(seeds), total / max(len(seeds), 1), size / max(len(seeds), 1))
 
 
-def _interval(sides: list[_Side], difference: Floats, chosen_of: int = 1) -> Interval:
-    """Return the interval at 95 % for a mean over seeds and images.
+def _interval(sides: list[_Side], chosen_of: int = 1) -> Interval | None:
+    """Return the interval at 95 % for a mean over seeds and images; None for fewer than two of either.
 
     Args:
-        sides: Two sides have independent seeds.
-        difference: The mean over seeds, or its difference between the sides, for each image.
+        sides: One, or two with independent seeds, whose difference it is for.
         chosen_of: As for `intervals.t_interval`.
     """
-    n_images = len(difference)
+    # For each image, over the seeds.
+    difference = functools.reduce(operator.sub, (side.mean for side in sides))
+    if min(len(side.seeds) for side in sides) < 2 or len(difference) < 2:
+        return None
     seeds = np.array([side.seeds.var(ddof=1) / len(side.seeds) for side in sides])
     # The mean over images of the variance over seeds.
     within = sum((side.size - side.mean**2).mean() / (len(side.seeds) - 1) for side in sides)
     # Part of the variance over images is noise: each image's mean is over few seeds.
-    images = max(difference.var(ddof=1) - within, 0.0) / n_images
+    images = max(difference.var(ddof=1) - within, 0.0) / len(difference)
     freedom = np.array([len(side.seeds) - 1 for side in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
     covered = 1 - tails(0.05, chosen_of)
