@@ -1,4 +1,4 @@
-"""What every format tells of a job: its options in plain types, its metrics, when it began."""
+"""What every format tells of a job: its options, its metrics, when it began."""
 
 from __future__ import annotations
 
@@ -49,19 +49,10 @@ def series_of(sweep: Sweep, row: Row) -> dict[str, Sequence[float]]:
 
 
 def options_of(job: Job) -> dict[str, Any]:
-    """Return a job's options by name, each as None, a bool, a number, a text, or a list of such; others as text."""
-    return {name: plain(getattr(job.options, name)) for name in type(job.options).model_fields}
-
-
-def plain(value: object) -> Any:
-    """Return an option's value in the types that formats know; others as text, as on the command line."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (tuple, list)):
-        return [plain(each) for each in value]
-    return written(value)
+    """Return a job's options by name."""
+    return {name: getattr(job.options, name) for name in type(job.options).model_fields}
 
 
 def as_text(value: object) -> str:
-    """Return an option's value from `plain` as on the command line: `128,64`, `none`, `true`."""
-    return ",".join(map(as_text, value)) if isinstance(value, list) else written(value)
+    """Return an option's value as on the command line: `128,64`, `none`, `true`."""
+    return ",".join(map(as_text, value)) if isinstance(value, (tuple, list)) else written(value)

@@ -207,7 +207,7 @@ class _Recorder:
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
         # A sweep that has grown adds its new figures at a higher step: MLflow shows the last one.
         series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
-        self._log(run_id, series, self._parameters(job), start, [])
+        self._log(run_id, series, self._parameters(job), [start])
         if len(ended) == standing.planned:
             self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
         return run_id
@@ -236,7 +236,7 @@ class _Recorder:
         run_id = self._id(run, experiment, name, start, {JOB: row.job, **known})
         series = {name: dict(enumerate(values, 1)) for name, values in series_of(self.sweep, row).items()}
         parameters = {**self._parameters(job), "seed": str(row.seed)}
-        self._log(run_id, series, parameters, start, row.epoch_seconds)
+        self._log(run_id, series, parameters, list(itertools.accumulate(row.epoch_seconds, initial=start)))
         if run is not None:
             for name, value in known.items():
                 self.client.set_tag(run_id, name, value)
@@ -254,13 +254,11 @@ class _Recorder:
         run_id: str,
         series: Mapping[str, Mapping[int, float]],
         parameters: Mapping[str, str],
-        start: float,
-        seconds: Sequence[float],
+        times: Sequence[float],
     ) -> None:
-        """Write metrics by name and step, and parameters. A step's time is the start plus the seconds up to it."""
+        """Write metrics by name and step, and parameters. A step has its place's time, or the last one."""
         from mlflow.entities import Metric, Param
 
-        times = list(itertools.accumulate(seconds, initial=start))
         metrics = [
             Metric(name, value, _milliseconds(times[min(step, len(times) - 1)]), step)
             for name, values in series.items()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.jobs import OnProgress, as_text, counted, plain
+from orchestrator.export.jobs import OnProgress, as_text, counted, options_of
 from orchestrator.folder.rows import Row
 from worker.text import csv_cell
 
@@ -57,7 +57,7 @@ def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     }
     taken = {*names, *ended, *rest}
     # The jobs of a sweep may have several models of options.
-    own = {name: plain(value) for name, value in job.options}
+    own = options_of(job)
     options = _headed({name: own.get(name, "") for name in sweep.options}, "options", taken)
     others = _headed({name: _last(row.others.get(name, ())) for name in sweep.others}, "metrics", taken)
     told = {name: csv_cell(value, as_text(value)) for name, value in options.items()}

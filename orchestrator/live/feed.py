@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -157,9 +156,8 @@ class Feeds:
             idle = [key for key, feed in self._feeds.items() if not feed.viewers]
             for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
                 del self._feeds[key]
-            versions: list[Callable[[], Hashable]] = [functools.partial(self.sweeps.version, each) for each in names]
-            versions = versions or [self.sweeps.versions]
-            known = self._feeds[name] = Feed(self._renderer, name, lambda: tuple(each() for each in versions))
+            known = Feed(self._renderer, name, lambda: tuple(map(self.sweeps.version, names)) or self.sweeps.versions())
+            self._feeds[name] = known
         return known
 
     @property

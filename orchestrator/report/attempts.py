@@ -6,6 +6,7 @@ import functools
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
@@ -69,12 +70,9 @@ class Attempts:
         In seconds since the first attempt began. A pause is longer than a minute, and than the rest of the time without
         longer pauses.
         """
-        gaps, stop = [], 0.0
-        for span in self.spans:
-            if span.start > stop:
-                gaps.append((stop, span.start))
-            stop = max(stop, span.stop)
-        left = stop
+        stops = accumulate((span.stop for span in self.spans), max, initial=0.0)
+        gaps = [(stop, span.start) for stop, span in zip(stops, self.spans, strict=False) if span.start > stop]
+        left = self.seconds
         pauses = []
         for begin, end in sorted(gaps, key=lambda gap: gap[0] - gap[1]):
             if end - begin <= max(LEAST_PAUSE, left - (end - begin)):

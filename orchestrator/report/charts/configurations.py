@@ -163,7 +163,8 @@ def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> di
     if numbers:
         values.sort()
     if numbers and len(values) > most:
-        ends = Scale(float(values[0]), float(values[-1]), is_in_ratios(values)).parts(BINS)
+        scale = Scale(float(values[0]), float(values[-1]), is_in_ratios(values))
+        ends = [*(scale.at(i / BINS) for i in range(BINS)), scale.high]
         bins = labels.distinct((f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)), longest)
         return {each: bins[bisect(ends[1:-1], each)] for each in values}
     shown = values[:most]

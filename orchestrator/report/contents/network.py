@@ -62,8 +62,7 @@ class Portrait:
         facts: How good the network is.
         found: Its evaluation on the validation samples, without the mistakes; None without a portrait.
         mistakes: The most confident mistakes, each with its image, its caption, and the image's alternative text.
-        nodes: The weights of the first hidden layer as images; None if an input is not an image.
-        nodes_caption: How to read them.
+        nodes: The weights of the first hidden layer as images, and how to read them; None if an input is not an image.
         drawings: What the trainer draws: the title of each, and its table or its picture.
     """
 
@@ -72,8 +71,7 @@ class Portrait:
     facts: Sequence[Fact] = ()
     found: Evaluation | None = None
     mistakes: Sequence[tuple[Picture, str, str]] = ()
-    nodes: Picture | None = None
-    nodes_caption: str = ""
+    nodes: tuple[Picture, str] | None = None
     drawings: Sequence[tuple[str, DataTable | Picture]] = ()
 
 
@@ -98,7 +96,7 @@ def without(sweep: Sweep) -> Portrait | None:
     """Return the section without a portrait, which costs nothing; None if there is nothing to show."""
     if subject(sweep) is None:
         return None
-    return Portrait("The winner's model is shown in the sweep's report", _report(sweep))
+    return Portrait("The winner's model is shown in the sweep's report", shell("orchestrator", "report", sweep.name))
 
 
 def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
@@ -129,7 +127,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
             f"The winner's model cannot be shown without its data set, {sweep.manifest.dataset[:12]}, "
             "which is not where the sweep's sweep.json says. Once it is there, write the report again"
         )
-        return Portrait(said, _report(sweep))
+        return Portrait(said, shell("orchestrator", "report", sweep.name))
     except (WeightsError, InvalidInputError) as error:
         # The report must not reveal local paths.
         path = sweep.folder.weights_path(sha256)
@@ -137,10 +135,6 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
     except TrainerUnusableError:
         # Its reason may reveal local files, too.
         return Portrait("The winner's model cannot be shown: its trainer failed")
-
-
-def _report(sweep: Sweep) -> str:
-    return shell("orchestrator", "report", sweep.name)
 
 
 def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
@@ -173,15 +167,13 @@ def _whose(sweep: Sweep, job: Job) -> str:
 
 
 def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:
-    nodes, caption = _nodes(job)
     return Portrait(
         sentence=f"{_whose(sweep, job.job)}, on the validation samples",
         facts=_facts(job, dataset, found),
         # A bad network has thousands of mistakes, and the live server caches portraits.
         found=replace(found, mistakes=[]),
         mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
-        nodes=nodes,
-        nodes_caption=caption,
+        nodes=_nodes(job),
     )
 
 
@@ -226,12 +218,12 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.{1 if probability < 0.99 else 2}f} %"
 
 
-def _nodes(job: TrainedJob) -> tuple[Picture | None, str]:
-    """Return the first-layer weights as images, if the input is square, and their caption."""
+def _nodes(job: TrainedJob) -> tuple[Picture, str] | None:
+    """Return the first-layer weights as images, and their caption; None if the input is not square."""
     weights = job.weights.W1
     side = math.isqrt(weights.shape[1])
     if side * side != weights.shape[1] or not np.isfinite(weights).all():
-        return None, ""
+        return None
     limit = float(np.quantile(np.abs(weights), WITHIN_SCALE))
     shown = weights[:MOST_NODES]
     which = f"the first {len(shown)} of {len(weights)} nodes" if len(shown) < len(weights) else f"{len(weights)} nodes"

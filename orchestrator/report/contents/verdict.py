@@ -108,9 +108,7 @@ def _expected(board: Leaderboard, leader: Standing) -> str:
     metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
     chosen = sum(each.scored.is_candidate for each in board.standings) > 1
-    if not chosen or metric.shown(honest) == metric.shown(mean):
-        return text
-    if (mean > honest) == metric.higher_is_better:
+    if chosen and metric.shown(honest) != metric.shown(mean) and (mean > honest) == metric.higher_is_better:
         return f"{text}; its own mean is flattered, because it was chosen for it"
     return text
 

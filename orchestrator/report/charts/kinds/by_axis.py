@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Self
 
 from nn.options.describe import heading
@@ -65,12 +65,10 @@ class Axis:
         names = sweep.leaderboard.names
         option = name.removeprefix(PREFIX)
         groups: dict[Any, list[Drawn]] = {value: [] for value in names.varying[option]}
-        for each in configurations.drawn(sweep):
+        # Contenders come last, so that they are drawn on top of the others.
+        for each in sorted(configurations.drawn(sweep), key=lambda each: each.standing.contender):
             groups[each.standing.options[option]].append(each)
         listed = sorted(groups) if are_numbers(list(groups)) else list(groups)
-        # Contenders come last, so that they are drawn on top of the others.
-        for members in groups.values():
-            members.sort(key=lambda member: member.standing.contender)
         values = {value: Group(groups[value]) for value in listed}
         shown = {value: labels.named(labels.plain(names.shown(option, value))) for value in listed}
         # Each job has a dot in the chart of every option that varies.
@@ -152,11 +150,9 @@ def _caption(axis: Axis) -> str:
 
 def rows(axis: Axis) -> Rows:
     """Return a row for each value that is shown, or for each bin of numbers."""
-    values: dict[str, list[Any]] = {}
-    for value, label in axis.rows.items():
-        values.setdefault(label, []).append(value)
     made = []
-    for label, each in values.items():
+    for label, values in groupby(axis.rows, axis.rows.__getitem__):
+        each = list(values)
         group = Group([member for value in each for member in axis.values[value].members])
         text = axis.shown[each[0]] if len(each) == 1 else label
         said = f"{axis.heading} {text}: {group.said(axis.metric)}"

@@ -80,11 +80,10 @@ def cells(sweep: Sweep, across: Side, up: Side) -> dict[tuple[str, str], Group]:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no heat map, as a phrase; None if it has one."""
-    if (why := configurations.absent(sweep)) is not None:
-        return why
     varying = len(sweep.leaderboard.names.varying)
     # Over further options, a cell would be a mean of unlike configurations.
-    return None if varying == 2 else f"it needs exactly two options that vary, not {varying}"
+    why = None if varying == 2 else f"it needs exactly two options that vary, not {varying}"
+    return configurations.absent(sweep) or why
 
 
 def chart(sweep: Sweep, name: str) -> Chart:

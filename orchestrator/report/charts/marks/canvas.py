@@ -92,10 +92,6 @@ class Scale:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
 
-    def parts(self, count: int) -> list[float]:
-        """Return the `count` + 1 ends of equal parts."""
-        return [*(self.at(i / count) for i in range(count)), self.high]
-
 
 def are_numbers(values: Sequence[Any]) -> bool:
     """Return whether all values are numbers within what an axis can show, and none is a bool."""

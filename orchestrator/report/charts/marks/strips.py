@@ -131,10 +131,7 @@ def specification(rows: Rows) -> dict[str, Any]:
             titleAlign="right", titleAnchor="start", titleX=12, titleY=-8,
         ),
     )  # fmt: skip
-
-    def x(name: str) -> Any:
-        return canvas.channel("X", name, rows.axis, scale)
-
+    x = functools.partial(canvas.channel, "X", title=rows.axis, scale=scale)
     means = canvas.chart([_mean(strip, scale) for strip in strips])
     shown = [(strip, dot, dot.value) for strip in strips for dot in strip.dots if dot.value is not None]
     seeds = canvas.chart([_seed(strip, dot, scale.within(value)) for strip, dot, value in shown])
