@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -143,30 +143,19 @@ class Training:
     _right: NDArray[np.bool_] | None = None
 
     @classmethod
-    def begin(
-        cls,
-        layer_sizes: LayerSizes,
-        random_state: int | np.random.RandomState,
-        *,
-        dtype: str,
-        biases: bool = False,
-        initialization: str = "notebook",
-        initial_scale: float = 1.0,
-        **options: Any,
-    ) -> Training:
+    def begin(cls, layer_sizes: LayerSizes, random_state: int | np.random.RandomState, **options: Any) -> Training:
         """Draw the initial weights, as `nn.weights.initial_weights` does, and the seed of the orders.
 
         `random_state` is a seed, which also seeds the orders, or a generator, which then draws their seed. `options`
-        are the other attributes.
+        are the other attributes, and the other arguments of `initial_weights`.
         """
+        attributes = {each.name: options.pop(each.name) for each in fields(cls) if each.name in options}
         generator = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
-        weights = initial_weights(
-            layer_sizes, generator, dtype, biases=biases, initialization=initialization, initial_scale=initial_scale
-        )
+        weights = initial_weights(layer_sizes, generator, **options)
         order_seed = (
             random_state if isinstance(random_state, int) else int(random_state.randint(2**32, dtype=np.uint32))
         )
-        return cls(weights, order_seed=order_seed, **options)
+        return cls(weights, order_seed=order_seed, **attributes)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of the same training.
