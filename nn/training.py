@@ -129,6 +129,7 @@ class Training:
         order_seed: The order of epoch k is `RandomState([order_seed, k]).permutation(n_samples)`: it does not depend on
             the epochs before.
         history: One record per epoch trained so far.
+        correct: Whether `run` last classified each validation sample correctly, shape (n_validation,).
     """
 
     weights: Weights
@@ -140,7 +141,7 @@ class Training:
     engine: str
     order_seed: int
     history: list[EpochRecord] = field(default_factory=list)
-    _right: NDArray[np.bool_] | None = None
+    correct: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
 
     @classmethod
     def begin(cls, layer_sizes: LayerSizes, random_state: int | np.random.RandomState, **options: Any) -> Training:
@@ -175,7 +176,6 @@ class Training:
                 raise InvalidInputError("resume_from", found, f"{array.shape}, {array.dtype}")
         self.weights = checkpoint.weights
         self.history = list(checkpoint.history)
-        self._right = None
 
     @property
     def diverged(self) -> bool:
@@ -202,17 +202,10 @@ class Training:
             self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
             yield self.history[-1]
 
-    def correct(self, validation: Samples) -> NDArray[np.bool_]:
-        """Return whether each validation sample is classified correctly, shape (n_validation,)."""
-        if self._right is None:
-            engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
-            self._right = predict(engine, validation) == validation.labels
-        return self._right
-
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
         predictions = predict(engine, validation)
-        self._right = predictions == validation.labels
-        accuracy = float(np.mean(self._right))
+        self.correct = predictions == validation.labels
+        accuracy = float(np.mean(self.correct))
         if self.rule != "notebook":
             return accuracy, None
         from nn.notebook import notebook_accuracy
