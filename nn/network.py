@@ -268,15 +268,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         random_state = int(seed) if isinstance(seed, Integral) else check_random_state(seed)
         hidden_1, hidden_2 = self.hidden_layer_sizes
         sizes = samples.n_features, int(hidden_1), int(hidden_2), len(self.classes_)
-        return Training.begin(
-            sizes,
-            random_state,
-            dtype=self.dtype,
-            biases=bool(self.biases),
-            initialization=self.initialization,
-            initial_scale=self.initial_scale,
-            **self._options(),
-        )
+        initial = {name: getattr(self, name) for name in ("dtype", "biases", "initialization", "initial_scale")}
+        return Training.begin(sizes, random_state, **initial, **self._options())
 
     def _options(self) -> dict[str, Any]:
         """Return the parameters that are also attributes of `Training`."""

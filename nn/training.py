@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -129,6 +129,7 @@ class Training:
         order_seed: The order of epoch k is `RandomState([order_seed, k]).permutation(n_samples)`: it does not depend on
             the epochs before.
         history: One record per epoch trained so far.
+        correct: Whether `run` last classified each validation sample correctly, shape (n_validation,).
     """
 
     weights: Weights
@@ -140,33 +141,22 @@ class Training:
     engine: str
     order_seed: int
     history: list[EpochRecord] = field(default_factory=list)
-    _right: NDArray[np.bool_] | None = None
+    correct: NDArray[np.bool_] = field(init=False, repr=False, compare=False)
 
     @classmethod
-    def begin(
-        cls,
-        layer_sizes: LayerSizes,
-        random_state: int | np.random.RandomState,
-        *,
-        dtype: str,
-        biases: bool = False,
-        initialization: str = "notebook",
-        initial_scale: float = 1.0,
-        **options: Any,
-    ) -> Training:
+    def begin(cls, layer_sizes: LayerSizes, random_state: int | np.random.RandomState, **options: Any) -> Training:
         """Draw the initial weights, as `nn.weights.initial_weights` does, and the seed of the orders.
 
         `random_state` is a seed, which also seeds the orders, or a generator, which then draws their seed. `options`
-        are the other attributes.
+        are the other attributes, and the other arguments of `initial_weights`.
         """
+        attributes = {each.name: options.pop(each.name) for each in fields(cls) if each.name in options}
         generator = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
-        weights = initial_weights(
-            layer_sizes, generator, dtype, biases=biases, initialization=initialization, initial_scale=initial_scale
-        )
+        weights = initial_weights(layer_sizes, generator, **options)
         order_seed = (
             random_state if isinstance(random_state, int) else int(random_state.randint(2**32, dtype=np.uint32))
         )
-        return cls(weights, order_seed=order_seed, **options)
+        return cls(weights, order_seed=order_seed, **attributes)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of the same training.
@@ -186,7 +176,6 @@ class Training:
                 raise InvalidInputError("resume_from", found, f"{array.shape}, {array.dtype}")
         self.weights = checkpoint.weights
         self.history = list(checkpoint.history)
-        self._right = None
 
     @property
     def diverged(self) -> bool:
@@ -213,17 +202,10 @@ class Training:
             self.history.append(EpochRecord(epoch, time.perf_counter() - started, *accuracies))
             yield self.history[-1]
 
-    def correct(self, validation: Samples) -> NDArray[np.bool_]:
-        """Return whether each validation sample is classified correctly, shape (n_validation,)."""
-        if self._right is None:
-            engine = make_engine(self.engine, self.weights, loss=self.loss, rule=self.rule)
-            self._right = predict(engine, validation) == validation.labels
-        return self._right
-
     def _measure(self, engine: Engine, validation: Samples) -> tuple[float, float | None]:
         predictions = predict(engine, validation)
-        self._right = predictions == validation.labels
-        accuracy = float(np.mean(self._right))
+        self.correct = predictions == validation.labels
+        accuracy = float(np.mean(self.correct))
         if self.rule != "notebook":
             return accuracy, None
         from nn.notebook import notebook_accuracy

@@ -11,7 +11,6 @@ import json
 import math
 import socket
 import sys
-from dataclasses import asdict, dataclass
 
 import redis
 from kombu.exceptions import OperationalError
@@ -30,21 +29,8 @@ from worker.training.shared import longest_silence
 IDLE_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Health:
-    """The result of a check.
-
-    Attributes:
-        healthy: Whether every worker makes progress.
-        sentence: The reason, for a user.
-    """
-
-    healthy: bool
-    sentence: str
-
-
-def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
-    """Check the workers of a host.
+def check(app: SeedsweepApp, host: str, now: float | None = None) -> tuple[bool, str]:
+    """Return whether every worker of a host makes progress, and the reason as a sentence for a user.
 
     Args:
         app: The app of the cluster.
@@ -59,7 +45,7 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
     workers = [worker for worker in roster.all(now) if worker.host == host]
     now = roster.clock.now() if now is None else now
     if not workers:
-        return Health(False, f"no worker on {host} has sent a heartbeat recently")
+        return False, f"no worker on {host} has sent a heartbeat recently"
     with app.connection_for_read() as connection:
         connection.connect()
         waiting = int(connection.default_channel._size(QUEUE))
@@ -69,12 +55,12 @@ def check(app: SeedsweepApp, host: str, now: float | None = None) -> Health:
         found = problem_of(worker, now, patience=patience, idle=idle)
         problem = _stalled(worker, app, now) if found is None else found.sentence
         if problem:
-            return Health(False, f"{worker.name} {problem}")
+            return False, f"{worker.name} {problem}"
     training = sum(len(worker.running) for worker in workers)
     sentence = f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting"
     # Only reported: it does not keep a worker from its jobs.
     clock = disagreement(clocks_of(workers), app.settings.lease_seconds)
-    return Health(True, sentence if clock is None else f"{sentence}. {clock}")
+    return True, sentence if clock is None else f"{sentence}. {clock}"
 
 
 def _stalled(worker: Presence, app: SeedsweepApp, now: float) -> str | None:
@@ -102,14 +88,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        health = check(create_app(load_settings()), options.host)
+        healthy, sentence = check(create_app(load_settings()), options.host)
     except SeedsweepError as error:
-        health = Health(False, str(error))
+        healthy, sentence = False, str(error)
     except (redis.RedisError, OperationalError, OSError) as error:
-        health = Health(False, f"Redis does not answer: {error}")
+        healthy, sentence = False, f"Redis does not answer: {error}"
     # The sentence may quote untrusted text from Redis: names of workers, and errors that they reported.
-    print(json.dumps(asdict(health)) if options.json else one_line(health.sentence))
-    return 0 if health.healthy else 1
+    print(json.dumps({"healthy": healthy, "sentence": sentence}) if options.json else one_line(sentence))
+    return 0 if healthy else 1
 
 
 if __name__ == "__main__":

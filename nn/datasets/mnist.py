@@ -101,8 +101,7 @@ def load_mnist(source: str | Path = "bundled", *, cache_dir: Path | None = None)
             cached = cache_dir / MNIST_DIGEST[:16] / "prepared.safetensors"
             if prepared := _load_prepared(source, cached):
                 return prepared
-        images, labels = _read(source)
-        digest = _check_digest(source, images, labels)
+        images, labels, digest = _read(source)
         arrays = _prepare(images, labels)
         if cached is not None:
             _cache(arrays, cached)
@@ -117,10 +116,11 @@ def dataset_digest(source: str | Path) -> str:
     """
     source = str(source)
     with reading(f"the data set {source!r}", DatasetError):
-        return MNIST_DIGEST if source in _MNIST else _check_digest(source, *_read(source))
+        return MNIST_DIGEST if source in _MNIST else _read(source)[2]
 
 
-def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
+    """Return the images and the labels of a folder, and their digest."""
     folder = BUNDLED if source in _MNIST else Path(source)
     allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
     try:
@@ -129,14 +129,11 @@ def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
             raise DatasetError(f"the data set {source!r} is not a folder; {allowed}")
     except OSError as error:
         raise DatasetError(f"the data set {source!r} cannot be read: {error.strerror}; {allowed}") from None
-    return idx.read_folder(folder)
-
-
-def _check_digest(source: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
+    images, labels = idx.read_folder(folder)
     digest = content_digest(images, labels)
     if source in _MNIST and digest != MNIST_DIGEST:
         raise DatasetError(f"the data in {BUNDLED} is not MNIST: its digest is {digest}; expected {MNIST_DIGEST}")
-    return digest
+    return images, labels, digest
 
 
 def content_digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:

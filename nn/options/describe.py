@@ -214,16 +214,12 @@ def _of_type(kind: Any, metadata: Sequence[Any], *, several: bool) -> str:
         return f"{_COUNTS.get(len(arguments), len(arguments))} {_phrase(arguments[0], (), several=True)}"
     if kind is bool:
         return "true or false"
-    if kind in (int, float):
-        return f"{_number(kind, metadata, several=several)}{_range(metadata)}"
-    return "texts" if several else "text"
-
-
-def _number(kind: type, metadata: Sequence[Any], *, several: bool) -> str:
     if kind is int:
-        return "integers" if several else "an integer"
-    noun = "finite number" if _bound(metadata, "allow_inf_nan") is False else "number"
-    return f"{noun}s" if several else f"a {noun}"
+        return f"{'integers' if several else 'an integer'}{_range(metadata)}"
+    if kind is float:
+        noun = "finite number" if _bound(metadata, "allow_inf_nan") is False else "number"
+        return f"{noun}s{_range(metadata)}" if several else f"a {noun}{_range(metadata)}"
+    return "texts" if several else "text"
 
 
 def _range(metadata: Sequence[Any]) -> str:

@@ -37,7 +37,7 @@ def test_a_clock_that_is_wrong_is_reported_and_costs_no_job(
     cluster.start_worker(*SLOW_EPOCHS)
     sentence = re.compile(SENTENCE.format(re.escape(HOST), side))
     wait_for(lambda: sentence.search(wrong.text()), "a warning in the log", report=cluster.logs)
-    wait_for(lambda: sentence.search(health.check(cluster.app, HOST).sentence), "a warning of the health check")
+    wait_for(lambda: sentence.search(health.check(cluster.app, HOST)[1]), "a warning of the health check")
     # When jobs of a lease or more are trained
     done = command_line.run("sweep", *small(epochs="35"), "--name", "a", **cluster.environment)
     # Then the sweep says so, once, and each job is trained once, by both workers

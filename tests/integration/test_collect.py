@@ -197,7 +197,7 @@ def test_what_is_stored_and_is_no_state_gives_way_to_a_result(cluster: Cluster, 
     # When a sweep asks for them, then they are trained as if nothing stood there
     list(collector.collect(collector.begin(jobs, reuse=True, reused_from=None)))
     assert [row.status for row in recorder.rows] == ["succeeded"] * len(jobs)
-    wait_for(lambda: check(cluster.app, socket.gethostname()).healthy, "a healthy worker", report=cluster.logs)
+    wait_for(lambda: check(cluster.app, socket.gethostname())[0], "a healthy worker", report=cluster.logs)
 
 
 def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluster, view: ClusterView) -> None:

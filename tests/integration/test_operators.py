@@ -103,7 +103,7 @@ def exhaust(worker: WorkerProcess, cluster: Cluster) -> None:
     process.rlimit(resource.RLIMIT_NOFILE, (3, process.rlimit(resource.RLIMIT_NOFILE)[1]))
     known = "w1@test can open no more files or connections (Too many open files): "
     host = socket.gethostname()
-    wait_for(lambda: known in health.check(cluster.app, host).sentence, "a sick worker", timeout=SAID_SECONDS)
+    wait_for(lambda: known in health.check(cluster.app, host)[1], "a sick worker", timeout=SAID_SECONDS)
     worker.children()[0].kill()
 
 

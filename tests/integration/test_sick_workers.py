@@ -80,26 +80,26 @@ def test_a_worker_on_which_every_job_fails_takes_no_more(cluster: Cluster) -> No
     # Then it leaves the next one alone, and says why
     worker.wait_until_logged("Takes no more jobs: 2 failed in a row, the last one with OutOfMemoryError")
     run = strict.submit(make_job()).id
-    wait_for(lambda: "takes no more jobs" in check(strict).sentence, "an unhealthy worker", report=strict.logs)
-    assert not check(strict).healthy
+    wait_for(lambda: "takes no more jobs" in check(strict)[1], "an unhealthy worker", report=strict.logs)
+    assert not check(strict)[0]
     assert strict.state(run) == "PENDING"
     # And when it is well again and told so, it goes on
     child.rlimit(psutil.RLIMIT_AS, limits)
     strict.app.control.add_consumer(QUEUE, reply=True, limit=1)
     assert strict.result(run).status == "succeeded"
-    wait_for(lambda: check(strict).healthy, "a healthy worker", report=strict.logs)
+    wait_for(lambda: check(strict)[0], "a healthy worker", report=strict.logs)
 
 
-def check(cluster: Cluster, seconds_later: float = 0.0) -> health.Health:
+def check(cluster: Cluster, seconds_later: float = 0.0) -> tuple[bool, str]:
     return health.check(cluster.app, socket.gethostname(), time.time() + seconds_later)
 
 
 def wait_until_healthy(cluster: Cluster) -> None:
-    wait_for(lambda: check(cluster).healthy, "a healthy worker", report=cluster.logs)
+    wait_for(lambda: check(cluster)[0], "a healthy worker", report=cluster.logs)
 
 
 def wait_until_noticed(cluster: Cluster, sentence: str) -> None:
-    wait_for(lambda: sentence in check(cluster).sentence, sentence, report=cluster.logs)
+    wait_for(lambda: sentence in check(cluster)[1], sentence, report=cluster.logs)
 
 
 def report_alive(cluster: Cluster, seconds_later: float) -> None:
@@ -130,7 +130,7 @@ def test_a_worker_is_well_until_it_takes_no_jobs(cluster: Cluster) -> None:
     # and when it reports, has a process free, and takes nothing
     cluster.submit(make_job())
     report_alive(cluster, later := health.IDLE_SECONDS + 1)
-    assert "w1@test is connected but has taken no job for" in check(cluster, later).sentence
+    assert "w1@test is connected but has taken no job for" in check(cluster, later)[1]
 
 
 def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
@@ -141,11 +141,11 @@ def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
     roster = cluster.app.tasks[TRAIN].roster()
     wait_for(lambda: run in roster.all()[0].running, "the job on record", report=cluster.logs)
     # When somebody looks at once, then all is well; when somebody looks much later, it is not
-    assert check(cluster).healthy
+    assert check(cluster)[0]
     worker.signal_all(signal.SIGSTOP)
     later = cluster.settings.hang_seconds + cluster.settings.lease_seconds + 1
     report_alive(cluster, later)
-    sentence = check(cluster, later).sentence
+    sentence = check(cluster, later)[1]
     assert f"has trained {run[:12]} for " in sentence
     assert sentence.endswith(" s without finishing an epoch")
 

@@ -29,8 +29,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     blob = safetensors.numpy.save(mnist_module._prepare(images, labels))
     monkeypatch.setattr(mnist_module, "PREPARED_BYTES", len(blob))
     monkeypatch.setattr(mnist_module, "PREPARED_SHA256", hashlib.sha256(blob).hexdigest())
-    monkeypatch.setattr(mnist_module, "_read", lambda *_: (images, labels))
-    monkeypatch.setattr(mnist_module, "_check_digest", lambda *_: MNIST_DIGEST)
+    monkeypatch.setattr(mnist_module, "_read", lambda *_: (images, labels, MNIST_DIGEST))
     return load_mnist()
 
 

@@ -103,9 +103,8 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
             accuracy = float(record.validation_accuracy or 0.0)
             checkpoint = None if training.ended else lambda: to_safetensors(training.weights)
             on_epoch(accuracy, checkpoint, {name: float(getattr(record, name)) for name in others})
-        correct = training.correct(data.validation)
-        problem = _problem(options, training, float(correct.mean()), data.validation)
-        return Trained(artifact=to_safetensors(training.weights), problem=problem, correct=correct.tolist())
+        problem = _problem(options, training, data.validation)
+        return Trained(artifact=to_safetensors(training.weights), problem=problem, correct=training.correct.tolist())
 
     def continued(self, options: NetworkOptions, longer: NetworkOptions, artifact: bytes) -> bytes:
         """Return the weights: further epochs depend on nothing else from the earlier ones."""
@@ -220,7 +219,7 @@ def _resume(training: Training, checkpoint: Checkpoint) -> None:
         raise WeightsError(f"the checkpoint belongs to another job: {error}") from None
 
 
-def _problem(options: NetworkOptions, training: Training, accuracy: float, validation: Samples) -> str | None:
+def _problem(options: NetworkOptions, training: Training, validation: Samples) -> str | None:
     import numpy as np
 
     if training.diverged:
@@ -228,6 +227,7 @@ def _problem(options: NetworkOptions, training: Training, accuracy: float, valid
     if options.rule == "notebook":
         # The notebook's rule cannot learn, so an accuracy at chance level is expected.
         return None
+    accuracy = float(training.correct.mean())
     chance = np.bincount(validation.labels).max() / len(validation)
     if accuracy <= chance:
         return (

@@ -9,8 +9,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points, version
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,13 @@ AnyTrainer = Trainer[Any, Any]
 
 
 @functools.cache
-def _entries() -> Mapping[str, tuple[EntryPoint, ...]]:
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for each in entry_points(group=GROUP):
-        found[each.name] = (*found.get(each.name, ()), each)
-    return found
+def _entries() -> EntryPoints:
+    return entry_points(group=GROUP)
 
 
 def names() -> tuple[str, ...]:
     """Return the names of the installed trainers: `network`, then the others in alphabetical order."""
-    return tuple(sorted({*_OWN, *_entries()}, key=lambda name: (name != DEFAULT, name)))
+    return tuple(sorted({*_OWN, *_entries().names}, key=lambda name: (name != DEFAULT, name)))
 
 
 def package(name: str) -> str | None:
@@ -58,7 +54,7 @@ def package(name: str) -> str | None:
 
 def _chosen(name: str) -> tuple[EntryPoint, ...]:
     """Return the entry points of a trainer."""
-    return (EntryPoint(name, _OWN[name], GROUP),) if name in _OWN else _entries().get(name, ())
+    return (EntryPoint(name, _OWN[name], GROUP),) if name in _OWN else tuple(_entries().select(name=name))
 
 
 def is_own(name: str) -> bool:
@@ -68,7 +64,7 @@ def is_own(name: str) -> bool:
 
 def ignored(name: str) -> tuple[str, ...]:
     """Return the entry points that other packages install under the name of one of our trainers."""
-    return tuple(each.value for each in _entries().get(name, ()) if each.value != _OWN.get(name, each.value))
+    return tuple(each.value for each in _entries().select(name=name) if each.value != _OWN.get(name, each.value))
 
 
 @functools.cache

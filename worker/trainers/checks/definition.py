@@ -175,11 +175,8 @@ def changed_data_has_another_digest(case: Case) -> None:
 
 def _changed(content: bytes) -> bytes:
     """Return a text with another last digit, or the first half of other content."""
-    digits = list(re.finditer(rb"[0-9]", content)) if content.isascii() else []
-    if not digits:
-        return content[: len(content) // 2]
-    at = digits[-1].start()
-    return content[:at] + (b"1" if content[at : at + 1] == b"0" else b"0") + content[at + 1 :]
+    changed = re.sub(rb"[0-9](?=[^0-9]*+\Z)", lambda digit: b"1" if digit[0] == b"0" else b"0", content)
+    return changed if changed != content and content.isascii() else content[: len(content) // 2]
 
 
 def _digest(case: Case, source: str) -> Any:
