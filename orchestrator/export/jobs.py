@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-from zipfile import ZipFile, ZipInfo
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
@@ -21,14 +20,6 @@ def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Row]:
     for done, row in enumerate(sweep.ended, 1):
         yield row
         on_progress(done, len(sweep.ended))
-
-
-def put(archive: ZipFile, name: str, content: bytes) -> None:
-    """Add a file to a ZIP file, whose bytes depend on nothing else: it has the earliest time that the format knows."""
-    entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-    # Others may read it.
-    entry.external_attr, entry.compress_type = 0o644 << 16, archive.compression
-    archive.writestr(entry, content)
 
 
 def start_of(sweep: Sweep, row: Row) -> float:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nn.files import digest, read_regular
 from orchestrator.analysis.claim import Claim
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
-from orchestrator.export.jobs import OnProgress, put
+from orchestrator.export.jobs import OnProgress
 from orchestrator.folder.zipped import MOST_BYTES
 from orchestrator.report.contents import network
 from orchestrator.report.page.render import render
@@ -42,15 +42,23 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
             f"The sweep {sweep.name} has {size} bytes; verify-claim reads crates of less than {MOST_BYTES}"
         )
     with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
-        put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode())
+        _put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode())
         for name, content in made.items():
-            put(archive, name, content)
+            _put(archive, name, content)
         for name, sha256 in files.items():
             content = read_regular(sweep.folder.path / name, MOST_BYTES)
             if digest(content) != sha256:
                 raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
-            put(archive, name, content)
+            _put(archive, name, content)
     on_progress(len(sweep.ended), len(sweep.ended))
+
+
+def _put(archive: ZipFile, name: str, content: bytes) -> None:
+    """Add a file to a ZIP file, whose bytes depend on nothing else: it has the earliest time that the format knows."""
+    entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+    # Others may read it.
+    entry.external_attr, entry.compress_type = 0o644 << 16, archive.compression
+    archive.writestr(entry, content)
 
 
 def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:

@@ -42,11 +42,9 @@ class Gap:
 def gaps(sweep: Sweep) -> tuple[Gap, ...]:
     """Return the leader's differences from the other contenders by rank, then from the first that are ruled out.
 
-    They are the comparisons of the verdict.
+    They are the comparisons of the verdict, of a sweep with at least two candidates.
     """
     candidates = [each for each in configurations.drawn(sweep) if each.standing.scored.is_candidate]
-    if len(candidates) < 2:
-        return ()
     leader, *others = enumerate(candidates)
     contenders = [(i, each) for i, each in others if each.standing.contender]
     ruled_out = [(i, each) for i, each in others if not each.standing.contender]
