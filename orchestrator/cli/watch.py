@@ -59,7 +59,7 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
     done = watching.cancel(folder, place_for(broker, tell=complain))
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
-    if done.withdrawn or done.ending:
+    if (done.withdrawn or done.ending) and folder.exists():
         told += f"\nTo train the cancelled jobs: {shlex.join(resumption(folder, broker))}"
     return answer(told, as_json=as_json, name=folder.name, **counts, wanted=wanted)
 

@@ -200,7 +200,7 @@ class Forecast:
         options = without_epochs(job.options)
         if options not in self._kinds:
             samples = registry.trainer(job.trainer).samples(job.options, self._dataset)
-            alike = [("samples", samples)] if samples else []
+            alike = [("samples", samples)] if samples and samples > 0 else []
             self._kinds[options] = [(options, 1), *alike, (None, 1)]
         return self._kinds[options]
 

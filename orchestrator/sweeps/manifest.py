@@ -23,12 +23,12 @@ from worker.job import Digest, Job
 from worker.text import one_line
 from worker.trainers import registry
 
-#: The most values of a manifest, and more of them for each job: its key, and the values that a sampler has drawn.
+#: The most values of a manifest: of 10,000 points with 30 options, or of as many sessions; and more for each job.
 #: While JSON is read, each costs up to 600 bytes, even if it takes two in the file.
-_VALUES, _JOB_VALUES = 100_000, 8
+_VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
-#: The most bytes of a text of a manifest: a path of 4,096 characters takes at most 12 bytes for each in JSON.
-_LONGEST = 2**16
+#: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
+_LONGEST = 2**20
 #: The most combinations of values that all rounds together list, each of them all that the sweep has then.
 _MOST_LISTED = 10 * MAX_JOBS
 

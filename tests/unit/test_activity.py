@@ -78,7 +78,7 @@ def report(job: Job, after: float) -> Report | None:
     ("options", "dataset", "seconds"),
     [({"limit": 9, "epochs": 6}, MNIST_DIGEST, 12.0), ({"limit": 90}, MNIST_DIGEST, 40.0),
      ({"limit": 90, "test_size": 9}, MNIST_DIGEST, 18.0 * 2), ({"limit": 90, "dtype": "float64"}, MNIST_DIGEST, 40.0),
-     ({}, MNIST_DIGEST, 4.0 / 9 * 59_500), ({}, "0" * 64, 4.0)],
+     ({}, MNIST_DIGEST, 4.0 / 9 * 59_500), ({}, "0" * 64, 4.0), ({"limit": 9, "test_size": 18}, MNIST_DIGEST, 4.0)],
     ids=str,
 )  # fmt: skip
 def test_an_epoch_takes_time_in_proportion_to_its_samples(

@@ -217,8 +217,8 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
         ({"grid": {"learning_rate": []}}, "at specification: Value error, learning_rate has no values"),
         ({"grid": {"learning_rate": [1, -1]}}, "at specification: Value error, invalid learning_rate; allowed: "),
         ({"momentum": 0.9}, "at specification at momentum: "),
-        ({"data": 70_000 * "a"}, ": it has a text that is too long"),
-        ({"seeds": 110_000 * [0]}, ": it has too many values"),
+        ({"data": 1_100_000 * "a"}, ": it has a text that is too long"),
+        ({"seeds": 310_000 * [0]}, ": it has too many values"),
         (dict.fromkeys(map(str, range(2000))), ": it has 2000 faults"),
     ],
 )

@@ -55,7 +55,7 @@ def say(console: Console, text: str, style: str | None = None) -> None:
     text = printable(text)
     # `Console.is_terminal` is true for a file under FORCE_COLOR, too.
     if console.file.isatty() and not text.startswith("  ") and "orchestrator " not in text:
-        text = "\n".join(fill(line, console.width, **_WHOLE_WORDS) for line in text.split("\n"))
+        text = "\n".join(fill(line, max(console.width, 1), **_WHOLE_WORDS) for line in text.split("\n"))
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
