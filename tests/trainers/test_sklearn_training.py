@@ -188,6 +188,8 @@ def test_an_artifact_of_other_options_or_of_other_bytes_is_refused() -> None:
     for blob in bad:
         with pytest.raises(WeightsError):
             TRAINER.check_artifact(options, "", blob)
+    with pytest.raises(WeightsError, match="do not say what they hold"):
+        TRAINER.check_artifact(options, "", bare)
     with pytest.raises(WeightsError, match="other options"):
         TRAINER.check_artifact(read(estimator="Ridge", alpha=3.0), "", artifact)
     # What describes arrays takes much more memory than they do.

@@ -211,6 +211,23 @@ class TestDifferences:
             theirs = {job.seed: job.score for job in standing.jobs if job.status == "succeeded"}
             assert gap.by_seed == pytest.approx({seed: own[seed] - score for seed, score in theirs.items()})
 
+    def test_while_a_sweep_runs_only_what_can_be_compared_is_shown(self, tmp_path: Path) -> None:
+        sweep = sweep_of(seeds=(0, 1, 2), learning_rates=(0.01, 0.02, 0.03, 0.04), epochs=1)
+        for first, shown in ((frozenset(), 0), ({0.03, 0.04}, 1)):
+            # Given jobs of which the first seed is missing, but for these learning rates
+            swept = snapshot_of(
+                tmp_path / str(shown),
+                sweep,
+                lambda job, first=first: (
+                    scored_row(job, [0.5 + job.options.learning_rate + job.seed / 100])
+                    if job.seed or job.options.learning_rate in first
+                    else None
+                ),
+            )
+            assert (differences.absent(swept) is None) == (shown > 0)
+            assert len(differences.gaps(swept)) == shown
+            assert "nan" not in str(charts_of(swept))
+
     def test_what_is_better_is_positive_also_where_lower_is(self, tmp_path: Path) -> None:
         with odd_trainer(tmp_path / "trainers"):
             swept = odd_snapshot(tmp_path, lambda job: [1.0, job.options.ratio + job.seed / 100], ratio=(0.2, 0.5))

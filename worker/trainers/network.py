@@ -217,6 +217,8 @@ def _resume(training: Training, checkpoint: Checkpoint) -> None:
         training.resume(State(weights, history))
     except InvalidInputError as error:
         raise WeightsError(f"the checkpoint belongs to another job: {error}") from None
+    if training.ended:
+        raise WeightsError("the checkpoint leaves no epoch to train")
 
 
 def _problem(options: NetworkOptions, training: Training, validation: Samples) -> str | None:

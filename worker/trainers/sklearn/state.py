@@ -151,8 +151,10 @@ def read(blob: bytes, load: Callable[[bytes], Any] = safetensors.deserialize) ->
         for size, most, what in sizes(blob):
             if size > most:
                 raise ValueError(f"they have {size} {what}; allowed: at most {most}")
+        said = None
         # Before the arrays are made: what is parsed for it takes as much memory.
-        said = json.loads(json.loads(_names(blob))["__metadata__"][METADATA])
+        with contextlib.suppress(KeyError, TypeError):
+            said = json.loads(json.loads(_names(blob))["__metadata__"][METADATA])
         tensors = dict(load(blob))
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"the bytes are not intact safetensors: {error}"[:200]) from None

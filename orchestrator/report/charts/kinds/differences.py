@@ -42,10 +42,11 @@ class Gap:
 def gaps(sweep: Sweep) -> tuple[Gap, ...]:
     """Return the leader's differences from the other contenders by rank, then from the first that are ruled out.
 
-    They are the comparisons of the verdict, of a sweep with at least two candidates.
+    They are the comparisons of the verdict. A sweep that runs may have none yet of some configurations.
     """
     candidates = [each for each in configurations.drawn(sweep) if each.standing.scored.is_candidate]
-    leader, *others = enumerate(candidates)
+    leader, *rest = enumerate(candidates)
+    others = [(i, each) for i, each in rest if sweep.judgement.from_leader.n[i]]
     contenders = [(i, each) for i, each in others if each.standing.contender]
     ruled_out = [(i, each) for i, each in others if not each.standing.contender]
     shown = contenders[:MOST_CONTENDERS] + ruled_out[: max(LEAST_ROWS - len(contenders), 1)]
@@ -62,11 +63,13 @@ def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
     candidates = len(sweep.judgement.candidates)
     why = None if candidates > 1 else "there are no two configurations of which most jobs trained"
+    if candidates > 1 and not sweep.judgement.from_leader.n[1:].any():
+        why = "no configuration can be compared with the leader yet"
     return configurations.absent(sweep) or why
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the chart of a sweep with at least two candidates.
+    """Return the chart of a sweep in which a configuration can be compared with the leader.
 
     Raises:
         MissingPackageError: Altair is not installed.
