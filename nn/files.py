@@ -46,10 +46,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
+        os.replace(temporary, path)  # noqa: PTH105, without the path that `Path.replace` makes for each of many files
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 @contextlib.contextmanager

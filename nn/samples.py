@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,6 @@ from numpy.typing import NDArray
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return a plain, contiguous, read-only view, so that one compiled kernel serves memory maps and new arrays."""
-    if type(array) is np.ndarray and array.flags.c_contiguous and not array.flags.writeable:
-        return array  # the same object, by which an engine knows what it has checked
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.setflags(write=False)
     return view
@@ -45,6 +44,11 @@ class Samples:
             object.__setattr__(self, name, _read_only(getattr(self, name)))
         object.__setattr__(self, "n_classes", max(self.n_classes, int(self.labels.max(initial=-1)) + 1))
 
+    @functools.cached_property
+    def index_range(self) -> tuple[int, int]:
+        """The lowest and the highest of `indices`; 0 and -1 if there are none."""
+        return (int(self.indices.min()), int(self.indices.max())) if len(self.indices) else (0, -1)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -54,7 +58,10 @@ class Samples:
 
     def rows(self, chosen: slice | NDArray[np.int64]) -> Samples:
         """Return some rows, by a slice or by their indices, without copying their entries."""
-        return replace(self, spans=self.spans[chosen], labels=self.labels[chosen])
+        selection = replace(self, spans=self.spans[chosen], labels=self.labels[chosen])
+        # The entries are the same: they are looked through once.
+        vars(selection)["index_range"] = self.index_range
+        return selection
 
     def dense(self, row: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return one row as a dense vector, shape (n_features,)."""

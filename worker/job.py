@@ -432,6 +432,9 @@ class Mismatch(BaseModel, frozen=True):
     worker: Short
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Any) -> str:
     """Return JSON with sorted keys and no spaces: one text for one value.
 
@@ -439,6 +442,6 @@ def canonical(value: Any) -> str:
         InvalidInputError: a number is infinite or NaN, which a trainer's own model may have let through.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return _CANONICAL.encode(value)
     except ValueError:
         raise InvalidInputError("options", Described("not plain JSON"), "finite numbers") from None

@@ -67,7 +67,6 @@ class CompiledEngine:
             None if b is None else _padded_copy(b.reshape(1, size), 1)
             for b, size in zip((weights.b1, weights.b2, weights.b3), self._sizes, strict=True)
         )
-        self._known_indices: NDArray[Any] | None = None
 
     def train_epoch(self, samples: Samples, learning_rate: float, order: NDArray[np.int64] | None = None) -> None:
         """Update the weights once for every sample; see `nn.training.Engine`.
@@ -128,10 +127,9 @@ class CompiledEngine:
             raise InvalidInputError("spans", spans.tolist(), "a start and an end for every sample, ascending")
         if spans.max(initial=0) > n_entries:
             raise InvalidInputError("spans", int(spans.max()), f"ends up to {n_entries}, the number of entries")
-        # The samples of all epochs share their entries, and checking these takes longest.
-        if samples.indices is not self._known_indices:
+        lowest, highest = samples.index_range
+        if lowest < 0 or highest >= self._n_features:
             _check_range("index", samples.indices, self._n_features)
-            self._known_indices = samples.indices
 
 
 def warm_up(layer_sizes: LayerSizes, *, dtype: str, objective: str, biases: bool = False) -> None:

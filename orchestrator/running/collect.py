@@ -147,7 +147,7 @@ class Collector:
         self._accept(row, blob)
         if self._keeper.releases and isinstance(state, Finished) and row.accepted:
             # The folder has the weights now, or has decided against them.
-            self._artifacts.add(job, state.result)
+            self._artifacts.add(row.job, job, state.result)
         self._progress.finished(row)
         if isinstance(state, Failed):
             self._sweep.failed(row.job)
@@ -241,11 +241,11 @@ class Artifacts:
         self._waiting: dict[str, int] = {}
         self._bytes = 0
 
-    def add(self, job: Job, result: Result) -> None:
-        """Release an artifact that this sweep no longer needs in Redis, now or with later ones."""
+    def add(self, key: str, job: Job, result: Result) -> None:
+        """Release the artifact of a job with this key, which the sweep no longer needs, now or with later ones."""
         # Its size was not checked if the artifact was not fetched.
         size = min(result.weights_bytes, job.trained_by.max_bytes(job.options, job.dataset)) + _OVERHEAD
-        self._waiting[store.artifact(job.key, result.weights_sha256)] = size
+        self._waiting[store.artifact(key, result.weights_sha256)] = size
         self._bytes += size
         if self._bytes > SOME_BYTES:
             self.release()

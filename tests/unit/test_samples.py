@@ -95,8 +95,7 @@ def test_rows_are_those_of_the_matrix(X: np.ndarray, start: int, stop: int) -> N
         assert np.array_equal(rows.to_dense(), X[chosen])
         assert np.array_equal(rows.labels, np.arange(6)[chosen])
         assert rows.n_classes == 6
-        assert rows.indices is samples.indices
-        assert rows.values is samples.values
+        assert rows.index_range == samples.index_range
 
 
 def test_classes_are_at_least_those_of_the_labels() -> None:

@@ -141,9 +141,10 @@ class Store:
         name = key("finished", job_key)
         if environment is not None:
             name += f".{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
-        if task_id == job_key:
-            # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
-            self.client.set(name, bytes.fromhex(sha256), ex=self.expires, nx=True)
+        stored = bytes.fromhex(sha256)
+        # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
+        if task_id == job_key and self.client.set(name, stored, ex=self.expires, nx=True):
+            return True
         first = read(self.client, name, limits.SHORT)
         first_sha256 = sha256 if first is None else first.hex()
         if first_sha256 == sha256:

@@ -22,7 +22,7 @@ from nn.errors import DatasetError, WeightsError
 from worker.errors import JobRefusedError, NoSuchWorkerError, OutOfMemoryError, TooManyAttemptsError
 from worker.redis import limits
 from worker.redis.bounded import brackets, read, read_each
-from worker.redis.waiting import is_transient
+from worker.redis.waiting import Patient, WaitingRedis, is_transient
 
 logger = get_logger(__name__)
 
@@ -58,16 +58,16 @@ class _StoredError(BaseModel):
     exc_message: str | list[Any]
 
 
-#: Replaces a task's state, unless it has changed since it was read.
+#: Replaces a task's state, unless that may be a success: it is compressed, or has the word. Then the caller reads it.
 #: KEYS[1]: the task's key. ARGV[1]: the new state. ARGV[2]: seconds to keep it; 0 for no expiry.
-#: ARGV[3]: the SHA-1 of the state that was read, or of the empty string if the key was absent or the state invalid.
-#: ARGV[4]: the most bytes of a valid state.
+#: ARGV[3]: the SHA-1 of a state that the caller has read, and that is not a success.
+#: ARGV[4]: the most bytes of a valid state. ARGV[5] and ARGV[6]: how a compressed state begins, and the word.
 _REPLACE = """
 local stored = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[4])
-if type(stored) ~= 'string' or #stored > tonumber(ARGV[4]) then
-    stored = ''
-end
-if redis.sha1hex(stored) ~= ARGV[3] then
+if type(stored) == 'string' and #stored <= tonumber(ARGV[4])
+    and (string.sub(stored, 1, 1) == ARGV[5] or string.find(stored, ARGV[6], 1, true))
+    and redis.sha1hex(stored) ~= ARGV[3]
+then
     return 0
 end
 if tonumber(ARGV[2]) > 0 then
@@ -155,6 +155,14 @@ class LedgerBackend(RedisBackend):
         self.app.liveness.sign()
         return super().on_connection_error(*args)
 
+    def _store_result(
+        self, task_id: Any, result: Any, state: Any, traceback: Any = None, request: Any = None, **_: Any
+    ) -> Any:
+        # Without Celery's look at the stored state: it is taken where it is replaced.
+        meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+        self._set_with_state(self.get_key_for_task(task_id), self.encode(meta | {"task_id": task_id}), state)
+        return result
+
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires
         if state == states.SUCCESS and len(value) <= _LONGEST:
@@ -163,13 +171,20 @@ class LedgerBackend(RedisBackend):
         return self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
 
     def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
-        while True:
+        seen = ""
+        while not self._replace(
+            keys=[key], args=[value, expires, seen, limits.RESULT, _COMPRESSED, f'"{states.SUCCESS}"']
+        ):
             stored = self.get(key) or b""
             if stored and parse(stored)["status"] == states.SUCCESS:
                 return False
-            read_before = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
-            if self._replace(keys=[key], args=[value, expires, read_before, limits.RESULT]):
-                return True
+            seen = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+        return True
+
+    @cached_property
+    def patient(self) -> WaitingRedis:
+        """The same client, with commands that wait for Redis; their process shows that it does not hang."""
+        return WaitingRedis(self.client, Patient(on_retry=self.app.liveness.sign))
 
     @cached_property
     def _replace(self) -> Script:

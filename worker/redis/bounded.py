@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from redis import Redis
+from redis import Redis, ResponseError
 
 T = TypeVar("T")
 
@@ -20,6 +20,9 @@ T = TypeVar("T")
 CHUNK = 256
 #: The bytes of values after which an answer ends. The rest is left to the next command.
 ANSWER_BYTES = 16 * 2**20
+
+#: The bytes that most values do not exceed.
+_SHORT = 2**16
 
 #: What the scripts share. ARGV[1]: the limit of a value, in bytes. ARGV[2]: the limit of the answer. `run` returns
 #: false for a key of another type.
@@ -93,7 +96,15 @@ def brackets(raw: bytes) -> int:
 
 def read(client: Redis, name: str, limit: int) -> bytes | None:
     """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
-    return next(read_each(client, [name], limit))
+    some = min(limit, _SHORT)
+    try:
+        value: Any = client.getrange(name, 0, some)
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        return b""
+    # Only a long value is worth the script that measures it.
+    return next(read_each(client, [name], limit)) if len(value) > some else value or None
 
 
 def read_each(client: Redis, names: Iterable[str], limit: int) -> Iterator[bytes | None]:

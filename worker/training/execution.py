@@ -121,7 +121,7 @@ class Execution:
         self.log = log
         self.task_id: str = task.request.id
         self.store = task.store()
-        self._saved = time.monotonic()
+        self._saved = self._begun = time.monotonic()
         self._reported = float("-inf")
         self._slowest_epoch = 0.0
 
@@ -151,7 +151,7 @@ class Execution:
         # Other code may train to other bits, as another environment may.
         where = ", ".join(filter(None, (result.environment, result.code))) or None
         if not self.store.compare_with_first(
-            self.job.key, result.weights_sha256, self.task_id, self.attempt.worker, where
+            result.job, result.weights_sha256, self.task_id, self.attempt.worker, where
         ):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
         return result
@@ -163,11 +163,11 @@ class Execution:
 
     def _after_epoch(self, progress: Progress) -> None:
         self._show_life(progress.history[-1].seconds)
+        if len(progress.history) >= self.job.epochs:
+            return
         reason = self.store.cancelled(self.task_id)
         if reason is not None:
             raise Ignore(reason)
-        if len(progress.history) >= self.job.epochs:
-            return
         now = time.monotonic()
         if self.task.stopping.is_set():
             self._save(progress, now)
@@ -206,12 +206,11 @@ class Execution:
         self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: {score}")
 
     def _result(self, trained: TrainedJob) -> Result:
-        trainer, weights = self.job.trained_by, trained.weights
+        trainer, weights, key = self.job.trained_by, trained.weights, self.job.key
         # A verification task only compares hashes.
-        is_own = self.task_id == self.job.key
-        sha256 = self.store.put_weights(self.job.key, weights) if is_own else digest(weights)
+        sha256 = self.store.put_weights(key, weights) if self.task_id == key else digest(weights)
         return Result(
-            job=self.job.key,
+            job=key,
             status="diverged" if trained.problem else "succeeded",
             validation_score=[record.score for record in trained.history],
             others={name: [record.others[i] for record in trained.history] for i, name in enumerate(self.job.others)},
@@ -221,7 +220,7 @@ class Execution:
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             started=self.attempt.started,
-            ended=self.task.roster().now(),
+            ended=self.attempt.started + time.monotonic() - self._begun,
             cause=self.attempt.cause,
             epochs_before=self.attempt.epochs_before,
             error=trained.problem,

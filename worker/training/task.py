@@ -15,7 +15,6 @@ from worker.job import Attempt, End
 from worker.records.attempts import Attempts
 from worker.records.presence import Roster
 from worker.records.store import Store
-from worker.redis.waiting import Patient, WaitingRedis
 from worker.trainers.registry import AnyTrainer, source, trainer
 from worker.trainers.sharing import SharedData
 from worker.training.shared import IsolationLock, StopFlag
@@ -70,9 +69,7 @@ class TrainingTask(Task):
 
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
-        # A process that waits for Redis does not hang.
-        policy = Patient(on_retry=self.app.liveness.sign)
-        client = WaitingRedis(self.backend.client, policy) if patient else self.backend.client
+        client = self.backend.patient if patient else self.backend.client
         return Store(client, expires=self.app.settings.result_expires)
 
     def roster(self, *, patient: bool = True) -> Roster:
