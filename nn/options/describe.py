@@ -134,7 +134,7 @@ def written(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ",".join(map(written, value)) or "()" if isinstance(value, tuple) else str(value)
+    return ",".join(map(written, value)) or "()" if isinstance(value, (tuple, list)) else str(value)
 
 
 def allowed(info: FieldInfo, *, several: bool = False) -> str:
@@ -147,16 +147,18 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
     return option(info).allowed or _phrase(info.annotation, info.metadata, several=several)
 
 
-def first_fault(error: ValidationError) -> tuple[str, str]:
-    """Return the place, as the end of a sentence, and the message of the first problem of an untrusted text.
+def first_fault(error: ValidationError) -> str:
+    """Return the first problem of an untrusted text, as the end of a sentence: ` at seeds at 0: Field required`.
 
     Of very many, only the number is told: a list of them takes much more memory than the text.
     """
     if (count := error.error_count()) > MOST_FAULTS:
-        return "", f"it has {count} faults"
+        return f": it has {count} faults"
     # Without what would keep the text alive, in a circle of references.
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return "".join(f" at {part}" for part in first["loc"][:3])[:80], first["msg"]
+    where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
+    why = "it is not a JSON object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
+    return f"{where}: {why}"
 
 
 def invalid_input(model: type[BaseModel], error: ValidationError, whole: str) -> InvalidInputError:

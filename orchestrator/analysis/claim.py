@@ -125,8 +125,8 @@ class Claim(_Part):
             read = from_json(stored)
             claim = cls.model_validate(read)
         except ValueError as error:
-            where, why = first_fault(error) if isinstance(error, ValidationError) else ("", str(error))
-            raise ClaimError(one_line(f"{name} is not a claim{where}: {clipped(why, 200)}")) from None
+            why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
+            raise ClaimError(one_line(f"{name} is not a claim{clipped(why, 300)}")) from None
         # Readers differ in which of the two they take.
         if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
             raise ClaimError(f"{name} is not a claim: it gives a field twice")

@@ -8,13 +8,17 @@ document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 
 from __future__ import annotations
 
-import warnings
+import os
+import resource
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from nn.files import open_regular, reading
 from orchestrator.errors import PictureError
@@ -22,16 +26,39 @@ from orchestrator.errors import PictureError
 #: The width and height of MNIST's images, and of the box that contains the digit, in pixels.
 SIDE = 28
 BOX = 20
-#: Bounds on what an untrusted file can cost in memory; a phone's photograph is well within them.
-MAX_BYTES = 64 * 2**20
-MAX_PIXELS = 2**25
+#: Bytes of memory and seconds of a processor that reading a picture may take.
+MOST_MEMORY, MOST_SECONDS = 180 * 2**20, 4
 #: The smallest difference between ink and paper, of 255 levels.
 MIN_CONTRAST = 24
 #: Levels below this fraction of the way from paper to the darkest ink count as paper: shadows, grain, JPEG artefacts.
 PAPER_SHARE = 0.25
-#: The formats that are read. Pillow knows more: some start another program (EPS), or decode a picture before its size
-#: can be checked (ICO, ICNS).
+#: The formats that are read. Pillow knows more: EPS starts another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+
+def read_bounded(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as `read_picture` does, within `MOST_MEMORY` and `MOST_SECONDS`.
+
+    What decoding takes does not follow from a file's size and header; the system can bound it in another process.
+
+    Raises:
+        PictureError: as for `read_picture`, or decoding takes more.
+    """
+    with ProcessPoolExecutor(1, get_context("fork"), _limit) as another:
+        try:
+            return another.submit(read_picture, path).result()
+        except (BrokenProcessPool, MemoryError):
+            most = f"{MOST_MEMORY >> 20} MiB of memory and {MOST_SECONDS} s of a processor"
+            raise PictureError(f"{str(path)!r} cannot be decoded with {most}: save it with fewer pixels") from None
+
+
+def _limit() -> None:
+    """Bound what this process takes from now on, and keep warnings, also of decoders in C, from the user's terminal."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    Image.MAX_IMAGE_PIXELS = None
+    data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (data + MOST_MEMORY,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS,) * 2)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -41,41 +68,37 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         uint8, shape (28, 28): 0 for paper up to 255 for ink, as in MNIST.
 
     Raises:
-        PictureError: the file cannot be read, is not a picture, is too small or too large, or shows no digit.
+        PictureError: the file cannot be read, is not a picture, is too small, or shows no digit.
     """
-    image = _open(path)
-    width, height = image.size
-    if min(width, height) < SIDE:
-        raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at least {SIDE}x{SIDE}")
-    ink = _ink(path, _grey(path, image))
-    return ink if ink.shape == (SIDE, SIDE) else _centred(_cropped(ink))
+    ink = _ink(path, _grey(path))
+    return ink if ink.shape == (SIDE, SIDE) else _centred(ink)
 
 
-def _open(path: Path) -> Image.Image:
-    Image.init()
-    with reading(repr(str(path)), PictureError), open_regular(path, MAX_BYTES) as file:
-        try:
-            # Pillow warns of sizes that are refused below, and of damaged metadata.
-            with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at most {MAX_PIXELS}")
-                image.load()
-                return ImageOps.exif_transpose(image)
-        except PictureError:
-            raise
-        except UnidentifiedImageError:
-            raise PictureError(f"{str(path)!r} is not a picture; allowed: {', '.join(FORMATS)}") from None
-        except Image.DecompressionBombError:
-            raise PictureError(f"{str(path)!r} has far too many pixels; allowed: at most {MAX_PIXELS}") from None
-        except Exception as error:
-            # On a damaged file, Pillow's decoders raise exceptions of many types.
-            why = str(error) or type(error).__name__
-            raise PictureError(f"{str(path)!r} cannot be read as a picture: {why}") from None
-
-
-def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
+def _grey(path: Path) -> NDArray[np.uint8]:
     """Return the brightness of each pixel: uint8, shape (height, width)."""
+    with reading(repr(str(path)), PictureError):
+        file = open_regular(path)
+    try:
+        with file, Image.open(file, formats=FORMATS) as image:
+            width, height = image.size
+            if min(width, height) < SIDE:
+                raise PictureError(f"{str(path)!r} has {width}x{height} pixels; allowed: at least {SIDE}x{SIDE}")
+            # A large JPEG is decoded at down to an eighth of its size, to at least this one.
+            image.draft("L", (1024, 1024))
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _levels(path, image)
+    except (PictureError, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"{str(path)!r} is not a picture; allowed: {', '.join(FORMATS)}") from None
+    except Exception as error:
+        # On a damaged file, Pillow's decoders raise exceptions of many types.
+        why = str(error) or type(error).__name__
+        raise PictureError(f"{str(path)!r} cannot be read as a picture: {why}") from None
+
+
+def _levels(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     if image.mode[0] in "IF":
         # Pillow would clip more than 256 levels; they are scaled instead, in float64, where no difference of two
         # 32-bit numbers overflows.
@@ -88,11 +111,10 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.uint8]:
         return np.rint(levels, out=levels).astype(np.uint8)
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
-    grey, alpha = (np.asarray(band, np.float32) for band in image.convert("RGBA").convert("LA").split())
-    opaque = alpha.sum()
-    is_dark = opaque > 0 and float((grey * alpha).sum() / opaque) < 128
-    paper = 255 if is_dark else 0
-    return np.rint(paper + (grey - paper) * (alpha / 255)).astype(np.uint8)
+    grey, alpha = image.convert("RGBA").convert("LA").split()
+    is_dark = alpha.getbbox() is not None and ImageStat.Stat(grey, alpha).mean[0] < 128
+    paper = Image.new("L", grey.size, 255 if is_dark else 0)
+    return np.asarray(Image.composite(grey, paper, alpha))
 
 
 def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -114,22 +136,16 @@ def _ink(path: Path, grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return levels[grey]
 
 
-def _cropped(ink: NDArray[np.uint8]) -> Image.Image:
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    digit = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    height, width = digit.shape
-    scale = BOX / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return Image.fromarray(digit).resize(size, Image.Resampling.BILINEAR)
-
-
-def _centred(digit: Image.Image) -> NDArray[np.uint8]:
-    from scipy.ndimage import center_of_mass
-
-    levels: NDArray[Any] = np.asarray(digit)
+def _centred(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    image = Image.fromarray(ink)
+    digit = image.crop(image.getbbox())
+    scale = BOX / max(digit.size)
+    size = [max(1, round(length * scale)) for length in digit.size]
+    levels: NDArray[Any] = np.asarray(digit.resize(size, Image.Resampling.BILINEAR))
     field = np.zeros((SIDE, SIDE), np.uint8)
     # Without any ink left, the middle is the centre. Measured over MNIST, its mean is at pixel 14.0 of 0 to 27.
-    centre = center_of_mass(levels if levels.any() else np.ones_like(levels))
+    mass = levels if levels.any() else np.ones_like(levels)
+    centre = (np.average(np.arange(len(sums)), weights=sums) for sums in (mass.sum(axis=1), mass.sum(axis=0)))
     places = zip(centre, levels.shape, strict=True)
     top, left = (min(max(round(SIDE / 2 - at), 0), SIDE - length) for at, length in places)
     field[top : top + levels.shape[0], left : left + levels.shape[1]] = levels

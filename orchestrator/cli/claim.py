@@ -16,6 +16,7 @@ from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, file, integer, path
 from orchestrator.commands import claim as claiming
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.text import sized
 
 
@@ -83,8 +84,9 @@ def verify_claim(
     Example: orchestrator verify-claim claim.json --folder night-run.zip --jobs 59
     """
     console = Console(stderr=as_json, highlight=False)
-    if not os.path.lexists(claim) and os.path.isdir(named := DEFAULT_OUTPUT / claim):  # noqa: PTH112 (no error)
-        claim = named
+    # Any other word names a sweep.
+    if claim.suffix != ".json" and not os.path.lexists(claim):
+        claim = open_sweep(str(claim), DEFAULT_OUTPUT).path
     with interruptible() as interruption:
         result = claiming.verify_claim(
             claim,

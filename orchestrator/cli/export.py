@@ -16,6 +16,7 @@ from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import answer, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
+from orchestrator.cli.shared.parameters import file as a_file
 from orchestrator.export.formats import FORMATS, export
 from orchestrator.text import counted
 
@@ -27,11 +28,11 @@ def command(
     to: Annotated[str, one_of(*FORMATS, help="The format.")],
     folder: AnySweep,
     file: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.mlflow.db, "
-            "NAME.tensorboard or NAME.crate.zip, in the working folder]",
+        Path | None,
+        a_file(
+            "PATH",
+            "The file to write, or the folder for tensorboard.  [default: NAME.csv, NAME.mlflow.db, NAME.tensorboard "
+            "or NAME.crate.zip, in the working folder]",
         ),
     ] = None,
     tracking_uri: Annotated[
@@ -49,8 +50,8 @@ def command(
 
     Example: orchestrator export night-run --to csv --file night-run.csv
     """
-    if file is not None and ("\0" in file or not Path(file).name):
-        raise InvalidInputError("file", file, "the path of a file or folder to make")
+    if file is not None and not file.name:
+        raise InvalidInputError("file", str(file), "the path of a file or folder to make")
     if tracking_uri is not None:
         if to != "mlflow":
             raise InvalidInputError("tracking_uri", Described("given"), Beside(f"--to {to}"))
@@ -58,8 +59,7 @@ def command(
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
     with interruptible(), _counting() as on_progress:
-        written = None if file is None else Path(file)
-        result = export(folder, to, file=written, replace=replace, uri=tracking_uri, on_progress=on_progress)
+        result = export(folder, to, file=file, replace=replace, uri=tracking_uri, on_progress=on_progress)
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""
@@ -67,7 +67,7 @@ def command(
         f"Exported {what}: {', '.join(result.places)}{known}",
         as_json=as_json,
         name=result.sweep.name,
-        format=result.format,
+        format=to,
         places=list(result.places),
         jobs=len(result.sweep.jobs),
         exported=ended,

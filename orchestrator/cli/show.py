@@ -167,10 +167,10 @@ def predict(
     Example: orchestrator predict night-run seed=3 learning_rate=0.01 --image digit.png
     """
     # Imported here because it takes a while.
-    from orchestrator.analysis.picture import read_picture
+    from orchestrator.analysis.picture import read_bounded
 
     try:
-        picture = read_picture(image)
+        picture = read_bounded(image)
     except PictureError as error:
         raise PictureError(f"--image: {error}") from None
     network = trained_job(Sweep.read(folder), words or ())

@@ -131,7 +131,7 @@ def _finished(task_id: str, value: Any, epochs: int) -> Finished | Failed:
     try:
         result = Result.model_validate(value)
     except ValidationError as error:
-        return Failed(f"the stored result is invalid: {first_fault(error)[1]}")
+        return Failed(f"the stored result is invalid{first_fault(error)}")
     if result.job != task_id.partition(".")[0] or len(result.epoch_seconds) > epochs:
         return Failed("the stored result belongs to another job")
     return Finished(result)

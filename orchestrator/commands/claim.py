@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
-from nn.files import digest, read_regular, temporary_folder
+from nn.files import digest, inside, read_regular, reading, temporary_folder
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place, Tell, ignore, place_for
@@ -166,7 +166,7 @@ def verify_claim(
     path = _file_of(Path(path))
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
-    stored = _read(path, "The claim", MAX_BYTES)
+    stored = _read(path, "The claim", MAX_BYTES, path.parent)
     claim = Claim.read(stored, str(path))
     if folder is None and not rebuild and not (path.parent / FILES[0]).exists():
         allowed = "the sweep's folder, or a ZIP file of it; --rebuild needs neither"
@@ -240,8 +240,8 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
 
 def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
     beside = path.with_name(path.name + SIGNATURE)
-    for what, file in (("The list of signers", signers), ("The signature", beside)):
-        _read(file, what, _MOST_SIGNED)
+    _read(signers, "The list of signers", _MOST_SIGNED)
+    _read(beside, "The signature", _MOST_SIGNED, path.parent)
     by = ("-f", str(signers), "-s", str(beside))
     signer = _ssh_keygen("find-principals", *by).stdout.decode(errors="replace").partition("\n")[0]
     words = ("-I", signer.partition(",")[0], "-n", NAMESPACE)
@@ -376,11 +376,10 @@ def _with_data(manifest: Manifest, data: str | os.PathLike[str] | None, place: P
     return manifest.model_copy(update={"specification": specification, "keep_weights": "none"})
 
 
-def _read(path: Path, what: str, most: int) -> bytes:
-    try:
-        return read_regular(path, most)
-    except OSError as error:
-        raise ClaimError(f"{what} {path} cannot be read: {error.strerror or error}") from None
+def _read(path: Path, what: str, most: int, folder: Path | None = None) -> bytes:
+    """Return the content of a file, unless it is in a folder that may be a stranger's, and a link leads out of it."""
+    with reading(f"{what} {path}", ClaimError):
+        return read_regular(path if folder is None else inside(path, folder), most)
 
 
 def _ssh_keygen(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

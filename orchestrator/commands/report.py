@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nn.errors import InvalidInputError
-from nn.files import open_regular, write_atomically
+from nn.files import inside, open_regular, write_atomically
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -41,7 +41,7 @@ class Target:
             OutputError: something else is there, or the path cannot be read.
         """
         try:
-            with open_regular(path) as file:
+            with open_regular(inside(path, path.parent)) as file:
                 if file.read(len(self.beginning)) == self.beginning:
                     return
         except FileNotFoundError:

@@ -33,13 +33,11 @@ class Export:
 
     Attributes:
         sweep: The sweep.
-        format: The format's name.
         places: The files, or the folder, that were written; or the address of the tracking server.
         known: How many of the jobs were on the tracking server already, with the same results.
     """
 
     sweep: Sweep
-    format: str
     places: tuple[str, ...]
     known: int = 0
 
@@ -91,7 +89,7 @@ def export(
         raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
     if uri is not None:
         added = mlflow_runs.record(sweep, uri, on_progress)
-        return Export(sweep, to, (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
+        return Export(sweep, (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
     with destination.staged(targets, replace=replace) as paths:
         import_module(f"{__package__}.{module}").write(sweep, paths, on_progress)
-    return Export(sweep, to, tuple(map(str, targets)))
+    return Export(sweep, tuple(map(str, targets)))

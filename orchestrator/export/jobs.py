@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from worker.job import Job
@@ -42,8 +41,3 @@ def series_of(sweep: Sweep, row: Row) -> dict[str, Sequence[float]]:
 def options_of(job: Job) -> dict[str, Any]:
     """Return a job's options by name."""
     return {name: getattr(job.options, name) for name in type(job.options).model_fields}
-
-
-def as_text(value: object) -> str:
-    """Return an option's value as on the command line: `128,64`, `none`, `true`."""
-    return ",".join(map(as_text, value)) if isinstance(value, (tuple, list)) else written(value)

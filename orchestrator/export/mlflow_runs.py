@@ -19,10 +19,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
 from nn.files import temporary_folder
+from nn.options.describe import written
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import OutputError
-from orchestrator.export.jobs import OnProgress, as_text, metric_of, options_of, series_of, start_of
+from orchestrator.export.jobs import OnProgress, metric_of, options_of, series_of, start_of
 from orchestrator.folder.rows import Row
 from orchestrator.text import listed
 from worker.job import Job, key_of
@@ -181,12 +182,16 @@ class _Recorder:
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
         """Return the id of the sweep's experiment, and its runs by their job or configuration."""
+        first = self.sweep.manifest.provenance
+        begun = one_line(f"{first.created} by process {first.pid} on {first.host}")
+        tags = {SWEEP: self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset, "seedsweep.begun": begun}
         found = self.client.get_experiment_by_name(self.sweep.name)
         if found is None:
-            tags = {SWEEP: self.sweep.name, "seedsweep.dataset": self.sweep.manifest.dataset}
             return self.client.create_experiment(self.sweep.name, self.artifacts, tags), {}
         if found.lifecycle_stage != "active":
             raise OutputError(f"The experiment {self.sweep.name} was deleted on the tracking server: restore it there")
+        if not tags.items() <= found.tags.items():
+            raise OutputError(f"The experiment {self.sweep.name} on the server is of another sweep: rename one of them")
         runs: dict[str, Run] = {}
         token = None
         while token != "":
@@ -230,10 +235,9 @@ class _Recorder:
             WEIGHTS: row.weights_sha256 or "",
         }
         known = {name: one_line(value) for name, value in tags.items() if value is not None}
-        name = one_line(f"{self._name(job)} seed {row.seed}")
         # The run is created with the tag that finds it again, so that an interrupted one is completed.
         start = start_of(self.sweep, row)
-        run_id = self._id(run, experiment, name, start, {JOB: row.job, **known})
+        run_id = self._id(run, experiment, f"{self._name(job)} seed {row.seed}", start, {JOB: row.job, **known})
         series = {name: dict(enumerate(values, 1)) for name, values in series_of(self.sweep, row).items()}
         parameters = {**self._parameters(job), "seed": str(row.seed)}
         self._log(run_id, series, parameters, list(itertools.accumulate(row.epoch_seconds, initial=start)))
@@ -272,7 +276,7 @@ class _Recorder:
         return one_line(self.sweep.names.words(job.options))[:LONGEST] or self.sweep.name
 
     def _parameters(self, job: Job) -> dict[str, str]:
-        return {name: as_text(value) for name, value in options_of(job).items()}
+        return {name: written(value) for name, value in options_of(job).items()}
 
     def _end(self, row: Row) -> float:
         return start_of(self.sweep, row) + sum(row.epoch_seconds)

@@ -14,8 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.jobs import OnProgress, as_text, counted, options_of
+from orchestrator.export.jobs import OnProgress, counted, options_of
 from orchestrator.folder.rows import Row
 from worker.text import csv_cell
 
@@ -60,7 +61,7 @@ def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     own = options_of(job)
     options = _headed({name: own.get(name, "") for name in sweep.options}, "options", taken)
     others = _headed({name: _last(row.others.get(name, ())) for name in sweep.others}, "metrics", taken)
-    told = {name: csv_cell(value, as_text(value)) for name, value in options.items()}
+    told = {name: csv_cell(value, written(value)) for name, value in options.items()}
     cells = [{name: csv_cell(value) for name, value in part.items()} for part in (names, ended, others, rest)]
     return cells[0] | told | cells[1] | cells[2] | cells[3]
 

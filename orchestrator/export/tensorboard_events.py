@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.destination import MARK
-from orchestrator.export.jobs import OnProgress, as_text, counted, options_of, series_of, start_of
+from orchestrator.export.jobs import OnProgress, counted, options_of, series_of, start_of
 from orchestrator.folder.rows import Row
 from worker.job import Job
 
@@ -62,7 +63,7 @@ def _write_run(sweep: Sweep, row: Row, group: str, file: BinaryIO) -> None:
     time = start_of(sweep, row)
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
     parameters = {
-        name: value if isinstance(value, (bool, int, float)) else as_text(value)
+        name: value if isinstance(value, (bool, int, float)) else written(value)
         for name, value in options_of(sweep.jobs[row.job]).items()
     }
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)

@@ -159,8 +159,7 @@ class SweepFolder:
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
         except ValidationError as error:
-            where, why = first_fault(error)
-            raise SweepNotFoundError(f"{file} does not describe a sweep{where}: {why}") from None
+            raise SweepNotFoundError(f"{file} does not describe a sweep{first_fault(error)}") from None
         self.known = manifest.known_jobs
         return manifest
 
@@ -390,10 +389,9 @@ class SweepFolder:
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else first_fault(error)[1]
-            why = str(why).removeprefix("Value error, ")
+            why = f": {error.strerror}" if isinstance(error, OSError) else first_fault(error)
             raise HeldOutError(
-                f"{self._reading} says that the test split was read, and cannot be read itself: {why}"
+                f"{self._reading} says that the test split was read, and cannot be read itself{why}"
             ) from None
 
     def keep_reading(self, record: Reading) -> None:

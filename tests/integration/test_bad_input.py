@@ -253,7 +253,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     },
     "export": {
         "a --to xlsx": "--to is 'xlsx'; allowed: csv, mlflow, ",
-        "a --to csv --file ''": "--file is ''; allowed: the path of a file or folder to make",
+        "a --to csv --file ''": "--file is ''; allowed: the path of a file",
         "a --to csv --file 'a\0b'": "--file is 'a\\x00b'; allowed",
         "a --to csv --file ..": ".. exists: choose another --file",
         "a --to csv --tracking-uri http://a": "--tracking-uri cannot be combined with --to csv\n",

@@ -260,9 +260,18 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
             end(folder, job)
     printed = json.loads(here.run(*words, "--json").out)
     here.run("export", "odd", *words[2:])
+    before = runs_of(uri, "growing")
+    # Then a third one of the same name, begun elsewhere, is refused,
+    manifest = folder.manifest()
+    elsewhere = manifest.provenance.model_copy(update={"host": "elsewhere"})
+    folder.write_manifest(manifest.model_copy(update={"provenance": elsewhere}))
+    assert "growing on the server is of another sweep: rename one of them" in here.refused(*words)
 
     assert (printed["places"], printed["exported"], printed["known"]) == ([uri], 6, 3)
     runs = runs_of(uri, "growing")
+    assert {name: run.to_dictionary() for name, run in runs.items()} == {
+        name: run.to_dictionary() for name, run in before.items()
+    }
     assert (len(runs), len(runs_of(uri, "odd"))) == (8, 8)
     assert {run.info.status for run in runs.values()} == {"FINISHED", "FAILED", "KILLED"}
     assert runs["text=plain"].data.metrics["n"] == 3

@@ -94,7 +94,7 @@ def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(attacked:
     assert len(packed) < 10_000
     attacked.server.client().rpush(QUEUE, packed)
     worker = assert_lives(attacked)
-    worker.wait_until_logged("headers.compression")
+    worker.wait_until_logged("headers at compression")
     assert resident_peak(worker.process.pid) < 1 << 30
 
 
@@ -296,15 +296,15 @@ def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:
 @pytest.mark.parametrize(
     ("method", "arguments", "sentence"),
     [
-        ("pool_shrink", {"n": "x"}, "invalid arguments: n: Input should be a valid integer"),
+        ("pool_shrink", {"n": "x"}, "invalid arguments at n: Input should be a valid integer"),
         ("pool_shrink", {"n": 1}, "n must be less than the number of processes, which is 1"),
-        ("pool_grow", {"n": 10**9}, "invalid arguments: n: Input should be less than or equal to 1000"),
-        ("add_consumer", {"queue": "celery"}, "invalid arguments: queue: Input should be 'seedsweep'"),
-        ("add_consumer", {"queue": {"a": 1}}, "invalid arguments: queue"),
-        ("hello", {"from_node": 7}, "invalid arguments: from_node"),
-        ("query_task", {"ids": {"a": 1}}, "invalid arguments: ids"),
-        ("registered", {"taskinfoitems": 7}, "invalid arguments: taskinfoitems"),
-        ("shutdown", {"msg": [7]}, "invalid arguments: msg: Extra inputs are not permitted"),
+        ("pool_grow", {"n": 10**9}, "invalid arguments at n: Input should be less than or equal to 1000"),
+        ("add_consumer", {"queue": "celery"}, "invalid arguments at queue: Input should be 'seedsweep'"),
+        ("add_consumer", {"queue": {"a": 1}}, "invalid arguments at queue"),
+        ("hello", {"from_node": 7}, "invalid arguments at from_node"),
+        ("query_task", {"ids": {"a": 1}}, "invalid arguments at ids"),
+        ("registered", {"taskinfoitems": 7}, "invalid arguments at taskinfoitems"),
+        ("shutdown", {"msg": [7]}, "invalid arguments at msg: Extra inputs are not permitted"),
         ("revoke", {"task_id": "0" * 64}, "cancel jobs with `orchestrator cancel`"),
         ("revoke", {"task_id": [{}], "signal": 7, "terminate": "x"}, "cancel jobs with `orchestrator cancel`"),
         ("terminate", {"task_id": "0" * 64, "signal": "KILL"}, "cancel jobs with `orchestrator cancel`"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ from nn.datasets import idx
 from nn.datasets.mnist import BUNDLED, Dataset
 from nn.reference import NumPyEngine
 from nn.weights import from_safetensors
+from orchestrator.analysis import picture
+from orchestrator.analysis.picture import read_bounded
 from orchestrator.cli.main import run
+from orchestrator.errors import PictureError
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.datasets import to_bytes
 
@@ -164,6 +170,39 @@ def test_predict_says_which_digit_by_which_job(swept: CommandLine, mnist: Datase
     assert f"digit.png reads as {mnist.validation.labels[0]} (" in text
     assert "Asked: job" in text
     assert "learning_rate=0.003" in text
+
+
+def _announcing(folder: Path, side: int) -> Path:
+    """Write a small PNG of which the header announces this many pixels a side."""
+    path = folder / f"{side}.png"
+    Image.new("RGBA", (28, 28)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">2I", side, side)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    return path
+
+
+def test_a_picture_that_takes_much_to_decode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given pictures of very many pixels, segments, or scans
+    photograph, segments, scans = (tmp_path / f"{name}.jpg" for name in ("photograph", "segments", "scans"))
+    Image.linear_gradient("L").resize((8192, 6144)).save(photograph)
+    small = io.BytesIO()
+    Image.linear_gradient("L").resize((2048, 2048)).save(small, "JPEG", progressive=True)
+    content = small.getvalue()
+    segments.write_bytes(content[:2] + b"\xff\xe5\0\2" * 2**20 + content[2:])
+    # The last scan refines what the others tell, and may be repeated.
+    last = content[content.rindex(b"\xff\xda") : -2]
+    scans.write_bytes(content[:-2] + last * (2**24 // len(last)))
+    large = [_announcing(tmp_path, side) for side in (7_000, 20_000)]
+    # When there are less memory and time than by default, then a photograph of 50 megapixels is read
+    monkeypatch.setattr(picture, "MOST_MEMORY", 2**25)
+    monkeypatch.setattr(picture, "MOST_SECONDS", 1)
+    assert read_bounded(photograph).shape == (28, 28)
+    # and all others are refused
+    for path in (*large, segments, scans):
+        with pytest.raises(PictureError, match="cannot be decoded with 32 MiB of memory and 1 s of a processor: "):
+            read_bounded(path)
 
 
 def test_an_output_that_knows_few_characters_is_drawn_on_with_them(swept: CommandLine) -> None:

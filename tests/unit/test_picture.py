@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nn.datasets.mnist import Dataset
-from orchestrator.analysis import picture
 from orchestrator.analysis.picture import read_picture
 from orchestrator.errors import PictureError
 from tests.support.datasets import to_bytes
@@ -162,33 +159,6 @@ def test_what_is_no_picture_of_a_digit_is_refused_in_one_sentence(tmp_path: Path
             read_picture(path)
         assert reason in str(caught.value)
         assert "\n" not in str(caught.value)
-
-
-def _announcing(folder: Path, side: int) -> Path:
-    """Write a picture of which the header announces this many pixels a side."""
-    path = _save(folder, np.zeros((28, 28), np.uint8), f"{side}.png")
-    content = bytearray(path.read_bytes())
-    content[16:24] = struct.pack(">2I", side, side)
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    path.write_bytes(content)
-    return path
-
-
-def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given small files whose headers announce 7,000 and 20,000 pixels a side, and one with more bytes than are allowed
-    heavy = tmp_path / "heavy.png"
-    with heavy.open("wb") as file:
-        file.truncate(picture.MAX_BYTES + 1)
-    refused = {
-        _announcing(tmp_path, 7_000): "7000x7000 pixels; allowed: at most",
-        _announcing(tmp_path, 20_000): "far too many pixels; allowed: at most",
-        heavy: "bytes; allowed: at most",
-    }
-    # When decoding would be noticed, then each is refused by its size alone
-    monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("decoded"))
-    for path, reason in refused.items():
-        with pytest.raises(PictureError, match=reason):
-            read_picture(path)
 
 
 @pytest.fixture(scope="module")

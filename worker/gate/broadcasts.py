@@ -14,6 +14,7 @@ from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 
+from nn.options.describe import first_fault
 from worker.messages import Envelope, Exact, Line, Name, TaskId, Uuid
 from worker.text import one_line, printable
 
@@ -234,7 +235,7 @@ class Commands(Node):
         try:
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
-            return _rejected(method, f"invalid arguments: {first_problem(error)}")
+            return _rejected(method, one_line(f"invalid arguments{first_fault(error)}"))
         if (n := getattr(valid, "n", None)) is not None and (why := self._why_not(method, n)):
             return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
@@ -264,13 +265,6 @@ class GuardedControl(Control):
     """Celery's remote control, with `Commands` as the workers' mailbox."""
 
     Mailbox = _Mailbox
-
-
-def first_problem(error: ValidationError) -> str:
-    """Return the first validation error as one printable line, without the value."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part)[:40] for part in first["loc"])
-    return one_line(f"{where}: {first['msg']}" if where else first["msg"])[:300]
 
 
 def _rejected(method: str, why: str) -> dict[str, str]:

@@ -26,19 +26,10 @@ from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.transport import redis as kombu_redis
 from pydantic import TypeAdapter, ValidationError
 
+from nn.options.describe import first_fault
 from worker.gate import broadcasts
-from worker.gate.broadcasts import first_problem
 from worker.gate.held import GuardedQoS
-from worker.messages import (
-    CONTROL,
-    EVENTS,
-    MAX_TASK_BYTES,
-    QUEUE,
-    REPLIES,
-    Envelope,
-    TaskBody,
-    TaskEnvelope,
-)
+from worker.messages import CONTROL, EVENTS, MAX_TASK_BYTES, QUEUE, REPLIES, Envelope, TaskBody, TaskEnvelope
 from worker.text import one_line, reason
 
 logger = get_logger(__name__)
@@ -105,7 +96,7 @@ def admitted(source: str, raw: bytes) -> bytes | None:
             raise ValueError("no messages are allowed here")
         return route.read(raw)
     except ValidationError as error:
-        why = first_problem(error)
+        why = one_line(f"it is invalid{first_fault(error)}")
     except Exception as error:
         # No error may leave the gate, because it would end the worker.
         why = reason(error)
