@@ -207,10 +207,10 @@ def test_a_stored_result_that_cannot_be_the_jobs_is_a_failed_row(cluster: Cluste
     waiting = collector.begin(jobs, reuse=True, reused_from=None)
     incomplete, foreign, too_long, no_text, failed = jobs
     stored = {
-        incomplete: ({"job": "x"}, "the stored result is invalid: "),
+        incomplete: ({"job": "x"}, "the stored result is invalid"),
         foreign: (result(jobs[too_long], 0.5, 0.5), "the stored result belongs to another job"),
         too_long: (result(jobs[too_long], 0.5, 0.5, 0.5), "the stored result belongs to another job"),
-        no_text: (dict(result(jobs[no_text], 0.5, 0.5)) | {"worker": "\ud800"}, "the stored result is invalid: "),
+        no_text: (dict(result(jobs[no_text], 0.5, 0.5)) | {"worker": "\ud800"}, "the stored result is invalid"),
     }
     for key, (forged, _) in stored.items():
         cluster.app.backend.store_result(key, forged, "SUCCESS")

@@ -79,11 +79,12 @@ class Attempts:
                 self.finish(task_id, attempt_id, attempt, end)
 
     def drop(self, task_id: str, attempt_id: str) -> None:
-        """Remove the record of an attempt whose result is stored (`worker.job.Result.attempt`).
+        """Remove the record of an attempt whose result is stored (`worker.job.Result.attempt`), and the checkpoint.
 
         Those of earlier attempts then expire with the result.
         """
         with self.store.client.pipeline() as pipeline:
+            pipeline.unlink(key("checkpoint", task_id))
             pipeline.hdel(key("attempts", task_id), attempt_id)
             pipeline.expire(key("attempts", task_id), self.store.expires)
             pipeline.execute()

@@ -86,7 +86,7 @@ class LedgerBackend(RedisBackend):
     - Submitting a task does not subscribe to its channel: the orchestrator polls, and 10,000 subscriptions cost more
       than 10,000 jobs. `AsyncResult.get()` still subscribes.
     - A stored success is final. Celery reads the state and then writes; a worker that was frozen in between would
-      overwrite the result of another worker with its progress report. Here the write fails if the state has changed.
+      overwrite the result of another worker with its progress report. Here, one script does both.
     - All transient errors are retried, including those of a Redis that is full or rejects writes.
     - A success is stored compressed, because it stays beside hundreds of thousands of others.
     - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process
@@ -95,7 +95,12 @@ class LedgerBackend(RedisBackend):
       modules, and call it with the stored arguments; hundreds of types then give errors that cannot be shown.
 
     Workers and the orchestrator read states only through `decode_result`.
+
+    Attributes:
+        stored: Whether the last state was stored; a stored success keeps others away.
     """
+
+    stored = False
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do nothing. Celery would subscribe to the task's channel."""
@@ -165,10 +170,11 @@ class LedgerBackend(RedisBackend):
 
     def _set_with_state(self, key: Any, value: Any, state: str) -> Any:
         expires = self.failure_expires if state == states.FAILURE else self.expires
+        value = value.encode()
         if state == states.SUCCESS and len(value) <= _LONGEST:
             packing = zlib.compressobj(zdict=_USUAL)
-            value = packing.compress(value.encode()) + packing.flush()
-        return self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
+            value = packing.compress(value) + packing.flush()
+        self.stored = self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
 
     def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
         seen = ""
@@ -176,8 +182,9 @@ class LedgerBackend(RedisBackend):
             keys=[key], args=[value, expires, seen, limits.RESULT, _COMPRESSED, f'"{states.SUCCESS}"']
         ):
             stored = self.get(key) or b""
+            # After a connection that was lost, it may be this one.
             if stored and parse(stored)["status"] == states.SUCCESS:
-                return False
+                return stored == value
             seen = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
         return True
 

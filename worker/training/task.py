@@ -103,18 +103,15 @@ class TrainingTask(Task):
         if end != "given back":
             self.store().drop("checkpoint", [self.request.id])
 
-    def after_return(self, status: str, returned: Any, *_: Any) -> None:
+    def after_return(self, status: str, *_: Any) -> None:
         """Clean up after the job's result or failure is stored; Celery calls this."""
         under_way = self._attempt.get()
         # Unless another attempt at the job stored its result first.
-        if status == "SUCCESS" and under_way and self._stored() == returned.__json__():
+        if status == "SUCCESS" and under_way and self.backend.stored:
             # The result describes the attempt that made it.
             self.attempts().drop(self.request.id, under_way[0])
-            self._attempt.set(None)
-        self.end_attempt("finished" if status == "SUCCESS" else "failed")
-
-    def _stored(self) -> Any:
-        return self.backend.get_task_meta(self.request.id, cache=False)["result"]
+        else:
+            self.end_attempt("finished" if status == "SUCCESS" else "failed")
 
     def revoke(self, reason: str) -> Ignore:
         """Store that the job is cancelled.
