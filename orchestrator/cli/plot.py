@@ -43,7 +43,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="CHART",
-            autocompletion=of_sweep(lambda sweep: catalogue.names(sweep, KINDS)),
+            autocompletion=of_sweep(lambda sweep: catalogue.names(sweep, KINDS), rows=True),
             help="intervals, metric-by-OPTION or curves.  [default: intervals]",
         ),
     ] = None,

@@ -11,8 +11,9 @@ from nn.files import digest
 from nn.weights import initial_weights, to_safetensors
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running import continuation
+from orchestrator.running import continuation, underway
 from orchestrator.running.continuation import Continuation
+from orchestrator.running.underway import longest_shorter
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
 from tests.support.sweep_folders import filled, row
@@ -117,3 +118,9 @@ def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster:
         "on from a result"
     )
     assert not stored(shared_cluster)
+
+
+def test_options_are_not_compared_if_no_job_has_more_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(underway, "without_epochs", None)
+    jobs = {job.key: job for job in of(2)}
+    assert longest_shorter(jobs, []) == longest_shorter(jobs, [row(job) for job in of(5)]) == {}
