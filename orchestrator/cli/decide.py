@@ -9,9 +9,9 @@ from rich.console import Console
 
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_estimate
-from orchestrator.cli.shared.output import complain, place_flags, print_result, print_result_as_json, say
+from orchestrator.cli.shared.output import place_flags, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.decide import DecideResult, at_most, decide, plan_decide
 from orchestrator.errors import BrokerUnreachableError
@@ -53,7 +53,7 @@ def command(
     Example: orchestrator decide night-run --within 0.001 --budget 200
     """
     console = Console(stderr=as_json, highlight=False)
-    place = place_for(broker, workers, tell=complain)
+    place = place_for(broker, workers, tell=notes_for(verbose))
     terms = Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]

@@ -58,12 +58,11 @@ class Estimate:
         return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}' if self.train else ''}"
 
 
-def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | None = None) -> Estimate:
+def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -> Estimate:
     """Return what a session would train, without writing anything.
 
     Args:
-        session: From `SweepPlan.rehearse`.
-        tell: Receives why results of other sweeps are not reused.
+        session: From `SweepPlan.rehearse`; its place is told why results of other sweeps are not reused.
         reuse: Whether to take results of other sweeps.
         race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
     """
@@ -71,7 +70,7 @@ def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
     kept, others = session.own(failed=race is not None)
     for row in kept:
         del session.missing[row.job]
-    reused = [session.missing.pop(row.job) for row, _ in session.reusable(tell)] if reuse else []
+    reused = [session.missing.pop(row.job) for row, _ in session.reusable(session.place.tell)] if reuse else []
     further = specification.remaining * len(specification.seeds) + (race or 0)
     number = len(session.missing) + further
     every = len({job.configuration for job in jobs.values()}) + specification.remaining

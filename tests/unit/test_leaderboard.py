@@ -24,13 +24,13 @@ from orchestrator.analysis.leaderboard.board import FIGURES, NONE, Column, Leade
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Scoring
 from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import print_leaderboard
+from orchestrator.cli.shared.output import advise, print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
+from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, sweep_with, trained
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Attempt, Job, Mismatch
@@ -279,6 +279,16 @@ def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what
     assert headings(board, 80) == "rank learning rate n mean interval best? regret"
     assert all(len(line.rstrip()) <= 80 for line in printed(board, 80)[4:])
     assert headings(board, 55) == "rank learning rate mean interval"
+
+
+def test_advice_names_the_cluster_without_its_password(tmp_path: Path) -> None:
+    luck = random.Random(3)
+    undecided = {rate: [0.97 + 0.001 * luck.random() for _ in range(5)] for rate in (0.1, 0.03)}
+    for name, scores in (("To decide", undecided), ("To train", undecided | {0.1: ["cancelled"] * 5})):
+        file = io.StringIO()
+        advise(Console(file=file, width=300), sweep_with(tmp_path / name, scores), "redis://:secret@h:1/0")
+        assert file.getvalue().startswith(name)
+        assert file.getvalue().endswith(" --broker 'redis://:**@h:1/0'\n")
 
 
 def test_p_best_is_for_contenders_marked_as_rough_below_ten_seeds_and_never_certain() -> None:
