@@ -301,6 +301,11 @@ def test_p_best_is_for_contenders_marked_as_rough_below_ten_seeds_and_never_cert
         assert ("P(best)" in told.headings) == (shown is not None)
         if shown:
             assert [row[told.headings.index("P(best)")] for row in told.rows] == shown
+    # If a contender lacks a fifth seed, no other one has a probability; one that is ruled out may lack it.
+    for rate, others, shown in ((0.96, "failed", 1), (0.9695, "failed", 0), (0.9695, 0.9695, 2)):
+        close = [rate + 0.002 * luck.random() for _ in range(4)]
+        board = board_of({0.1: scores[0.1][:5], 0.03: [*close, others]})
+        assert sum(each.p_best is not None for each in board.standings) == shown
 
 
 def test_lower_is_better_where_the_metric_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,7 +237,7 @@ class Standing:
 
     @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
     def p_best(self) -> float | None:
-        """Probability that it is the best; None for fewer than five seeds, and for one that cannot be the best."""
+        """Probability that it is the best; None if it cannot be, or if a contender has fewer than five seeds."""
         return rounded(self.judgement.chance(self.index))
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3)
