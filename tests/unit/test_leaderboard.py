@@ -22,7 +22,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard import judgement, table
 from orchestrator.analysis.leaderboard.board import FIGURES, NONE, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Scoring
-from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
+from orchestrator.analysis.leaderboard.table import TextTable, as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
@@ -48,10 +48,10 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> tuple[Standing, 
     return leaderboard(jobs, rows, "bundled").standings
 
 
-def printed(board: Leaderboard, width: int | None = None) -> list[str]:
+def printed(board: Leaderboard, width: int | None = None, shown: TextTable | None = None) -> list[str]:
     """Return the lines that a terminal of this width shows; None for an output that is no terminal."""
     file = io.StringIO()
-    print_leaderboard(Console(file=file, width=width, force_terminal=width is not None), board)
+    print_leaderboard(Console(file=file, width=width, force_terminal=width is not None), board, shown)
     return re.sub(r"\x1b\[\d*m", "", file.getvalue()).splitlines()
 
 
@@ -279,6 +279,17 @@ def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what
     assert headings(board, 80) == "rank learning rate n mean interval best? regret"
     assert all(len(line.rstrip()) <= 80 for line in printed(board, 80)[4:])
     assert headings(board, 55) == "rank learning rate mean interval"
+    assert headings(board, 40) == "rank learning rate mean"
+    # Several wrap if nothing else can be left out.
+    named = {"learning_rates": (0.1, 0.2), "initialization": ("lecun", "lecun_uniform")}
+    jobs = sweep_of(seeds=(0, 1), epochs=2, **named).jobs_by_key(MNIST_DIGEST)
+    board = leaderboard(jobs, {key: trained(job, 0.5 + luck.random() / 9) for key, job in jobs.items()})
+    for shown in (table.by_configuration(board, board.standings), table.by_job(board)):
+        *lines, told = printed(board, 40, shown)
+        cells = lines[lines.index(40 * " ") :]
+        assert max(map(len, cells)) == 40
+        assert {"learning", "rate", "lecun", "0.2"} < set(" ".join(cells).split())
+        assert told.startswith("Left out, because the terminal is narrow: rank, ")
 
 
 def test_advice_names_the_cluster_without_its_password(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class Standing:
     index: int
     judgement: Judgement
 
-    @Column("rank", "the place by the mean", _rank)
+    @Column("rank", "the place by the mean", _rank, spare=10)
     def rank(self) -> int:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
         return self.index + 1
@@ -174,7 +174,7 @@ class Standing:
         """Mean of their scores; None without any."""
         return self.scored.mean
 
-    @Column("interval", "where the mean over all seeds is", _interval("low", "high"))
+    @Column("interval", "where the mean over all seeds is", _interval("low", "high"), spare=8)
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
         return ends(self._interval)[0]

@@ -119,7 +119,7 @@ def _of_metric(metric: Metric) -> Column:
     def cell(_: Leaderboard, standing: Standing) -> str:
         return metric.number(standing.metrics[metric.name]) if metric.name in standing.metrics else NONE
 
-    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell)
+    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell, spare=9)
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
@@ -202,7 +202,8 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
     )
     options = (describe.heading(board.names.model, name) for name in board.names.varying)
     notes = (_what(board), _flattered(board), *_left_out(len(shown), len(jobs), "job"))
-    return TextTable(notes, ("rank", "seed", *options, "score", "status", "weights"), rows, ("weights", "status"))
+    headings = ("rank", "seed", *options, "score", "status", "weights")
+    return TextTable(notes, headings, rows, ("weights", "status", "rank"))
 
 
 def _flattered(board: Leaderboard) -> str:

@@ -140,9 +140,9 @@ def print_table(
         console: Where to print.
         headings: One for each column.
         rows: The cells of each row, one for each column.
-        spare: Columns to leave out on a narrow terminal, in this order.
+        spare: Columns to leave out on a narrow terminal, in this order; if that does not suffice, cells wrap.
         padding: Around each cell: top, right, bottom, left.
-        is_text: Whether a cell may wrap.
+        is_text: Whether cells wrap before a column is left out.
         notes: Lines above the table; one that begins with a column's heading and a colon is left out with its column.
     """
     # Others' texts may have megabytes; --json has all of them.
@@ -162,7 +162,7 @@ def print_table(
         room = console.width - width + sum(longest)
         if not console.is_terminal or sum(least) <= room:
             break
-    if is_text and console.is_terminal and width > console.width:
+    if (is_text or spare) and console.is_terminal and width > console.width:
         # No word is broken if all of them fit; else, rich breaks the longest ones. The first columns get what is left.
         width, least = console.width, least if sum(least) <= room else words
         room = max(0, room - sum(least))
