@@ -213,9 +213,9 @@ def _add(
         spent[kind] = before[0] + seconds, before[1] + epochs * amount
 
 
-def without_epochs(options: BaseModel) -> Hashable:
-    """Return the options of a job but for its epochs."""
-    return frozenset((name, value) for name, value in options if name != "epochs")
+def without_epochs(options: BaseModel, *others: str) -> Hashable:
+    """Return the options of a job but for its epochs, and others."""
+    return frozenset((name, value) for name, value in options if name not in ("epochs", *others))
 
 
 def longest_shorter(jobs: Mapping[str, Job], rows: Iterable[Row]) -> dict[str, Row]:

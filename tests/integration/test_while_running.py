@@ -101,6 +101,18 @@ def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess
     assert sorted(path.name for path in here.runs.iterdir()) == ["a", "b"]
 
 
+def test_a_dry_run_goes_by_a_sweep_with_the_same_options_or_names_the_other_one(here: InProcess) -> None:
+    for name, hidden, seconds in (("small", "8,4", 1.0), ("large", "800,400", 64.0)):
+        swept = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1, hidden=(tuple(map(int, hidden.split(","))),))
+        filled(here.runs, swept, lambda job, seconds=seconds: row(job, epoch_seconds=[seconds]), name=name)
+    words = ("sweep", "--seeds", "1,2", "--learning-rates", "0.2", "--epochs", "3", "--workers", "1", "--dry-run")
+    told = asked(here, *words, "--hidden", "8,4")
+    assert (told["seconds"], told["unlike"]) == (6.0, None)
+    told = here.run(*words, "--hidden", "8,4", "--hidden", "9,9").out
+    assert "; about 12.8 min, about " in told
+    assert told.endswith(", by the jobs of large, whose options are others\n")
+
+
 def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     folder, said = made(tmp_path), []
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(load_settings(), workers=1))
