@@ -728,9 +728,8 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    place = _place(broker)
+    place, advice = _place(broker), "if a cluster trains it, name that by broker= or CELERY_BROKER_URL"
     named = place.settings.broker_url is not None
-    advice = "if a cluster trains it, name that by broker= or CELERY_BROKER_URL"
     folder = open_sweep(_text("name", name), _path("output", output), elsewhere=named, advice=advice)
     return watching.plan_watch(folder, place).rows()
 

@@ -13,7 +13,6 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running import continuation, underway
 from orchestrator.running.continuation import Continuation
-from orchestrator.running.underway import longest_shorter
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
 from tests.support.sweep_folders import filled, row
@@ -84,7 +83,7 @@ def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
 
 
 def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
-    shared_cluster: Cluster, folder: SweepFolder
+    shared_cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = {job.key: finished(folder, job) for job in of(2)}
     whole, damaged, diverged = (rows[job.key] for job in of(2))
@@ -102,7 +101,9 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
         "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept or "
         "are damaged"
     )
-    # Without shorter jobs, there is nothing to say.
+    # Without shorter jobs, there is nothing to say, and no options are compared.
+    monkeypatch.setattr(underway, "without_epochs", None)
+    assert Continuation(folder, {job.key: row(job) for job in of(5)}, shared_cluster.store()).prepare(of(2)) is None
     assert Continuation(folder, {}, shared_cluster.store()).prepare(of(5)) is None
 
 
@@ -118,9 +119,3 @@ def test_a_trainer_that_cannot_go_on_trains_from_the_first_epoch(shared_cluster:
         "on from a result"
     )
     assert not stored(shared_cluster)
-
-
-def test_options_are_not_compared_if_no_job_has_more_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(underway, "without_epochs", None)
-    jobs = {job.key: job for job in of(2)}
-    assert longest_shorter(jobs, []) == longest_shorter(jobs, [row(job) for job in of(5)]) == {}

@@ -230,10 +230,7 @@ def sweeps(context: typer.Context) -> list[str]:
 
 
 def of_sweep(read: Callable[[Sweep], Iterable[str]], *, rows: bool = False) -> Callable[[typer.Context], list[str]]:
-    """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read.
-
-    Without `rows`, only its jobs are read, so that results that are many or damaged do not matter.
-    """
+    """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read."""
 
     def words(context: typer.Context) -> list[str]:
         # Imported here because it takes a while.
@@ -242,10 +239,7 @@ def of_sweep(read: Callable[[Sweep], Iterable[str]], *, rows: bool = False) -> C
         with contextlib.suppress(SeedsweepError):
             # Before the value of an option, click leaves the arguments as they were typed.
             name = next(iter(context.args), context.params.get("folder") or LAST)
-            folder = open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT))
-            manifest = folder.manifest()
-            jobs = manifest.jobs_by_key()
-            sweep = Sweep.of(folder, manifest, jobs, folder.rows_of(jobs) if rows else {})
+            sweep = Sweep.read(open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT)), rows=rows)
             # The folder may be a stranger's, and a shell may run what it is offered.
             return [word for word in dict.fromkeys(read(sweep)) if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
         return []
