@@ -67,19 +67,9 @@ def command(
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED, verbose=verbose):
             result = decide(session, terms, display=partial(progress_for, console, verbose=verbose))
     if as_json:
-        race = result.race
-        print_result_as_json(
-            result.sweep,
-            race={
-                "ended": race.ended,
-                "within": terms.within,
-                "budget": terms.budget,
-                "spent": race.spent,
-                "full_grid": race.full_grid,
-                "saved": race.saved,
-            },
-            session={"jobs": result.jobs, "seconds": round(result.seconds, 1)},
-        )
+        race = {name: getattr(result.race, name) for name in ("ended", "spent", "full_grid", "saved")}
+        told = {"jobs": result.jobs, "seconds": round(result.seconds, 1)}
+        print_result_as_json(result.sweep, race=race | {"within": within, "budget": budget}, session=told)
     else:
         show(console, result)
     return 0 if result.verdict.decided else TIED

@@ -77,9 +77,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 chosen = _chosen(folder, words)
                 record = _evaluate(folder, chosen, cache_dir)
                 folder.keep_reading(record)
-                return HeldOut(
-                    folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
-                )
+                return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=False)
     _check_record(folder, record)
     if words:
         chosen = choose(Sweep.read(folder), words)

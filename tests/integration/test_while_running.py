@@ -179,7 +179,6 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert seen.stdout.endswith(f"jobs: {RESUME}")
     assert asked(command_line, "status", "a")["standing"]["state"] == "cancelled"
     assert command_line.run("cancel", "a").stdout == f"There is nothing to cancel: {stands}"
-    assert asked(command_line, "cancel", "a")["ended"] == 0
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()

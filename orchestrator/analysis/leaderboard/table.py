@@ -208,13 +208,10 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
 
 def _flattered(board: Leaderboard) -> str:
     """Say that the best of many jobs owes its place to luck, and what to expect instead."""
-    expected = board.standings[0].honest_mean
+    told, expected = "The best of many jobs owes its place to its seed, too", board.standings[0].honest_mean
     if expected is None:
-        return "The best of many jobs owes its place to its seed, too"
-    value = board.metric.shown(expected)
-    return (
-        f"The best of many jobs owes its place to its seed, too: expect {value} of the leading configuration's next one"
-    )
+        return told
+    return f"{told}: expect {board.metric.shown(expected)} of the leading configuration's next one"
 
 
 # Formats
