@@ -583,7 +583,10 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        watching.cancel(self._folder, _place(broker))
+        place = _place(broker)
+        found = watching.cancel(self._folder, place)
+        if isinstance(found, summing.Summary) and not found.over:
+            require_broker(place.settings, f"{self.name} has no cluster of its own here")
 
     def undo(self, *, broker: str | None = None) -> Sweep:
         """Withdraw what `extend`, `confirm` or `decide` last added, as `orchestrator undo` does.
@@ -725,8 +728,9 @@ def watch(name: str, *, output: str | os.PathLike[str] = OUTPUT, broker: str | N
     Raises:
         SeedsweepError: the command's errors.
     """
-    place = _place(broker)
-    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=place.settings.broker_url is not None)
+    place, advice = _place(broker), "if a cluster trains it, name that by broker= or CELERY_BROKER_URL"
+    named = place.settings.broker_url is not None
+    folder = open_sweep(_text("name", name), _path("output", output), elsewhere=named, advice=advice)
     return watching.plan_watch(folder, place).rows()
 
 

@@ -14,7 +14,7 @@ from orchestrator.analysis.lookup import FIELD, Chosen, choose
 from orchestrator.analysis.statistics.comparison import Difference, more_seeds, win_probability, within
 from orchestrator.analysis.statistics.comparison import compare as compare_scores
 from orchestrator.analysis.statistics.images import new_images_difference
-from orchestrator.analysis.statistics.intervals import Interval
+from orchestrator.analysis.statistics.intervals import Interval, ends_by_name
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import IncomparableError
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -83,10 +83,10 @@ class Comparison:
             "decided": self.decided,
             "better": None if better is None else "a" if better is self.a else "b",
             "difference": None if found is None else found.mean,
-            **_ends(None if found is None else found.interval),
+            **ends_by_name(None if found is None else found.interval),
             "method": None if found is None else found.method,
             "n": 0 if found is None else found.n,
-            **_ends(self.new_images, "_new"),
+            **ends_by_name(self.new_images, "_new"),
             "win_probability": self.win_probability,
             "tolerance": self.tolerance or None,
             "seeds_to_decide": self.seeds_to_decide,
@@ -269,11 +269,6 @@ def _reservations(side: Chosen) -> list[str]:
     return [f"{scored.diverged} of {of} jobs of {side.name} diverged, and its mean is that of the others"]
 
 
-def _ends(interval: Interval | None, suffix: str = "") -> dict[str, float | None]:
-    low, high = (None, None) if interval is None else (interval.low, interval.high)
-    return {f"low{suffix}": low, f"high{suffix}": high}
-
-
 def _side_as_dict(side: Chosen) -> dict[str, Any]:
     scored = side.scored
     return {
@@ -284,7 +279,7 @@ def _side_as_dict(side: Chosen) -> dict[str, Any]:
         "n": len(scored.trained),
         "planned": len(scored.entries),
         "mean": scored.mean if scored.mean is None or math.isfinite(scored.mean) else None,
-        **_ends(side.interval),
+        **ends_by_name(side.interval),
         "method": None if side.interval is None else side.interval.method,
         "honest_mean": side.honest_mean,
         "diverged": scored.diverged,

@@ -53,12 +53,13 @@ class Sweep:
     running: bool = False
 
     @classmethod
-    def read(cls, folder: SweepFolder, metric: str | None = None) -> Sweep:
+    def read(cls, folder: SweepFolder, metric: str | None = None, *, rows: bool = True) -> Sweep:
         """Read a sweep's folder. Takes no lock and writes nothing; the sweep may run meanwhile.
 
         Args:
             folder: The folder.
             metric: How a job is scored, as `Scoring.parse` reads it; None for the sweep's own way.
+            rows: Whether to read its rows, too.
 
         Raises:
             SweepNotFoundError: the folder contains no sweep.
@@ -67,7 +68,7 @@ class Sweep:
         """
         manifest = folder.manifest()
         jobs = manifest.jobs_by_key()
-        return cls.of(folder, manifest, jobs, folder.rows_of(jobs), metric)
+        return cls.of(folder, manifest, jobs, folder.rows_of(jobs) if rows else {}, metric)
 
     @classmethod
     def of(

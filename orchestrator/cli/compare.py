@@ -54,8 +54,8 @@ def command(
 
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
-    first, second, pair = _sides(folder, words or [], output)
-    found = compare(first, second, *pair, tolerance=within or 0.0, metric=metric)
+    second, pair = _sides(folder, words or [], output)
+    found = compare(folder, second, *pair, tolerance=within or 0.0, metric=metric)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -65,18 +65,15 @@ def command(
 
 def _sides(
     first: SweepFolder, others: Sequence[str], root: Path
-) -> tuple[SweepFolder, SweepFolder, tuple[Sequence[str], Sequence[str]]]:
-    """Return the two sweeps, and the words that name a configuration of each."""
+) -> tuple[SweepFolder, tuple[Sequence[str], Sequence[str]]]:
+    """Return the second sweep, and the words that name a configuration of each."""
     # A sweep's name has no equals sign; its path may.
-    is_configuration = ["=" in each.split("/")[0] for each in others]
-    sweeps = [each for each, it_is in zip(others, is_configuration, strict=True) if not it_is]
-    words = [_split(each) for each, it_is in zip(others, is_configuration, strict=True) if it_is]
+    sweeps = [each for each in others if "=" not in each.split("/")[0]]
+    words = [_split(each) for each in others if each not in sweeps]
     fits = len(words) == 2 if not sweeps else len(words) <= 2
-    if len(sweeps) > 1 or not fits or is_configuration != sorted(is_configuration):
+    if len(sweeps) > 1 or not fits or sweeps != list(others[: len(sweeps)]):
         raise InvalidInputError("B", " ".join(others) or Described("missing"), ALLOWED)
-    second = open_sweep(sweeps[0], root) if sweeps else first
-    pair = (words[0], words[-1]) if words else ((), ())
-    return first, second, pair
+    return open_sweep(sweeps[0], root) if sweeps else first, (words[0], words[-1]) if words else ((), ())
 
 
 def _split(words: str) -> list[str]:

@@ -13,9 +13,9 @@ from nn.errors import Beside, InvalidInputError
 from nn.options import describe
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
-from orchestrator.cli.shared.output import complain, place_flags, print_table, say
+from orchestrator.cli.shared.output import place_flags, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.confirm import (
     DEFAULT_SEEDS,
@@ -63,7 +63,7 @@ def command(
     if fresh is not None and seeds is not None:
         raise InvalidInputError("seeds", seeds, Beside("--fresh"))
     console = Console(stderr=as_json, highlight=False)
-    place = place_for(broker, workers, tell=complain)
+    place = place_for(broker, workers, tell=notes_for(verbose))
     # Repeating the command goes on, and shows the same result.
     flags = {"--top": top, "--fresh": fresh, "--seeds": seeds, "--metric": metric}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
@@ -77,7 +77,7 @@ def command(
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console, verbose=verbose))
             result = confirmed(session, swept, metric)
     found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}
-    status = show_result(console, result.sweep, as_json=as_json, confirmed=found)
+    status = show_result(console, result.sweep, as_json=as_json, broker=broker, confirmed=found)
     if not as_json:
         print_confirmation(console, result)
     return status

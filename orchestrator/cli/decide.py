@@ -9,9 +9,9 @@ from rich.console import Console
 
 from orchestrator.analysis.race import Terms
 from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_estimate
-from orchestrator.cli.shared.output import complain, place_flags, print_result, print_result_as_json, say
+from orchestrator.cli.shared.output import place_flags, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.decide import DecideResult, at_most, decide, plan_decide
 from orchestrator.errors import BrokerUnreachableError
@@ -53,7 +53,7 @@ def command(
     Example: orchestrator decide night-run --within 0.001 --budget 200
     """
     console = Console(stderr=as_json, highlight=False)
-    place = place_for(broker, workers, tell=complain)
+    place = place_for(broker, workers, tell=notes_for(verbose))
     terms = Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]
@@ -67,19 +67,9 @@ def command(
         with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED, verbose=verbose):
             result = decide(session, terms, display=partial(progress_for, console, verbose=verbose))
     if as_json:
-        race = result.race
-        print_result_as_json(
-            result.sweep,
-            race={
-                "ended": race.ended,
-                "within": terms.within,
-                "budget": terms.budget,
-                "spent": race.spent,
-                "full_grid": race.full_grid,
-                "saved": race.saved,
-            },
-            session={"jobs": result.jobs, "seconds": round(result.seconds, 1)},
-        )
+        race = {name: getattr(result.race, name) for name in ("ended", "spent", "full_grid", "saved")}
+        told = {"jobs": result.jobs, "seconds": round(result.seconds, 1)}
+        print_result_as_json(result.sweep, race=race | {"within": within, "budget": budget}, session=told)
     else:
         show(console, result)
     return 0 if result.verdict.decided else TIED

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
-from orchestrator.cli.shared.output import complain, resumption
+from orchestrator.cli.shared.output import resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.extend import plan_extension
@@ -50,7 +50,7 @@ def command(
         raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
     typed: TypedWords = context.obj
     with interruptible() as interruption:
-        place = place_for(broker, workers, tell=complain)
+        place = place_for(broker, workers, tell=notes_for(verbose))
         own = folder.manifest().grown
         vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
         values = typed.values(vocabulary)
@@ -64,4 +64,4 @@ def command(
         with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
             display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
-    return show_result(console, result, as_json=as_json)
+    return show_result(console, result, as_json=as_json, broker=broker)

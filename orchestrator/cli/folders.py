@@ -109,6 +109,7 @@ def rm(
     if not yes and not sys.stdin.isatty():
         raise InvalidInputError("yes", Described("missing"), "--yes, because there is no terminal to ask")
     if not yes:
+        # Not `typer.confirm`, for which Ctrl-D is an interruption: here, Ctrl-D is "no", and Ctrl-C an interruption.
         told = [f"{each.path} ({sized(size(each.path))})" for each in folders]
         print(printable(f"Remove {listed(told, 'and')}? [y/N]: "), end="", file=sys.stderr, flush=True)
         typed = sys.stdin.readline()

@@ -43,7 +43,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="CHART",
-            autocompletion=of_sweep(lambda sweep: catalogue.names(sweep, KINDS)),
+            autocompletion=of_sweep(lambda sweep: catalogue.names(sweep, KINDS), rows=True),
             help="intervals, metric-by-OPTION or curves.  [default: intervals]",
         ),
     ] = None,
@@ -57,7 +57,7 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = plot(Sweep.read(folder, metric), kind or DEFAULT, "kind")
+    found = plot(Sweep.read(folder, metric), kind or DEFAULT)
     if as_json:
         print_json(as_dict(found))
         return 0
@@ -117,18 +117,17 @@ def as_dict(plot: Plot) -> dict[str, Any]:
     return {**found, "axis": plot.axis, "rows": rows, "known": plot.known}
 
 
-def plot(sweep: Sweep, name: str, field: str) -> Plot:
+def plot(sweep: Sweep, name: str) -> Plot:
     """Return a sweep's chart by its name.
 
     Args:
         sweep: The sweep.
         name: The chart's name.
-        field: What gives the name, for messages.
 
     Raises:
         InvalidInputError: the sweep has no such chart, or text cannot show it.
     """
-    if catalogue.check(sweep, name, field, KINDS).name == by_axis.PREFIX:
+    if catalogue.check(sweep, name, "kind", KINDS).name == by_axis.PREFIX:
         return _by_axis(by_axis.Axis.of(sweep, name))
     return _curves(sweep) if name == "curves" else intervals.rows(sweep)
 

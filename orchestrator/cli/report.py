@@ -32,7 +32,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHART",
-            autocompletion=of_sweep(names),
+            autocompletion=of_sweep(names, rows=True),
             help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
             "timeline.",
         ),

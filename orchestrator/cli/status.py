@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
-from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster, sweeps
+from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster, open_any, sweeps
 from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
 from orchestrator.text import duration, moment
 
@@ -40,7 +40,7 @@ def command(
     Example: orchestrator status --broker redis://gpu-host:6379/0
     """
     may_run = names_cluster(broker)
-    folder = None if name is None else open_sweep(name, output, elsewhere=may_run)
+    folder = None if name is None else open_any(name, output, broker)
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
     names, taken = Sweeps(output).names() if os.path.lexists(output) else [], locks()

@@ -30,7 +30,7 @@ from orchestrator.cli.shared.parameters import (
     sweeps,
     telling_outdated,
 )
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, place_for, require_broker
 from orchestrator.commands.sweep import SweepPlan, plan_resumption, plan_sweep, train, with_data
@@ -119,10 +119,10 @@ def command(
 
         MissingPackageError.check("--report")
     with interruptible() as interruption:
-        place = place_for(broker, workers, time_limit, complain)
+        place = place_for(broker, workers, time_limit, notes_for(verbose))
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
-        if not report:
+        if not report and verbose is not False:
             context.with_resource(telling_outdated(plan.folder.path))
         if dry_run:
             rehearsal = plan.rehearse(keep_weights)
@@ -143,7 +143,7 @@ def command(
         if as_json and report:
             path = rewritten(plan.folder, place.settings)
             return show_result(console, result, as_json=True, report=None if path is None else str(path))
-        status = show_result(console, result, as_json=as_json)
+        status = show_result(console, result, as_json=as_json, broker=broker)
         if report and (path := rewritten(plan.folder, place.settings)):
             say(console, f"Report: {path}")
         return status

@@ -7,15 +7,13 @@ from functools import partial
 
 from rich.console import Console
 
-from nn.errors import SeedsweepError
-from orchestrator.analysis.summary import summary
+from orchestrator.analysis.summary import Summary
 from orchestrator.cli.shared.outcome import interruptible, outcome, show_result, standing
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere, names_cluster
-from orchestrator.cli.shared.progress import Verbose, progress_for
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
+from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands import watch as watching
-from orchestrator.folder.activity import address
 from orchestrator.running.cancel import Cancellation
 from orchestrator.text import counted, have
 
@@ -30,18 +28,18 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
     Example: orchestrator watch night-run
     """
     console = Console(stderr=as_json, highlight=False)
-    display = partial(progress_for, console, verbose=verbose)
+    display, tell = partial(progress_for, console, verbose=verbose), notes_for(verbose)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     with interruptible() as interruption:
-        plan = watching.plan_watch(folder, place_for(broker, tell=complain))
+        plan = watching.plan_watch(folder, place_for(broker, tell=tell))
         with (
             plan.begin(interruption, display) as session,
             outcome(session, again, verbose=verbose and session.place.cluster is not None),
         ):
             result = watching.follow(session, display=display)
     if plan.place.cluster is None:
-        complain(standing(folder, broker))
-    return show_result(console, result, as_json=as_json)
+        tell(standing(folder, broker))
+    return show_result(console, result, as_json=as_json, broker=broker)
 
 
 def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:
@@ -54,9 +52,10 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
 
     Example: orchestrator cancel night-run
     """
-    if not (names_cluster(broker) or address(folder.path) or summary(folder.path).over):
-        raise SeedsweepError(f"There is nothing to cancel: {standing(folder, broker)}")
     done = watching.cancel(folder, place_for(broker, tell=complain))
+    if isinstance(done, Summary):
+        told = f"There is nothing to cancel: {standing(folder, broker)}"
+        return answer(told, as_json=as_json, name=folder.name, withdrawn=0, ending=0, ended=done.done, wanted=[])
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)
     if (done.withdrawn or done.ending) and folder.exists():
@@ -66,10 +65,11 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
 
 def describe_cancellation(name: str, done: Cancellation) -> str:
     """Return what became of a cancelled sweep's jobs: a sentence, and one more if some go on for another sweep."""
-    if done.absent and not (done.withdrawn or done.ending or done.wanted or done.ended):
-        return f"Nothing of the sweep {name} was left to cancel: the cluster has none of its jobs"
     if not (done.withdrawn or done.ending or done.wanted):
-        return f"Nothing of the sweep {name} was left to cancel: {have(len(done.ended), 'job')} ended before"
+        why = f"{have(len(done.ended), 'job')} ended before"
+        if done.absent and not done.ended:
+            why = "the cluster has none of its jobs"
+        return f"Nothing of the sweep {name} was left to cancel: {why}"
     parts = [f"{have(len(done.withdrawn), 'queued job')} ended"] if done.withdrawn else []
     if done.ending:
         ends = "ends after its" if len(done.ending) == 1 else "end after their"

@@ -94,9 +94,9 @@ class Results:
         """Return the states of the tasks that have ended. Arguments: see `states`."""
         return {key: state for key, state in self.states(task_ids, epochs).items() if not isinstance(state, Running)}
 
-    def over(self, task_ids: Iterable[str]) -> set[str]:
-        """Return which of these tasks have ended, with one of their states in memory at a time."""
-        return {key for key, state in self._each(task_ids, MAX_EPOCHS) if not isinstance(state, Running)}
+    def over(self, task_ids: Iterable[str], kind: Any = Ended) -> set[str]:
+        """Return which of these tasks have ended in some way, with one of their states in memory at a time."""
+        return {key for key, state in self._each(task_ids, MAX_EPOCHS) if isinstance(state, kind)}
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove the states of these tasks, so that they can be submitted again."""

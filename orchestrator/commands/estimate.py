@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from nn.errors import SeedsweepError
@@ -14,8 +14,9 @@ from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.running.session import Session
-from orchestrator.running.underway import Forecast, longest_shorter
+from orchestrator.running.underway import Forecast, longest_shorter, without_epochs
 from orchestrator.text import counted, duration, listed, sized
+from worker.job import Job
 
 #: Jobs and estimated seconds above which a session says, before it begins, how much it is going to train.
 MANY_JOBS, LONG_SECONDS = 200, 3600.0
@@ -39,6 +40,8 @@ class Estimate:
         seconds: About how long that takes; None if it is not known, or no worker is online.
         bytes: About how much disk their rows and weights need; None if it is not known.
         at_most: Whether results decide how many jobs there are.
+        unlike: The sweep whose jobs tell seconds and bytes, although their options are others; None if jobs with the
+            same options do, whatever their seed, epochs, learning rate and limit.
     """
 
     name: str
@@ -50,20 +53,21 @@ class Estimate:
     seconds: float | None
     bytes: int | None
     at_most: bool
+    unlike: str | None
 
     def __str__(self) -> str:
         most = "at most " if self.at_most else ""
         jobs = f"{counted(self.configurations, 'configuration')}, {most}{counted(self.jobs, 'job')}"
         told = listed([f"{self.kept} kept", f"{self.reused} reused", f"{most}{self.train} to train"], "and")
-        return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}' if self.train else ''}"
+        by = "" if self.unlike is None else f", by the jobs of {self.unlike}, whose options are others"
+        return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}{by}' if self.train else ''}"
 
 
-def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | None = None) -> Estimate:
+def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -> Estimate:
     """Return what a session would train, without writing anything.
 
     Args:
-        session: From `SweepPlan.rehearse`.
-        tell: Receives why results of other sweeps are not reused.
+        session: From `SweepPlan.rehearse`; its place is told why results of other sweeps are not reused.
         reuse: Whether to take results of other sweeps.
         race: The most jobs that a race adds, which does not train failed jobs again; None without a race.
     """
@@ -71,15 +75,14 @@ def estimate(session: Session, tell: Tell, *, reuse: bool = True, race: int | No
     kept, others = session.own(failed=race is not None)
     for row in kept:
         del session.missing[row.job]
-    reused = [session.missing.pop(row.job) for row, _ in session.reusable(tell)] if reuse else []
+    reused = [session.missing.pop(row.job) for row, _ in session.reusable(session.place.tell)] if reuse else []
     further = specification.remaining * len(specification.seeds) + (race or 0)
     number = len(session.missing) + further
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
     counts = every, len(jobs) + further, len(kept), len(reused), number
-    own = session.folder, _measured([*kept, *others])
-    return Estimate(
-        session.folder.name, *counts, *_estimate(session, number, *(own if own[1] else _beside(session))), bool(race)
-    )
+    own = _measured([*kept, *others])
+    folder, rows, unlike = (session.folder, own, None) if own else _beside(session)
+    return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), bool(race), unlike)
 
 
 def tell_if_long(session: Session, number: int, tell: Tell) -> None:
@@ -124,15 +127,27 @@ def _measured(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.accepted and row.epoch_seconds]
 
 
-def _beside(session: Session) -> tuple[SweepFolder, list[Row]]:
-    """Return the folder and the rows of the last sweep with the session's trainer and data set in its output folder."""
-    output, own = session.folder.path.parent, session.manifest
+def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
+    """Return the folder and rows of the last sweep with the session's trainer, data set and models.
+
+    Without one, those of the last sweep with other models, and its name.
+    """
+    output, own, wanted = session.folder.path.parent, session.manifest, _models(session.jobs.values())
+    found: tuple[SweepFolder, list[Row], str | None] = session.folder, [], None
     with contextlib.suppress(SeedsweepError):
         for name in Sweeps(output).names()[:_SWEEPS] if os.path.lexists(output) else ():
             with contextlib.suppress(SeedsweepError):
                 other = SweepFolder(output, name)
                 its = other.manifest()
                 same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
-                if same and len(its.jobs) <= _JOBS and (rows := _measured(other.rows_of(its.jobs_by_key()).values())):
-                    return other, rows
-    return session.folder, []
+                jobs = its.jobs_by_key() if same and len(its.jobs) <= _JOBS else {}
+                fits = wanted <= _models(jobs.values())
+                rows = _measured(other.rows_of(jobs).values()) if fits or (jobs and not found[1]) else []
+                if alike := [row for row in rows if fits and _models([row]) <= wanted]:
+                    return other, alike, None
+                found = (other, rows, name) if rows and not found[1] else found
+    return found
+
+
+def _models(jobs: Iterable[Job | Row]) -> set[Hashable]:
+    return {without_epochs(each.options, "learning_rate", "limit") for each in jobs}

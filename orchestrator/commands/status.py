@@ -85,7 +85,7 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
     if url := address(folder.path):
         settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
     elif folder.exists():
-        require_broker(settings, f"{folder.name} does not run on this host")
+        require_broker(settings, f"{folder.name} has no cluster of its own here")
     return connect(settings, place.tell)
 
 

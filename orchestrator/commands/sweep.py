@@ -198,15 +198,13 @@ def plan_sweep(folder: SweepFolder, specification: SweepSpecification, place: Pl
         place.tell(f"{left} of {every} left out as invalid")
         if not jobs:
             raise InvalidInputError("skip_invalid", Described("given"), "a sweep with a combination that is possible")
-    began = provenance(specification.trainer)
-    kept = "best:3" if specification.size > ALL_WEIGHTS_JOBS else "all"
     manifest = Manifest(
         name=folder.name,
         specification=specification,
         dataset=dataset,
         jobs=list(jobs),
-        provenance=began,
-        keep_weights=kept,
+        provenance=provenance(specification.trainer),
+        keep_weights="best:3" if specification.size > ALL_WEIGHTS_JOBS else "all",
     )
     folder.check_writable()
     place = place.reached()

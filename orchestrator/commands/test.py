@@ -13,7 +13,7 @@ import numpy as np
 from nn.errors import InvalidInputError
 from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data, restore
 from orchestrator.analysis.statistics.images import new_images_interval
-from orchestrator.analysis.statistics.intervals import Interval, t_interval
+from orchestrator.analysis.statistics.intervals import Interval, ends_by_name, t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.errors import HeldOutError
@@ -77,9 +77,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 chosen = _chosen(folder, words)
                 record = _evaluate(folder, chosen, cache_dir)
                 folder.keep_reading(record)
-                return HeldOut(
-                    folder.name, chosen.sweep.names.metric, record, chosen.scored.draws_split, repeated=False
-                )
+                return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=False)
     _check_record(folder, record)
     if words:
         chosen = choose(Sweep.read(folder), words)
@@ -191,9 +189,7 @@ def _test_estimate(results: Sequence[Evaluated], *, is_share: bool) -> Estimate:
 def _estimate(values: Sequence[float], interval: Interval | None, new: Interval | None) -> Estimate:
     return Estimate(
         mean=statistics.mean(values),
-        low=None if interval is None else interval.low,
-        high=None if interval is None else interval.high,
         method=None if interval is None else interval.method,
-        low_new=None if new is None else new.low,
-        high_new=None if new is None else new.high,
+        **ends_by_name(interval),
+        **ends_by_name(new, "_new"),
     )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from orchestrator.analysis.summary import summary
+from orchestrator.analysis.summary import Summary, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
@@ -155,21 +155,25 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
     return finish(session)
 
 
-def cancel(folder: SweepFolder, place: Place) -> Cancellation:
-    """Cancel a sweep on a cluster. Its folder, if there is one, is only read; a sweep that has ended needs no cluster.
+def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
+    """Cancel a sweep on a cluster. Its folder, if there is one, is only read.
+
+    If no cluster is named, and the sweep has ended or was interrupted, nothing is to cancel: returns how it stands.
 
     Args:
         folder: Where the sweep is kept on this machine; it need not exist.
         place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: no cluster is named, and no process of this host runs the sweep, which has not ended.
+        InvalidInputError: no cluster is named, and the sweep seems to run on one, or on another host.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    if place.settings.broker_url is None and not address(folder.path) and summary(folder.path).over:
-        return Cancellation(ended=set(folder.manifest().jobs))
+    if place.settings.broker_url is None and not address(folder.path):
+        found = summary(folder.path)
+        if found.over or found.state == "interrupted":
+            return found
     cluster = reached(folder, place)
     return cancel_sweep(cluster, _find(cluster, folder))
 

@@ -42,18 +42,16 @@ LONGEST_NOTE = 500
 _NO_SUCH_PATH = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 #: Names the sweep of a folder that changed last.
 LAST = "last"
-#: What to do if a sweep may be on a cluster, and none is named.
-CLUSTER_ADVICE = "if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
 
 
-def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) -> SweepFolder:
+def open_sweep(argument: str, output: Path, *, elsewhere: bool = False, advice: str = "") -> SweepFolder:
     """Return the folder of a sweep.
 
     Args:
         argument: The name of a sweep in `output`; `last`, for the one that changed last; or the path of a sweep folder.
         output: The folder of all sweeps.
-        elsewhere: Whether a cluster is named, so that a name may be that of a sweep that only it knows; None if the
-            caller needs a folder.
+        elsewhere: Whether a name may be that of a sweep without a folder here.
+        advice: What the error says of a name that resembles no other.
 
     Raises:
         SweepNotFoundError: there is no such folder, and no such name; names that are nearly the same are offered.
@@ -82,10 +80,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool | None = None) ->
     names = []
     with contextlib.suppress(SweepUnreadableError):
         names = Sweeps(output).names()
-    question = meant(Path(argument).name, names)
-    if elsewhere is False and is_name(argument) and not question:
-        question = f"; {CLUSTER_ADVICE}"
-    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{question}")
+    more = meant(Path(argument).name, names) or (f"; {advice}" if advice and is_name(argument) else "")
+    raise SweepNotFoundError(f"There is no sweep {argument!r}: neither a sweep folder nor a name in {output}{more}")
 
 
 def _is_sweep(folder: Path) -> bool:

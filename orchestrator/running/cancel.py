@@ -15,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.results import Cancelled
+from orchestrator.cluster.results import Cancelled, Failed, Finished
 from orchestrator.sweeps.manifest import Manifest
 
 _BEFORE, _AFTER = "the sweep ", " was cancelled"
@@ -30,7 +30,7 @@ class Cancellation:
     Attributes:
         withdrawn: Jobs that were queued, and have ended.
         ending: Jobs that workers held: they end at the next epoch, or have just ended.
-        ended: Jobs that had ended before.
+        ended: Jobs that had ended before, without those that were cancelled.
         wanted: Jobs that continue because another sweep waits for them, each with that sweep's name.
         absent: Jobs that are neither queued, nor running, nor ended on this cluster.
     """
@@ -60,7 +60,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     jobs = set(manifest.jobs)
     is_finished = cluster.registry.finished(manifest.name) and not _held(cluster, jobs)
     if is_finished or cluster.results.over(jobs) == jobs:
-        return Cancellation(ended=jobs)
+        is_cancelled = cluster.registry.cancelled(manifest.name) is not None
+        return Cancellation(ended=cluster.results.over(jobs, Finished | Failed) if is_cancelled else jobs)
     queued = cluster.queue.queued(jobs)
     if cluster.registry.manifest(manifest.name) is None and not _held(cluster, jobs):
         # Only the sweep folder knows this sweep: no session on this cluster waits for its jobs.
@@ -74,10 +75,9 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     cluster.registry.cancel(manifest, f"{reason(manifest.name)} by {by}")
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.
-    states = cluster.results.ended(queued - done.withdrawn)
-    by_session = queued & done.absent | {key for key, state in states.items() if isinstance(state, Cancelled)}
-    others = [found - by_session for found in (done.ending, done.ended, done.absent)]
-    return Cancellation(done.withdrawn | by_session, others[0], others[1], done.wanted, others[2])
+    by_session = queued & done.absent | cluster.results.over(queued - done.withdrawn, Cancelled)
+    ended, ending = cluster.results.over(done.ended, Finished | Failed), done.ending - by_session
+    return Cancellation(done.withdrawn | by_session, ending, ended, done.wanted, done.absent - by_session)
 
 
 def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancellation:

@@ -213,18 +213,21 @@ def _add(
         spent[kind] = before[0] + seconds, before[1] + epochs * amount
 
 
-def without_epochs(options: BaseModel) -> Hashable:
-    """Return the options of a job but for its epochs."""
-    return frozenset((name, value) for name, value in options if name != "epochs")
+def without_epochs(options: BaseModel, *others: str) -> Hashable:
+    """Return the options of a job but for its epochs, and others."""
+    return frozenset((name, value) for name, value in options if name not in ("epochs", *others))
 
 
 def longest_shorter(jobs: Mapping[str, Job], rows: Iterable[Row]) -> dict[str, Row]:
     """Return the rows from which jobs go on, by key: of the longest finished job that differs only in fewer epochs."""
-    finished = defaultdict(list)
+    longest = max((job.epochs for job in jobs.values()), default=0)
+    shorter = defaultdict(list)
     for row in sorted(rows, key=lambda each: each.epochs):
         # One that stopped early has no state of its last epoch.
-        if row.status == "succeeded" and row.stopped is None:
-            finished[without_epochs(row.options), row.seed].append(row)
-    found = {key: finished[without_epochs(job.options), job.seed] for key, job in jobs.items()}
-    shorter = {key: [row for row in found[key] if row.epochs < job.epochs] for key, job in jobs.items()}
-    return {key: rows[-1] for key, rows in shorter.items() if rows}
+        if row.status == "succeeded" and row.stopped is None and row.epochs < longest:
+            shorter[without_epochs(row.options), row.seed].append(row)
+    found = dict[str, Row]()
+    # Mostly there is none, and hashing the options of thousands of jobs takes a while.
+    for key, job in jobs.items() if shorter else ():
+        found.update((key, row) for row in shorter[without_epochs(job.options), job.seed] if row.epochs < job.epochs)
+    return found

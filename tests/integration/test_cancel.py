@@ -39,7 +39,9 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     done = command_line.run("cancel", "a", "--broker", address)
     # Then it ends with a row for each, and nothing is left in the queue,
     assert done.stdout.startswith("The sweep a is cancelled: 4 queued jobs have ended\nTo train the cancelled jobs: ")
-    assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in command_line.end(process, 1)
+    told = command_line.end(process, 1)
+    assert "jobs 4, accepted 0, attempts 0, reused 0, diverged 0, failed 0, cancelled 4" in told
+    assert f"\nTo train the cancelled jobs: orchestrator sweep --resume --name a --broker {address}\n" in told
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert {row["error"] for row in command_line.rows("a")} == {"the sweep a was cancelled"}
     cluster.wait_until_queued(0)
@@ -124,6 +126,10 @@ def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Clust
     assert found.count("succeeded") >= 1
     assert found.count("cancelled") == 4 - found.count("succeeded")
     assert f"cancelled {found.count('cancelled')}" in watched.stdout
+    # These rows are counted, where the folder is and where only the cluster knows the sweep.
+    for words in ((), ("--output", "elsewhere", "--broker", cluster.server.url)):
+        told = command_line.run("cancel", "a", "--json", *words).stdout
+        assert json.loads(told)["ended"] == found.count("succeeded")
 
 
 def test_jobs_that_another_sweep_waits_for_go_on(command_line: CommandLine, cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ from nn.files import digest
 from nn.weights import initial_weights, to_safetensors
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running import continuation
+from orchestrator.running import continuation, underway
 from orchestrator.running.continuation import Continuation
 from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.cluster import Cluster
@@ -83,7 +83,7 @@ def test_checkpoints_are_bounded_and_the_next_follow_as_jobs_end(
 
 
 def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
-    shared_cluster: Cluster, folder: SweepFolder
+    shared_cluster: Cluster, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = {job.key: finished(folder, job) for job in of(2)}
     whole, damaged, diverged = (rows[job.key] for job in of(2))
@@ -101,7 +101,9 @@ def test_what_cannot_go_on_is_said_and_trained_from_the_first_epoch(
         "2 jobs of more epochs: 0 from stored weights, 2 from the first epoch, because their weights were not kept or "
         "are damaged"
     )
-    # Without shorter jobs, there is nothing to say.
+    # Without shorter jobs, there is nothing to say, and no options are compared.
+    monkeypatch.setattr(underway, "without_epochs", None)
+    assert Continuation(folder, {job.key: row(job) for job in of(5)}, shared_cluster.store()).prepare(of(2)) is None
     assert Continuation(folder, {}, shared_cluster.store()).prepare(of(5)) is None
 
 

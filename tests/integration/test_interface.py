@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 import seedsweep
+from orchestrator.errors import SweepNotFoundError
 from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
 from tests.support.paths import ROOT
+from tests.support.sweep_folders import made
 
 DOCUMENT = (ROOT / "docs" / "how-to" / "python.md").read_text()
 TINY = {"learning_rate": [0.01, 0.03], "epochs": 2, "limit": 500, "progress": False}
@@ -201,6 +203,13 @@ def test_bad_input_is_one_sentence_and_nothing_is_begun(arguments: dict[str, obj
         seedsweep.sweep(progress=False, **arguments)  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
     assert not (here / "runs").exists()
+
+
+def test_a_sweep_that_a_cluster_may_have_is_asked_for_by_the_name_of_the_argument(here: Path) -> None:
+    with pytest.raises(SweepNotFoundError, match="; if a cluster trains it, name that by broker= or CELERY_BROKER_URL"):
+        seedsweep.watch("xyz")
+    with pytest.raises(seedsweep.InvalidInputError, match="has no cluster of its own here"):
+        seedsweep.open(made(here).path).cancel()
 
 
 def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: seedsweep.Sweep) -> None:

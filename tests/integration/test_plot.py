@@ -124,7 +124,7 @@ def test_no_line_is_wider_than_asked_for(tmp_path: Path, width: int, in_ascii: b
         seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
     ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):
-        title, _, *lines = drawn(plot(taken, name, "CHART"), width, in_ascii=in_ascii)
+        title, _, *lines = drawn(plot(taken, name), width, in_ascii=in_ascii)
         text = "\n".join((title, *lines))
         assert text.isprintable() or set(text) - {"\n"} == {each for each in text if each.isprintable()}
         assert not in_ascii or text.isascii()

@@ -101,6 +101,18 @@ def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess
     assert sorted(path.name for path in here.runs.iterdir()) == ["a", "b"]
 
 
+def test_a_dry_run_goes_by_a_sweep_with_the_same_options_or_names_the_other_one(here: InProcess) -> None:
+    for name, hidden, seconds in (("small", "8,4", 1.0), ("large", "800,400", 64.0)):
+        swept = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1, hidden=(tuple(map(int, hidden.split(","))),))
+        filled(here.runs, swept, lambda job, seconds=seconds: row(job, epoch_seconds=[seconds]), name=name)
+    words = ("sweep", "--seeds", "1,2", "--learning-rates", "0.2", "--epochs", "3", "--workers", "1", "--dry-run")
+    told = asked(here, *words, "--hidden", "8,4")
+    assert (told["seconds"], told["unlike"]) == (6.0, None)
+    told = here.run(*words, "--hidden", "8,4", "--hidden", "9,9").out
+    assert "; about 12.8 min, about " in told
+    assert told.endswith(", by the jobs of large, whose options are others\n")
+
+
 def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     folder, said = made(tmp_path), []
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(load_settings(), workers=1))
@@ -166,6 +178,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert (command_line.run("status", "a").stdout, seen.stderr) == (stands, stands)
     assert seen.stdout.endswith(f"jobs: {RESUME}")
     assert asked(command_line, "status", "a")["standing"]["state"] == "cancelled"
+    assert command_line.run("cancel", "a").stdout == f"There is nothing to cancel: {stands}"
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
     (sweep,), (job,), _ = asked(command_line, "status").values()
@@ -180,7 +193,7 @@ def test_an_embedded_sweep_is_seen_watched_and_ended_from_another_terminal(comma
     assert file.exists()
     assert address(command_line.sweep("a")) is None
     assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
-    said = command_line.run("cancel", "a", status=2).stderr
+    said = command_line.run("cancel", "a").stdout
     assert "There is nothing to cancel: a does not run here; it is interrupted, with 0 of 2 jobs done; if a" in said
     assert "There is no sweep 'b'" in command_line.run("status", "b", status=2).stderr
 
@@ -294,6 +307,9 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     assert outdated in resumed.err
     assert "Sweep a: " in resumed.out
     assert "Sweep a: " not in here.run("sweep", "--resume", "--name", "a", "-q").out
+    quiet = here.run("extend", "a", "--seeds", "3", "--workers", "1", "-q")
+    assert (quiet.err, "accepted 6" in quiet.out) == ("", True)
+    here.run("undo", "a")
     # Another sweep has them, and so does this one, without training anything.
     again = here.run("sweep", *small(seeds="0-2"), "--name", "b").out
     assert "6 are reused from other sweeps: 6 from runs/a" in again
@@ -305,9 +321,9 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     assert asked(here, "undo", "a") == {"name": "a", "withdrawn": "extend", "jobs": 2, "rows": 2}
     assert "Training 2 jobs" in here.run("extend", "a", "--seeds", "2", "--no-reuse", "--workers", "1").out
     here.run("undo", "a")
-    assert len(here.command_line.rows("a")) == 6
-    assert len(here.command_line.description("a")["withdrawn"]) == 3
-    assert here.page("a").count("Withdrawn extend") == 3
+    assert len(here.command_line.rows("a")) == 8
+    assert len(here.command_line.description("a")["withdrawn"]) == 4
+    assert here.page("a").count("Withdrawn extend") == 4
 
 
 def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, cluster: Cluster) -> None:

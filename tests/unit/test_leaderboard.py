@@ -22,15 +22,15 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard import judgement, table
 from orchestrator.analysis.leaderboard.board import FIGURES, NONE, Column, Leaderboard, Standing
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS, Scoring
-from orchestrator.analysis.leaderboard.table import as_dict, jobs_to_csv, to_csv, to_json, to_markdown
+from orchestrator.analysis.leaderboard.table import TextTable, as_dict, jobs_to_csv, to_csv, to_json, to_markdown
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import print_leaderboard
+from orchestrator.cli.shared.output import advise, print_leaderboard
 from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Look
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, trained
+from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, sweep_with, trained
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
 from worker.job import Attempt, Job, Mismatch
@@ -48,10 +48,10 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> tuple[Standing, 
     return leaderboard(jobs, rows, "bundled").standings
 
 
-def printed(board: Leaderboard, width: int | None = None) -> list[str]:
+def printed(board: Leaderboard, width: int | None = None, shown: TextTable | None = None) -> list[str]:
     """Return the lines that a terminal of this width shows; None for an output that is no terminal."""
     file = io.StringIO()
-    print_leaderboard(Console(file=file, width=width, force_terminal=width is not None), board)
+    print_leaderboard(Console(file=file, width=width, force_terminal=width is not None), board, shown)
     return re.sub(r"\x1b\[\d*m", "", file.getvalue()).splitlines()
 
 
@@ -279,6 +279,24 @@ def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what
     assert headings(board, 80) == "rank learning rate n mean interval best? regret"
     assert all(len(line.rstrip()) <= 80 for line in printed(board, 80)[4:])
     assert headings(board, 55) == "rank learning rate mean interval"
+    assert headings(board, 40) == "rank learning rate mean"
+    # Several wrap if nothing else can be left out.
+    named = {"learning_rates": (0.1, 0.2), "initialization": ("lecun", "lecun_uniform")}
+    jobs = sweep_of(seeds=(0, 1), epochs=2, **named).jobs_by_key(MNIST_DIGEST)
+    board = leaderboard(jobs, {key: trained(job, 0.5 + luck.random() / 9) for key, job in jobs.items()})
+    for shown in (table.by_configuration(board, board.standings), table.by_job(board)):
+        *lines, told = printed(board, 40, shown)
+        cells = lines[lines.index(40 * " ") :]
+        assert max(map(len, cells)) == 40
+        assert {"learning", "rate", "lecun", "0.2"} < set(" ".join(cells).split())
+        assert told.startswith("Left out, because the terminal is narrow: rank, ")
+
+
+def test_advice_names_the_cluster_without_its_password(tmp_path: Path) -> None:
+    luck = random.Random(3)
+    undecided = {rate: [0.97 + 0.001 * luck.random() for _ in range(5)] for rate in (0.1, 0.03)}
+    advise(Console(file=(file := io.StringIO())), sweep_with(tmp_path, undecided), "redis://:secret@h:1/0")
+    assert re.search("^To decide further.*\n .* --broker 'redis://:\\*\\*@h:1/0'$", file.getvalue(), re.MULTILINE)
 
 
 def test_p_best_is_for_contenders_marked_as_rough_below_ten_seeds_and_never_certain() -> None:
@@ -291,6 +309,11 @@ def test_p_best_is_for_contenders_marked_as_rough_below_ten_seeds_and_never_cert
         assert ("P(best)" in told.headings) == (shown is not None)
         if shown:
             assert [row[told.headings.index("P(best)")] for row in told.rows] == shown
+    # If a contender lacks a fifth seed, no other one has a probability; one that is ruled out may lack it.
+    for rate, others, shown in ((0.96, "failed", 1), (0.9695, "failed", 0), (0.9695, 0.9695, 2)):
+        close = [rate + 0.002 * luck.random() for _ in range(4)]
+        board = board_of({0.1: scores[0.1][:5], 0.03: [*close, others]})
+        assert sum(each.p_best is not None for each in board.standings) == shown
 
 
 def test_lower_is_better_where_the_metric_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

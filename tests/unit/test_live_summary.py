@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nn.errors import InvalidInputError
 from orchestrator.analysis.summary import summary
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.manage import remove
@@ -17,7 +18,6 @@ from orchestrator.errors import SweepBusyError
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
-from orchestrator.running.cancel import Cancellation
 from orchestrator.running.session import Session
 from tests.support.paths import contents
 from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, made, row
@@ -65,13 +65,17 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder)
     folder.append(lost_row(JOBS[1], "cancelled", "the sweep was cancelled"))
     stands = summary(folder.path)
     assert (stands.state, stands.done, stands.over) == ("cancelled", 1, True)
-    assert cancel(folder, Place(Settings())) == Cancellation(ended=set(BY_KEY))
+    # Without a cluster, nothing is to cancel, unless another process may train it.
+    assert cancel(folder, Place(Settings())) == stands
     # Resumed, the cancelled job waits.
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
     session.keep_own()
     session.try_again()
     stands = summary(folder.path)
     assert (stands.state, stands.done, stands.planned) == ("interrupted", 1, 2)
+    assert cancel(folder, Place(Settings())) == stands
+    with folder.exclusive(), pytest.raises(InvalidInputError, match="has no cluster of its own"):
+        cancel(folder, Place(Settings()))
 
 
 @pytest.mark.parametrize("lock_is_told", [True, False])

@@ -332,20 +332,13 @@ class TestLowerBounds:
 
 
 class TestPBest:
-    def test_below_five_seeds_there_is_none(self) -> None:
-        scores = random_scores(0, [0, 1], 4)
-        assert p_best(scores) == (None, None)
-        assert p_best([]) == ()
-        more = random_scores(0, [0, 1], 5)
-        assert None not in p_best(more)
-        assert p_best([more[0], scores[1]])[1] is None
-
-    def test_one_with_few_seeds_still_counts_against_the_others(self) -> None:
+    def test_one_with_few_seeds_counts_against_the_others_and_one_without_a_score_does_not(self) -> None:
         first, second = random_scores(1, [0, 0], 6)
-        low, high = (p_best([first, second, by_seed(value, value + 0.5)]) for value in (-9.0, 9.0))
-        assert low[:2] > high[:2]
-        assert sum(p for p in low if p) == pytest.approx(1, abs=0.01)
-        assert sum(p for p in high if p) < 0.05
+        low, high = (p_best([first, second, {}, by_seed(value, value + 0.5)]) for value in (-9.0, 9.0))
+        assert low[2] is high[2] is None
+        assert sum(map(known, low[:2])) == pytest.approx(1, abs=0.01)
+        assert sum(map(known, high[:2])) < 0.05
+        assert (p_best([]), p_best([{}])) == ((), (None,))
 
     def test_one_alone_is_the_best_equal_ones_share_and_without_noise_the_highest_is(self) -> None:
         assert p_best([by_seed(*VALUES)]) == (pytest.approx(1),)
@@ -376,8 +369,7 @@ class TestPBest:
         winners = (model.location[which] + model.scale[which] * noise).argmax(axis=1)
         scores = [{s: v for s, v in by_seed(*row).items() if not math.isnan(v)} for row in values.tolist()]
         found = p_best(scores)
-        assert found[0] is None
-        assert found[1:] == pytest.approx((np.bincount(winners) / 400_000)[1:], abs=0.005)
+        assert found == pytest.approx(np.bincount(winners) / 400_000, abs=0.005)
 
     def test_of_two_t_variables_the_higher_is_found_by_integration(self) -> None:
         location, scale, df = np.array([0.0, 0.7]), np.array([1.0, 2.0]), np.array([4.0, 9.0])

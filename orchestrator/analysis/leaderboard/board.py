@@ -154,7 +154,7 @@ class Standing:
     index: int
     judgement: Judgement
 
-    @Column("rank", "the place by the mean", _rank)
+    @Column("rank", "the place by the mean", _rank, spare=10)
     def rank(self) -> int:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
         return self.index + 1
@@ -174,7 +174,7 @@ class Standing:
         """Mean of their scores; None without any."""
         return self.scored.mean
 
-    @Column("interval", "where the mean over all seeds is", _interval("low", "high"))
+    @Column("interval", "where the mean over all seeds is", _interval("low", "high"), spare=8)
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
         return ends(self._interval)[0]
@@ -237,7 +237,7 @@ class Standing:
 
     @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
     def p_best(self) -> float | None:
-        """Probability that it is the best; None for fewer than five seeds, and for one that cannot be the best."""
+        """Probability that it is the best; None if it cannot be, or if a contender has fewer than five seeds."""
         return rounded(self.judgement.chance(self.index))
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3)

@@ -56,6 +56,8 @@ MOST_IN_PAIRS = 1000
 FIRST_ONES = 100
 #: Most configurations in the model of P(best), by rank.
 MOST_IN_MODEL = 1000
+#: Fewest seeds of each contender for P(best): below, no method is calibrated.
+LEAST_SEEDS = 5
 #: Most jobs that are worth advising.
 MOST_JOBS = 10_000
 #: Most configurations of a race: a look compares every pair.
@@ -320,7 +322,9 @@ class Judgement:
     def _p_best(self) -> Mapping[int, float | None]:
         in_model = range(min(MOST_IN_MODEL, len(self.candidates)))
         asked = [i for i in in_model if self._counts[i] or not self._stays[i]]
-        found = p_best([self.candidates[i].oriented for i in asked]) if len(asked) > 1 else ()
+        # All contenders have a probability, or none: it compares them with each other.
+        is_known = len(asked) > 1 and min(len(self.candidates[i].trained) for i in (0, *self.rivals)) >= LEAST_SEEDS
+        found = p_best([self.candidates[i].oriented for i in asked]) if is_known else ()
         return dict(zip(asked, found, strict=False))
 
     # The leader

@@ -119,7 +119,7 @@ def _of_metric(metric: Metric) -> Column:
     def cell(_: Leaderboard, standing: Standing) -> str:
         return metric.number(standing.metrics[metric.name]) if metric.name in standing.metrics else NONE
 
-    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell)
+    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell, spare=9)
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
@@ -202,18 +202,16 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
     )
     options = (describe.heading(board.names.model, name) for name in board.names.varying)
     notes = (_what(board), _flattered(board), *_left_out(len(shown), len(jobs), "job"))
-    return TextTable(notes, ("rank", "seed", *options, "score", "status", "weights"), rows, ("weights", "status"))
+    headings = ("rank", "seed", *options, "score", "status", "weights")
+    return TextTable(notes, headings, rows, ("weights", "status", "rank"))
 
 
 def _flattered(board: Leaderboard) -> str:
     """Say that the best of many jobs owes its place to luck, and what to expect instead."""
-    expected = board.standings[0].honest_mean
+    told, expected = "The best of many jobs owes its place to its seed, too", board.standings[0].honest_mean
     if expected is None:
-        return "The best of many jobs owes its place to its seed, too"
-    value = board.metric.shown(expected)
-    return (
-        f"The best of many jobs owes its place to its seed, too: expect {value} of the leading configuration's next one"
-    )
+        return told
+    return f"{told}: expect {board.metric.shown(expected)} of the leading configuration's next one"
 
 
 # Formats

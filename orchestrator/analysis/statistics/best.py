@@ -16,8 +16,6 @@ import numpy as np
 from orchestrator.analysis.statistics.intervals import t_quantile
 from orchestrator.analysis.statistics.pairs import EQUAL, Floats, Moments, Scores, as_array, moments
 
-#: Fewest seeds for a probability: below, no method is calibrated.
-LEAST_SEEDS = 5
 #: Quantiles that represent the prior of the spread.
 SPREADS = 15
 #: Spreads with a lower posterior probability are dropped.
@@ -46,19 +44,16 @@ class Posterior:
 
 
 def p_best(scores: Sequence[Scores]) -> tuple[float | None, ...]:
-    """Return for each configuration the probability that its mean is the highest; None for one with under 5 seeds.
+    """Return for each configuration the probability that its mean is the highest; None for one without a score.
 
-    All with a score are in the model, even if None is returned. The result is calibrated from about 10 seeds on, and
-    rough below.
+    The result is calibrated from about 10 seeds on, and rough below.
     """
     values = as_array(scores)
     of = moments(values)
     # A variance can overflow: such a configuration is not in the model.
     known = np.flatnonzero((of.n > 0) & ~np.isinf(of.variance))
-    if not (of.n[known] >= LEAST_SEEDS).any():
-        return (None,) * len(scores)
-    found = dict(zip(known.tolist(), _probabilities(moments(values[known])).tolist(), strict=True))
-    return tuple(found.get(i) if of.n[i] >= LEAST_SEEDS else None for i in range(len(scores)))
+    found = _probabilities(moments(values[known])).tolist() if len(known) else []
+    return tuple(map(dict(zip(known.tolist(), found, strict=True)).get, range(len(scores))))
 
 
 def posterior(of: Moments) -> Posterior:

@@ -47,6 +47,12 @@ class Interval:
         return (self.high - self.low) / 2
 
 
+def ends_by_name(interval: Interval | None, suffix: str = "") -> dict[str, float | None]:
+    """Return the ends of an interval as the fields `low` and `high`, each with the suffix; None without one."""
+    low, high = (None, None) if interval is None else (interval.low, interval.high)
+    return {f"low{suffix}": low, f"high{suffix}": high}
+
+
 def t_interval(values: Sequence[float], *, chosen_of: int = 1) -> Interval | None:
     """Return Student's t interval at 95 % for the mean of the values' distribution.
 

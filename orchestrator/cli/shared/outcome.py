@@ -15,13 +15,12 @@ from nn.errors import SeedsweepError
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, resumption, say
-from orchestrator.cli.shared.parameters import names_cluster
+from orchestrator.cli.shared.parameters import CLUSTER_ADVICE, names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import CLUSTER_ADVICE
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
@@ -112,13 +111,13 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
     told += f", with {found.done} of {counted(found.planned, 'job')} done"
     if not found.over and not names_cluster(broker):
         told += f"; {CLUSTER_ADVICE}"
-    command = resumption(folder)
+    command = resumption(folder, broker)
     if found.done == found.planned:
-        command[1:4] = ["leaderboard"]
+        command = ["orchestrator", "leaderboard", *resumption(folder)[4:]]
     return f"{told}; go on with: {shlex.join(command)}"
 
 
-def show_result(console: Console, result: Sweep, *, as_json: bool, **more: object) -> int:
+def show_result(console: Console, result: Sweep, *, as_json: bool, broker: str | None = None, **more: object) -> int:
     """Print the result of a sweep and return the exit status.
 
     It is 0 if every job has a result, no two attempts differ, and some configuration can be recommended; else 1.
@@ -127,12 +126,13 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
         console: Where to print what is not JSON.
         result: The result.
         as_json: Whether to print JSON.
+        broker: The cluster that the command line names.
         more: Further fields of the JSON.
     """
     if as_json:
         print_result_as_json(result, **more)
     else:
-        print_result(console, result)
+        print_result(console, result, broker)
     mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
         say(console, _alarm(result, mismatched), style="bold red")
@@ -141,7 +141,7 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, **more: objec
 
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
     """Print what a session from `SweepPlan.rehearse` would do, and return the exit status."""
-    found = estimate(session, complain, reuse=reuse, race=race)
+    found = estimate(session, reuse=reuse, race=race)
     return answer(str(found), as_json=as_json, **asdict(found))
 
 

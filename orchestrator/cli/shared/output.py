@@ -64,19 +64,19 @@ def knows_blocks(console: Console) -> bool:
     return console.encoding.startswith("utf")
 
 
-def print_result(console: Console, result: Sweep, *, verdict: bool = True) -> None:
+def print_result(console: Console, result: Sweep, broker: str | None = None, *, verdict: bool = True) -> None:
     """Print the verdict and its advice, unless told otherwise, the leaderboard, the accounting, and where files are."""
     print_leaderboard(console, result.leaderboard, verdict=verdict)
     say(console, str(result.accounting))
     say(console, f"Results: {result.folder.path} (leaderboard.csv, results.jsonl, weights)")
     if verdict:
-        advise(console, result)
+        advise(console, result, broker)
 
 
-def advise(console: Console, result: Sweep) -> None:
+def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
     """Print the command that trains what was cancelled, or that decides further, if there is one."""
     if result.accounting.cancelled:
-        say(console, f"To train the cancelled jobs: {shlex.join(resumption(result.folder))}")
+        say(console, f"To train the cancelled jobs: {shlex.join(resumption(result.folder, broker))}")
     verdict = result.leaderboard.verdict
     if verdict.advice is None:
         return
@@ -88,7 +88,7 @@ def advise(console: Console, result: Sweep) -> None:
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
     jobs = counted(verdict.advice.jobs, "job")
     say(console, f"To decide further, in about {jobs} if the differences are as they seem:")
-    say(console, f"  {shlex.join((*result.advised, *place_flags(result.folder)))}")
+    say(console, f"  {shlex.join((*result.advised, *place_flags(result.folder, broker)))}")
 
 
 def place_flags(folder: SweepFolder, broker: str | None = None) -> list[str]:
@@ -140,9 +140,9 @@ def print_table(
         console: Where to print.
         headings: One for each column.
         rows: The cells of each row, one for each column.
-        spare: Columns to leave out on a narrow terminal, in this order.
+        spare: Columns to leave out on a narrow terminal, in this order; if that does not suffice, cells wrap.
         padding: Around each cell: top, right, bottom, left.
-        is_text: Whether a cell may wrap.
+        is_text: Whether cells wrap before a column is left out.
         notes: Lines above the table; one that begins with a column's heading and a colon is left out with its column.
     """
     # Others' texts may have megabytes; --json has all of them.
@@ -162,7 +162,7 @@ def print_table(
         room = console.width - width + sum(longest)
         if not console.is_terminal or sum(least) <= room:
             break
-    if is_text and console.is_terminal and width > console.width:
+    if (is_text or spare) and console.is_terminal and width > console.width:
         # No word is broken if all of them fit; else, rich breaks the longest ones. The first columns get what is left.
         width, least = console.width, least if sum(least) <= room else words
         room = max(0, room - sum(least))

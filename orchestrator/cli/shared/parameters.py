@@ -41,6 +41,8 @@ DEFAULT_OUTPUT = Path("runs")
 MAX_WORKERS = 1024
 #: The sweep that a command works on, in its usage line.
 SWEEP = "SWEEP"
+#: What to do if a sweep may be on a cluster, and none is named.
+CLUSTER_ADVICE = "if a cluster trains it, name that by --broker or CELERY_BROKER_URL"
 #: Files of what a report shows: a session writes the first one at its end.
 _SHOWN = ("leaderboard.json", "test.json", NOTE)
 
@@ -69,10 +71,11 @@ class Command(TyperCommand):
         """Run the command."""
         with self._spelling(ctx):
             if self._sweep:
-                elsewhere = names_cluster(ctx.params["broker"]) if self.elsewhere else None
-                folder = open_sweep(ctx.params["folder"], ctx.params["output"], elsewhere=elsewhere)
+                named = ctx.params["folder"], ctx.params["output"]
+                folder = open_any(*named, ctx.params["broker"]) if self.elsewhere else open_sweep(*named)
                 ctx.params["folder"] = folder
-                ctx.with_resource(telling_outdated(folder.path))
+                if ctx.params.get("verbose") is not False:
+                    ctx.with_resource(telling_outdated(folder.path))
             for each in self._output:
                 del ctx.params[each.name]
             return super().invoke(ctx)
@@ -125,6 +128,11 @@ class SweepElsewhere(Command):
 def names_cluster(broker: str | None) -> bool:
     """Return whether a flag or a setting names a cluster."""
     return broker is not None or load_settings().broker_url is not None
+
+
+def open_any(argument: str, output: Path, broker: str | None) -> SweepFolder:
+    """Return the folder of a sweep, which may be missing if a flag or a setting names a cluster."""
+    return open_sweep(argument, output, elsewhere=names_cluster(broker), advice=CLUSTER_ADVICE)
 
 
 @contextlib.contextmanager
@@ -221,7 +229,7 @@ def sweeps(context: typer.Context) -> list[str]:
     return []
 
 
-def of_sweep(read: Callable[[Sweep], Iterable[str]]) -> Callable[[typer.Context], list[str]]:
+def of_sweep(read: Callable[[Sweep], Iterable[str]], *, rows: bool = False) -> Callable[[typer.Context], list[str]]:
     """Return what completes a word by what `read` finds in the sweep that was typed; nothing if it cannot be read."""
 
     def words(context: typer.Context) -> list[str]:
@@ -231,7 +239,7 @@ def of_sweep(read: Callable[[Sweep], Iterable[str]]) -> Callable[[typer.Context]
         with contextlib.suppress(SeedsweepError):
             # Before the value of an option, click leaves the arguments as they were typed.
             name = next(iter(context.args), context.params.get("folder") or LAST)
-            sweep = Sweep.read(open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT)))
+            sweep = Sweep.read(open_sweep(name, Path(context.params.get("output") or DEFAULT_OUTPUT)), rows=rows)
             # The folder may be a stranger's, and a shell may run what it is offered.
             return [word for word in dict.fromkeys(read(sweep)) if re.fullmatch(r"[\w.,=+:/-]+", word, re.ASCII)]
         return []

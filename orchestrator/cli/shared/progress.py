@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import say
+from orchestrator.cli.shared.output import complain, say
+from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import Row
 from orchestrator.running.listener import SILENT, Progress
@@ -195,6 +196,11 @@ def _table(lines: Sequence[_Line], room: int) -> Table:
         name.truncate(room, overflow="ellipsis")
         table.add_row(name, ProgressBar(total, done, bar) if bar >= SHORTEST_BAR else "", *figures)
     return table
+
+
+def notes_for(verbose: bool | None) -> Tell:
+    """Return what prints a message that is neither a result nor an error: nothing with --quiet."""
+    return ignore if verbose is False else complain
 
 
 def progress_for(console: Console, sweep: Sweep, *, verbose: bool | None = None) -> Progress:
