@@ -184,7 +184,7 @@ class LedgerBackend(RedisBackend):
             stored = self.get(key) or b""
             # After a connection that was lost, it may be this one.
             if stored and parse(stored)["status"] == states.SUCCESS:
-                return stored == value
+                return bool(stored == value)
             seen = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
         return True
 
