@@ -54,6 +54,10 @@ def say(console: Console, text: str, style: str | None = None) -> None:
     """Print a text without markup, highlighting or truncation; a terminal wraps sentences at words, commands never."""
     text = printable(text)
     # `Console.is_terminal` is true for a file under FORCE_COLOR, too.
+    if not (console.is_terminal or console.file.isatty()):
+        # As `Console` prints it, in a tenth of the time: there may be a line for each of thousands of jobs.
+        print(text, file=console.file, flush=True)
+        return
     if console.file.isatty() and not text.startswith("  ") and "orchestrator " not in text:
         text = "\n".join(fill(line, max(console.width, 1), **_WHOLE_WORDS) for line in text.split("\n"))
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
