@@ -1,4 +1,4 @@
-"""Nothing that a sweep does grows faster than its jobs: counted in lines that are executed, not in seconds."""
+"""No line of a sweep grows faster than its jobs, and no job takes many commands: counted, not measured in seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.sweep_folder import SweepFolder
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, make_job
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import result
 from tests.support.sweeps import sweep_of
@@ -29,6 +29,8 @@ SOURCES = tuple(str(ROOT / room) for room in ("orchestrator", "worker", "nn"))
 RATES = (0.01, 0.02, 0.03, 0.04, 0.05)
 #: By how much ten times as many jobs may multiply the executions of a line: by ten, and a little for their order.
 MOST = 15
+#: How many of some commands a job takes, those within scripts included.
+COMMANDS = {"time": 1, "eval_ro": 2, "evalsha": 3, "set": 5}
 BLOB = to_safetensors(initial_weights((784, 8, 4, 10), np.random.RandomState(0), "float32"))
 
 
@@ -74,3 +76,18 @@ def test_no_line_is_executed_more_than_in_proportion_to_the_jobs(shared_cluster:
     # Few executions depend on how long Redis takes.
     grown = {name: (few[name], count) for name, count in many.items() if count > 1000 and count > MOST * few[name]}
     assert grown == {}
+
+
+def test_a_job_takes_few_commands_of_redis(cluster: Cluster) -> None:
+    # Given a worker that has trained a job already
+    cluster.start_worker()
+    cluster.result(cluster.submit(make_job(seed=0)).id)
+    client, jobs = cluster.server.client(), range(1, 21)
+    # When it trains twenty more
+    client.config_resetstat()
+    for run in [cluster.submit(make_job(seed=seed)).id for seed in jobs]:
+        cluster.result(run)
+    # Then each reads the time once, and only its earlier attempts by a script; the rest is for heartbeats
+    stats = client.info("commandstats")
+    a_job = {name: stats[f"cmdstat_{name}"]["calls"] / len(jobs) for name in ("time", "eval_ro", "evalsha", "set")}
+    assert a_job == {name: pytest.approx(calls, abs=0.9) for name, calls in COMMANDS.items()}
