@@ -18,7 +18,7 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.folder.activity import Activity, address
-from orchestrator.folder.rows import accepted_row, lost_row
+from orchestrator.folder.rows import Rows, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps, held, locks
 from orchestrator.running.underway import Underway
@@ -95,10 +95,10 @@ def _observed(
     """Return what goes on in a sweep that no session on this host trains; its folder may be missing."""
     jobs = manifest.jobs_by_key()
     # A session trains again what failed or was cancelled before.
-    rows = {key: row for key, row in folder.rows_of(jobs).items() if row.accepted}
+    rows = Rows({key: row for key, row in folder.rows_of(jobs).items() if row.accepted})
     reports, alive = {}, {task for each in present if each.name not in lost for task in each.running}
     epochs = max(job.epochs for job in jobs.values())
-    for key, state in cluster.results.states([key for key in jobs if key not in rows], epochs).items():
+    for key, state in cluster.results.states([key for key in jobs if key not in rows], epochs):
         match state:
             case Running(report) if key in alive:
                 reports[key] = report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, UserDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -50,6 +50,8 @@ _MAX_WORKER = 300
 _TEXTS = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250}
 #: About how many bytes a record of an attempt or a mismatch takes in memory.
 _RECORD = 512
+#: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), further rows are shortened.
+_SOME_TEXT, _ROW_TEXT = 3 * 2**24, 2**11
 
 
 class _Record(BaseModel):
@@ -247,6 +249,24 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         if self.trainer == DEFAULT:
             usual.add("trainer")
         return self.model_dump_json(exclude=usual) + "\n"
+
+
+class Rows(UserDict[str, Row]):
+    """Rows by job key. Others decide how long their texts are: beyond a bound, a row is shortened when it is added."""
+
+    _texts = 0
+
+    def __setitem__(self, key: str, row: Row) -> None:
+        before, size = self._texts - (self[key].text_bytes if key in self else 0), row.text_bytes
+        if before + size > _SOME_TEXT + _ROW_TEXT * len(self):
+            row = row.shortened()
+            size = row.text_bytes
+        self._texts = before + size
+        super().__setitem__(key, row)
+
+    def __delitem__(self, key: str) -> None:
+        self._texts -= self[key].text_bytes
+        super().__delitem__(key)
 
 
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:

@@ -74,8 +74,8 @@ def cancel_sweep(cluster: Cluster, manifest: Manifest) -> Cancellation:
     cluster.registry.cancel(manifest, f"{reason(manifest.name)} by {by}")
     done = cancel_jobs(cluster, manifest.name, manifest.jobs)
     # A session that saw the mark may have withdrawn them first.
-    states = cluster.results.ended(queued - done.withdrawn)
-    by_session = queued & done.absent | {key for key, state in states.items() if isinstance(state, Cancelled)}
+    states = cluster.results.states(queued - done.withdrawn)
+    by_session = queued & done.absent | {key for key, state in states if isinstance(state, Cancelled)}
     others = [found - by_session for found in (done.ending, done.ended, done.absent)]
     return Cancellation(done.withdrawn | by_session, others[0], others[1], done.wanted, others[2])
 

@@ -135,7 +135,7 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     assert len(folder.rows_of(BY_KEY)[JOBS[0].key].history) == MAX_HISTORY
     folder.append(Row.model_validate(json.loads(row(JOBS[0]).line()) | texts | told))
     # Those of many jobs are shortened.
-    monkeypatch.setattr(results_log, "_FILE_TEXT", 0)
+    monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
     assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
