@@ -14,6 +14,7 @@ from nn.errors import SeedsweepError
 from nn.files import digest
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.status import status
 from orchestrator.running.collect import fetch_weights
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
@@ -249,6 +250,18 @@ def test_rows_of_a_cluster_are_shortened_like_those_of_a_folder(
     assert [(each.job, len(each.error)) for each in (*yielded, *shown)] == 2 * [(key, 110) for key in BY_KEY]
     assert [[len(each.first) for each in row.mismatches] for row in session.rows.values()] == 2 * [[110]]
     assert len((folder.path / "results.jsonl").read_bytes()) > 2 * 5000
+
+
+def test_status_counts_the_first_sweeps(view: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.commands.status._MOST_JOBS", 250)
+    listed, said = [], []
+    monkeypatch.setattr(Manifest, "jobs_by_key", lambda self: listed.append(self.name) or dict(BY_KEY))
+    for name in "dcab":
+        view.registry.register(made(tmp_path, name).manifest())
+    place = Place(view.app.settings, tell=said.append)
+    assert [each["sweep"] for each in status(tmp_path, place)["sweeps"]] == listed == ["a", "b"]
+    assert said == [f"There are more sweeps at {view.address}: orchestrator status SWEEP shows one"]
+    assert [each["jobs"] for each in status(tmp_path, place, "d")["sweeps"]] == [2]
 
 
 def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> None:
