@@ -227,9 +227,9 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        texts = {name: value[:most] for name, most in _TEXTS.items() if (value := getattr(self, name))}
-        found = [each.model_copy(update={name: text[:110] for name, text in each}) for each in self.mismatches[:1]]
-        return self.model_copy(update={**texts, "history": self.history[-1:], "mismatches": found})
+        texts = {name: _short(value, most) for name, most in _TEXTS.items() if (value := getattr(self, name))}
+        records = {"history": [*map(_short, self.history[-1:])], "mismatches": [*map(_short, self.mismatches[:1])]}
+        return self.model_copy(update=texts | records)
 
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is not a row of this job.
@@ -251,22 +251,25 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         return self.model_dump_json(exclude=usual) + "\n"
 
 
+def _short(value: Any, most: int = 110) -> Any:
+    """Return the beginning of a text, or a record with those of its texts, in ASCII: wide characters take more."""
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _short(each) for name, each in value})
+    return value[:most].encode("ascii", "replace").decode() if isinstance(value, str) else value
+
+
 class Rows(UserDict[str, Row]):
     """Rows by job key. Others decide how long their texts are: beyond a bound, a row is shortened when it is added."""
 
+    #: The bytes of their texts, also of rows that were deleted since.
     _texts = 0
 
     def __setitem__(self, key: str, row: Row) -> None:
-        before, size = self._texts - (self[key].text_bytes if key in self else 0), row.text_bytes
-        if before + size > _SOME_TEXT + _ROW_TEXT * len(self):
+        before = self._texts - (self[key].text_bytes if key in self else 0)
+        if before + row.text_bytes > _SOME_TEXT + _ROW_TEXT * len(self):
             row = row.shortened()
-            size = row.text_bytes
-        self._texts = before + size
+        self._texts = before + row.text_bytes
         super().__setitem__(key, row)
-
-    def __delitem__(self, key: str) -> None:
-        self._texts -= self[key].text_bytes
-        super().__delitem__(key)
 
 
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:

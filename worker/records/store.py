@@ -158,8 +158,7 @@ class Store:
         stored = read_lists(self.client, names, limits.MISMATCH, limits.MISMATCHES)
         for job_key, items in zip(keys, stored, strict=True):
             # Without repetitions: a command whose answer was lost is sent again.
-            found = dict.fromkeys(filter(None, (read_record(Mismatch, item) for item in items)))
-            if found:
+            if found := dict.fromkeys(filter(None, (read_record(Mismatch, item) for item in items))):
                 yield job_key, list(found)
 
     def put_log(self, task_id: str, end: bytes) -> None:
