@@ -31,7 +31,7 @@ from worker.records.presence import Roster, problem_of
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
 #: Most jobs of all sweeps of a cluster that are shown: 100,000 take two seconds, and a sweep as long as these at least.
-_MOST_JOBS, _LEAST_JOBS = 3 * MAX_JOBS, 100
+_MOST_JOBS, _LEAST_JOBS = 3 * MAX_JOBS, 200
 _FIGURES = ("done", "running", "waiting", "failed", "diverged", "retried")
 
 
@@ -63,8 +63,7 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
                 told.add(manifest.name)
                 if address(folder.path):
                     # It ends with its sweep: nobody waits for it to come back.
-                    roster = reached(folder, place).impatient().roster
-                    found["workers"] += _workers(roster, "here", found["jobs"])
+                    found["workers"] += _workers(reached(folder, place).impatient().roster, "here", found["jobs"])
     if cluster is not None:
         running, room = cluster.running(), _MOST_JOBS
         for manifest in cluster.registry.open():

@@ -253,7 +253,7 @@ def test_rows_of_a_cluster_are_shortened_like_those_of_a_folder(
 
 
 def test_status_counts_the_first_sweeps(view: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.commands.status._MOST_JOBS", 250)
+    monkeypatch.setattr("orchestrator.commands.status._MOST_JOBS", 500)
     listed, said = [], []
     monkeypatch.setattr(Manifest, "jobs_by_key", lambda self: listed.append(self.name) or dict(BY_KEY))
     for name in "dcab":
