@@ -30,7 +30,7 @@ from worker.records.presence import Roster, problem_of
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
-#: Most jobs of all sweeps of a cluster that are shown: 100,000 take two seconds, and a sweep as long as these at least.
+#: Most jobs of a cluster's sweeps that are shown: 100,000 take two seconds. A sweep counts as so many at least.
 _MOST_JOBS, _LEAST_JOBS = 3 * MAX_JOBS, 200
 _FIGURES = ("done", "running", "waiting", "failed", "diverged", "retried")
 
@@ -115,16 +115,16 @@ def _observed(cluster: Cluster, jobs: dict[str, Job], folder: SweepFolder, runni
     return seen.activity
 
 
-def _add(found: Status, name: str, manifest: Manifest, jobs: Mapping[str, Job], activity: Activity | None) -> None:
+def _add(found: Status, sweep: str, manifest: Manifest, jobs: Mapping[str, Job], activity: Activity | None) -> None:
     if activity is not None:
         figures = {name: getattr(activity, name) for name in _FIGURES} | {"seconds_left": activity.left}
         place = "here" if activity.here else activity.place
-        found["sweeps"].append({"sweep": name, "place": place, "jobs": activity.planned} | figures)
+        found["sweeps"].append({"sweep": sweep, "place": place, "jobs": activity.planned} | figures)
         names = JobNames(jobs.values(), manifest.axes)
         for key, report in activity.jobs.items():
             if (job := jobs.get(key)) is not None:
                 epoch, worker = (report.epoch, report.worker) if report else (0, None)
-                told = {"sweep": name, "job": names.job(job.seed, job.options), "epoch": epoch}
+                told = {"sweep": sweep, "job": names.job(job.seed, job.options), "epoch": epoch}
                 found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
 
 
