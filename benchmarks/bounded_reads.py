@@ -65,7 +65,7 @@ def weights(cluster: Cluster) -> object:
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], object]]] = {
     "result": (
         ("SET", f"celery-task-meta-{JOB.key}"), ("MGET", f"celery-task-meta-{JOB.key}"),
-        lambda cluster: cluster.results.states([JOB.key]),
+        lambda cluster: list(cluster.results.states([JOB.key])),
     ),
     "weights": (
         ("SET", f"seedsweep:weights:{JOB.key}.{SHA256}"), ("GET", f"seedsweep:weights:{JOB.key}.{SHA256}"), weights,
@@ -89,7 +89,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Cluster], obj
     ),
     "mismatches": (
         ("RPUSH", f"seedsweep:mismatch:{JOB.key}"), ("LRANGE", f"seedsweep:mismatch:{JOB.key}", "0", "-1"),
-        lambda cluster: cluster.store.mismatches([JOB.key]),
+        lambda cluster: list(cluster.store.mismatches([JOB.key])),
     ),
     "queued message": (
         ("RPUSH", "seedsweep"), ("LRANGE", "seedsweep", "0", "255"),
@@ -131,7 +131,7 @@ def grown(url: str, kind: str, plain: bool) -> float:
     cluster = Cluster(Settings(broker_url=url))
     client = connect(url, 60.0)
     # What the first use of everything takes does not count.
-    cluster.results.states([JOB.key[::-1]])
+    list(cluster.results.states([JOB.key[::-1]]))
     client.ping()
     before = resident()
     try:

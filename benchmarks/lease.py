@@ -26,7 +26,7 @@ from rich.table import Table
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.embedded import EmbeddedCluster
-from orchestrator.cluster.results import Finished
+from orchestrator.cluster.results import Finished, Running
 from worker.job import Job
 from worker.messages import signature
 from worker.settings import Settings
@@ -65,7 +65,7 @@ def train(cluster: Cluster, jobs: list[Job]) -> float:
         signature(cluster.app, job).apply_async()
     keys = [job.key for job in jobs]
     while True:
-        ended = cluster.results.ended(keys).values()
+        ended = [state for _, state in cluster.results.states(keys) if not isinstance(state, Running)]
         if any(not isinstance(state, Finished) for state in ended):
             raise RuntimeError(f"a job failed: {ended}")
         if len(ended) == len(jobs):

@@ -59,7 +59,7 @@ def measure(jobs: list[Job]) -> tuple[float, float, dict[str, float]]:
         queued = size(client, QUEUE) / int(client.llen(QUEUE))
         checkpoint = 0.0
         keys = [job.key for job in jobs]
-        while len(cluster.results.ended(keys)) < len(jobs):
+        while len(cluster.results.over(keys)) < len(jobs):
             checkpoint = max(checkpoint, *(size(client, name) for name in client.scan_iter(f"{CHECKPOINT}*")), 0.0)
             time.sleep(0.01)
         # The last job's checkpoint goes away after its result is stored.

@@ -28,6 +28,8 @@ from worker.text import one_line
 FILES = ("sweep.json", "results.jsonl")
 #: Most bytes of a claim, and most values in it: while JSON is read, each costs up to 300 bytes.
 MAX_BYTES, MAX_VALUES = 2**25, 10 * MAX_JOBS
+#: Most fields of an object in a claim: the options of a job have 4 kB. An unknown field costs 500 bytes, as a fault.
+_MOST_FIELDS = 10_000
 
 
 class _Part(BaseModel):
@@ -123,14 +125,13 @@ class Claim(_Part):
         try:
             # Not `json`, which takes twice the memory of what it returns.
             read = from_json(stored)
-            claim = cls.model_validate(read)
+            # Readers differ in which of the two they take.
+            if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
+                raise ValueError("it gives a field twice")
+            return cls.model_validate(read)
         except ValueError as error:
             why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
             raise ClaimError(one_line(f"{name} is not a claim{clipped(why, 300)}")) from None
-        # Readers differ in which of the two they take.
-        if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
-            raise ClaimError(f"{name} is not a claim: it gives a field twice")
-        return claim
 
     def as_bytes(self) -> bytes:
         """Return the content of its file."""
@@ -175,7 +176,9 @@ def difference(claimed: Any, found: Any, where: str) -> str | None:
 
 
 def _fields(value: Any) -> int:
-    """Return how many fields all objects in JSON have."""
+    """Return how many fields all objects in JSON have; raise `ValueError` if one has more than any in a claim."""
     if isinstance(value, dict):
+        if len(value) > _MOST_FIELDS:
+            raise ValueError(f"an object has {len(value)} fields")
         return len(value) + sum(map(_fields, value.values()))
     return sum(map(_fields, value)) if isinstance(value, list) else 0

@@ -98,26 +98,20 @@ class Queue:
         withdrawn: set[str] = set()
         receipts = key("withdrawn", uuid.uuid4().hex)
         for name in LISTS:
+            again = True
             # Repeated until a pass finds no wanted message: messages that others remove meanwhile shift the rest.
-            while self._withdraw_from(name, wanted, withdrawn, receipts):
-                pass
+            while again:
+                again, start = False, 0
+                while chunk := read_items(self._client, name, MAX_TASK_BYTES, start):
+                    start += len(chunk)
+                    if ours := [item for item in chunk if _task_id(item) in wanted]:
+                        again = True
+                        removed: Any = self._client.eval(_WITHDRAW, 2, name, receipts, RECEIPT_SECONDS, *ours)
+                        withdrawn.update(_task_id(item) for item, count in zip(ours, removed, strict=True) if count)
+                        start -= sum(removed)
         if withdrawn:
             self._client.unlink(receipts)
         return withdrawn
-
-    def _withdraw_from(self, name: str, wanted: frozenset[str], withdrawn: set[str], receipts: str) -> bool:
-        """Go through a list once, adding to `withdrawn`; return whether it held a wanted message."""
-        found = False
-        start = 0
-        while chunk := read_items(self._client, name, MAX_TASK_BYTES, start):
-            start += len(chunk)
-            ours = [item for item in chunk if _task_id(item) in wanted]
-            if ours:
-                found = True
-                removed: Any = self._client.eval(_WITHDRAW, 2, name, receipts, RECEIPT_SECONDS, *ours)
-                withdrawn.update(_task_id(item) for item, count in zip(ours, removed, strict=True) if count)
-                start -= sum(removed)
-        return found
 
 
 def _task_id(message: bytes, *, held: bool = False) -> str:

@@ -173,10 +173,10 @@ class Registry:
         return wanted
 
     def open(self, but: str = "") -> Iterator[Manifest]:
-        """Yield the sweeps that are neither finished nor cancelled, and that this version can read."""
+        """Yield the sweeps that are neither finished nor cancelled, and that this version can read, sorted by name."""
         stored = read_members(self._client, _NAMES, limits.NAME, limits.SWEEPS)
         names = {member.decode(errors="replace") for member in stored}
-        for other in filter(is_name, names - {but}):
+        for other in sorted(filter(is_name, names - {but})):
             if any(self._fields(other, limits.REASON, "cancelled", "finished")):
                 continue
             try:

@@ -71,8 +71,8 @@ class Results:
         self._client = client
         self._policy = policy
 
-    def states(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> dict[str, State]:
-        """Return the states of these tasks.
+    def states(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> Iterator[tuple[str, State]]:
+        """Yield these tasks with their states, one of which is in memory at a time.
 
         Tasks are absent if they are queued, unknown to the cluster, or have an invalid stored state.
 
@@ -80,9 +80,6 @@ class Results:
             task_ids: The tasks.
             epochs: The most epochs of any of their jobs. A result of more belongs to another job, and is not kept.
         """
-        return dict(self._each(task_ids, epochs))
-
-    def _each(self, task_ids: Iterable[str], epochs: int) -> Iterator[tuple[str, State]]:
         for chunk in chunks(task_ids):
             values = read_each(self._client, self._keys(chunk), limits.RESULT)
             for task_id, stored in zip(chunk, values, strict=True):
@@ -90,13 +87,9 @@ class Results:
                 if state is not None:
                     yield task_id, state
 
-    def ended(self, task_ids: Iterable[str], epochs: int = MAX_EPOCHS) -> dict[str, Ended]:
-        """Return the states of the tasks that have ended. Arguments: see `states`."""
-        return {key: state for key, state in self.states(task_ids, epochs).items() if not isinstance(state, Running)}
-
     def over(self, task_ids: Iterable[str], kind: Any = Ended) -> set[str]:
-        """Return which of these tasks have ended in some way, with one of their states in memory at a time."""
-        return {key for key, state in self._each(task_ids, MAX_EPOCHS) if isinstance(state, kind)}
+        """Return which of these tasks have ended in some way."""
+        return {key for key, state in self.states(task_ids) if isinstance(state, kind)}
 
     def forget(self, task_ids: Iterable[str]) -> None:
         """Remove the states of these tasks, so that they can be submitted again."""

@@ -18,7 +18,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import WIDER, SweepPlan, check_values, finish, jobs_of, plan_resumption, registered
 from orchestrator.errors import OutputError, SweepNotFoundError
-from orchestrator.folder.rows import Row, seen
+from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import cancel_jobs
@@ -145,7 +145,7 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                     registry.finish(manifest.name)
             cancel_jobs(place.cluster, manifest.name, gone)
         folder.write_manifest(before)
-        finish(Session(folder, before, jobs, place, rows=left))
+        finish(Session(folder, before, jobs, place, rows=Rows(left)))
     return manifest.rounds[-1], len(gone), len(rows.keys() & gone)
 
 

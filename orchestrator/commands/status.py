@@ -18,16 +18,20 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.folder.activity import Activity, address
-from orchestrator.folder.rows import accepted_row, lost_row
+from orchestrator.folder.rows import Rows, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps, held, locks
 from orchestrator.running.underway import Underway
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
-from worker.records.presence import Presence, Roster, problem_of
+from orchestrator.sweeps.specification import MAX_JOBS
+from worker.job import Job
+from worker.records.presence import Roster, problem_of
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
+#: Most jobs of a cluster's sweeps that are shown: 100,000 take two seconds. A sweep counts as so many at least.
+_MOST_JOBS, _LEAST_JOBS = 3 * MAX_JOBS, 200
 _FIGURES = ("done", "running", "waiting", "failed", "diverged", "retried")
 
 
@@ -48,29 +52,31 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
     """
     found: Status = {"sweeps": [], "jobs": [], "workers": []}
     cluster, told, taken = place.reached().cluster, set[str](), locks()
-    for each in Sweeps(output).names() if os.path.lexists(output) else ():
+    for each in Sweeps(output, name).names() if os.path.lexists(output) else ():
         folder = SweepFolder(output, each)
         activity = Activity.read(folder.path) if held(folder.path, taken) else None
         # A folder may be removed, and an embedded cluster may end meanwhile.
         with contextlib.suppress(SeedsweepError, RedisError, OSError):
-            if activity is not None and name in (None, each):
+            if activity is not None:
                 manifest = folder.manifest()
-                _add(found, folder, manifest, activity)
+                _add(found, each, manifest, manifest.jobs_by_key(), activity)
                 told.add(manifest.name)
                 if address(folder.path):
                     # It ends with its sweep: nobody waits for it to come back.
-                    roster = reached(folder, place).impatient().roster
-                    found["workers"] += _workers(roster, "here", found["jobs"])
+                    found["workers"] += _workers(reached(folder, place).impatient().roster, "here", found["jobs"])
     if cluster is not None:
-        roster = cluster.roster
-        present = roster.all()
+        running, room = cluster.running(), _MOST_JOBS
         for manifest in cluster.registry.open():
             folder = SweepFolder(output, manifest.name)
             if manifest.name not in told and name in (None, folder.name):
-                _add(found, folder, manifest, _observed(cluster, manifest, folder, present, roster.lost(present)))
+                if (room := room - max(manifest.grown.size, _LEAST_JOBS)) < 0:
+                    place.tell(f"There are more sweeps at {cluster.address}: orchestrator status SWEEP shows one")
+                    break
+                jobs = manifest.jobs_by_key()
+                _add(found, folder.name, manifest, jobs, _observed(cluster, jobs, folder, running))
         if name is None or any(each["place"] == cluster.address for each in found["sweeps"]):
             # Read again: the sweeps may have taken a while, in which no worker is lost.
-            found["workers"] += _workers(roster, cluster.address, found["jobs"])
+            found["workers"] += _workers(cluster.roster, cluster.address, found["jobs"])
     return found
 
 
@@ -89,18 +95,14 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
     return connect(settings, place.tell)
 
 
-def _observed(
-    cluster: Cluster, manifest: Manifest, folder: SweepFolder, present: list[Presence], lost: Mapping[str, float]
-) -> Activity | None:
+def _observed(cluster: Cluster, jobs: dict[str, Job], folder: SweepFolder, running: set[str]) -> Activity | None:
     """Return what goes on in a sweep that no session on this host trains; its folder may be missing."""
-    jobs = manifest.jobs_by_key()
     # A session trains again what failed or was cancelled before.
-    rows = {key: row for key, row in folder.rows_of(jobs).items() if row.accepted}
-    reports, alive = {}, {task for each in present if each.name not in lost for task in each.running}
-    epochs = max(job.epochs for job in jobs.values())
-    for key, state in cluster.results.states([key for key in jobs if key not in rows], epochs).items():
+    rows = Rows({key: row for key, row in folder.rows_of(jobs).items() if row.accepted})
+    reports, epochs = {}, max(job.epochs for job in jobs.values())
+    for key, state in cluster.results.states([key for key in jobs if key not in rows], epochs):
         match state:
-            case Running(report) if key in alive:
+            case Running(report) if key in running:
                 reports[key] = report
             case Finished(result):
                 rows[key] = accepted_row(jobs[key], result)
@@ -109,21 +111,20 @@ def _observed(
             case Cancelled(why):
                 rows[key] = lost_row(jobs[key], "cancelled", why)
     seen = Underway(jobs, rows, place=cluster.address)
-    seen.running(reports, present, lost)
+    seen.running(reports, (), {})
     return seen.activity
 
 
-def _add(found: Status, folder: SweepFolder, manifest: Manifest, activity: Activity | None) -> None:
+def _add(found: Status, sweep: str, manifest: Manifest, jobs: Mapping[str, Job], activity: Activity | None) -> None:
     if activity is not None:
         figures = {name: getattr(activity, name) for name in _FIGURES} | {"seconds_left": activity.left}
         place = "here" if activity.here else activity.place
-        found["sweeps"].append({"sweep": folder.name, "place": place, "jobs": activity.planned} | figures)
-        jobs = manifest.jobs_by_key()
+        found["sweeps"].append({"sweep": sweep, "place": place, "jobs": activity.planned} | figures)
         names = JobNames(jobs.values(), manifest.axes)
         for key, report in activity.jobs.items():
             if (job := jobs.get(key)) is not None:
                 epoch, worker = (report.epoch, report.worker) if report else (0, None)
-                told = {"sweep": folder.name, "job": names.job(job.seed, job.options), "epoch": epoch}
+                told = {"sweep": sweep, "job": names.job(job.seed, job.options), "epoch": epoch}
                 found["jobs"].append(told | {"epochs": job.epochs, "worker": worker})
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nn.files import json_values, open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
-from orchestrator.folder.rows import MAX_HISTORY, Row
+from orchestrator.folder.rows import MAX_HISTORY, Row, Rows
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job, misfit
@@ -33,13 +33,11 @@ _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 _NUMBER_BYTES = 30
 #: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
 _FILE_LINES, _JOB_LINES = 1_000_000, 100
-#: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), the rest of the rows are shortened.
-_FILE_TEXT, _ROW_TEXT = 3 * 2**24, 2**11
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
 
-def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = frozenset()) -> tuple[dict[str, Row], int]:
+def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = frozenset()) -> tuple[Rows, int]:
     """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
     The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need.
@@ -55,8 +53,8 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     Raises:
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
-    rows: dict[str, Row] = {}
-    damaged, others, texts, pieces = 0, known - jobs.keys(), 0, 0
+    rows = Rows()
+    damaged, others, pieces = 0, known - jobs.keys(), 0
     most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
     try:
         with _open(path, jobs, len(others)) as file:
@@ -71,9 +69,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                     damaged += line.endswith(b"\n") and _job_of(line) not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
-                    texts += row.text_bytes - (rows[row.job].text_bytes if row.job in rows else 0)
-                    is_long = texts > _FILE_TEXT + _ROW_TEXT * len(jobs)
-                    rows[row.job] = row.shortened() if is_long else row
+                    rows[row.job] = row
     except FileNotFoundError:
         pass
     except OSError as error:

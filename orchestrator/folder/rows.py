@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, UserDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -50,6 +50,8 @@ _MAX_WORKER = 300
 _TEXTS = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250}
 #: About how many bytes a record of an attempt or a mismatch takes in memory.
 _RECORD = 512
+#: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), further rows are shortened.
+_SOME_TEXT, _ROW_TEXT = 3 * 2**24, 2**11
 
 
 class _Record(BaseModel):
@@ -225,9 +227,9 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        texts = {name: value[:most] for name, most in _TEXTS.items() if (value := getattr(self, name))}
-        found = [each.model_copy(update={name: text[:110] for name, text in each}) for each in self.mismatches[:1]]
-        return self.model_copy(update={**texts, "history": self.history[-1:], "mismatches": found})
+        texts = {name: _short(value, most) for name, most in _TEXTS.items() if (value := getattr(self, name))}
+        records = {"history": [*map(_short, self.history[-1:])], "mismatches": [*map(_short, self.mismatches[:1])]}
+        return self.model_copy(update=texts | records)
 
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is not a row of this job.
@@ -247,6 +249,27 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         if self.trainer == DEFAULT:
             usual.add("trainer")
         return self.model_dump_json(exclude=usual) + "\n"
+
+
+def _short(value: Any, most: int = 110) -> Any:
+    """Return the beginning of a text, or a record with those of its texts, in ASCII: wide characters take more."""
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _short(each) for name, each in value})
+    return value[:most].encode("ascii", "replace").decode() if isinstance(value, str) else value
+
+
+class Rows(UserDict[str, Row]):
+    """Rows by job key. Others decide how long their texts are: beyond a bound, a row is shortened when it is added."""
+
+    #: The bytes of their texts, also of rows that were deleted since.
+    _texts = 0
+
+    def __setitem__(self, key: str, row: Row) -> None:
+        before = self._texts - (self[key].text_bytes if key in self else 0)
+        if before + row.text_bytes > _SOME_TEXT + _ROW_TEXT * len(self):
+            row = row.shortened()
+        self._texts = before + row.text_bytes
+        super().__setitem__(key, row)
 
 
 def accepted_row(job: Job, result: Result, reused_from: str | None = None, attempts: Sequence[Attempt] = ()) -> Row:

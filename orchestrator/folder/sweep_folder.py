@@ -237,7 +237,7 @@ class SweepFolder:
                 if not is_right(mode):
                     raise OutputError(f"{path} is not a {kind}: move it away to go on with the sweep")
 
-    def rows(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
+    def rows(self, jobs: Mapping[str, Job]) -> Mapping[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
         return read_rows(self._results, jobs, self.known)[0]
 
@@ -398,7 +398,7 @@ class SweepFolder:
         """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""
         self._write(self._reading, record.model_dump_json(indent=2) + "\n")
 
-    def finish(self, rows: dict[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
+    def finish(self, rows: Mapping[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
 
         What `undo` has withdrawn stays, behind them.

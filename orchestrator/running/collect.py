@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished
+from orchestrator.cluster.results import Cancelled, Ended, Failed, Finished, Running
 from orchestrator.errors import BrokerUnreachableError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row, accepted_row, check_weights, lost_row
@@ -46,11 +46,11 @@ class Collector:
 
     Args:
         sweep: The sweep on its cluster.
-        accept: Keeps the row of a job that ended, and its weights if they were fetched; called once per job.
+        accept: Keeps a row, and its weights if they were fetched, once per job; returns the row as it is in memory.
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
     """
 
-    def __init__(self, sweep: Membership, accept: Callable[[Row, bytes | None], None], keeper: Keeper) -> None:
+    def __init__(self, sweep: Membership, accept: Callable[[Row, bytes | None], Row], keeper: Keeper) -> None:
         self._cluster = sweep.cluster
         self._sweep = sweep
         self._accept = accept
@@ -93,7 +93,7 @@ class Collector:
         epochs = max((job.epochs for job in jobs.values()), default=1)
         waiting, again = dict(jobs), {}
         for some in chunks(jobs):
-            ended = cluster.results.ended(some, epochs)
+            ended = {key: each for key, each in cluster.results.states(some, epochs) if not isinstance(each, Running)}
             if reused_from is None:
                 self._ahead = cluster.attempts(list(ended))
             for key, state in ended.items():
@@ -144,7 +144,7 @@ class Collector:
         except (WeightsError, _EndedForAnotherError) as error:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return False
-        self._accept(row, blob)
+        row = self._accept(row, blob)
         if self._keeper.releases and isinstance(state, Finished) and row.accepted:
             # The folder has the weights now, or has decided against them.
             self._artifacts.add(row.job, job, state.result)
@@ -205,22 +205,23 @@ def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
     return blob
 
 
-def completed(cluster: Cluster, rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return rows, by key, with the attempts whose ends the cluster learned after the row was written.
+def completed(cluster: Cluster, rows: Mapping[str, Row]) -> Iterator[Row]:
+    """Yield rows with the attempts whose ends the cluster learned after the row was written.
 
     It waits a moment for the last ones. An attempt never ends if its worker froze and another one finished the job.
     """
-    found: dict[str, Row] = {}
-    own = {key: row for key, row in rows.items() if row.reused_from is None}
-    left = [key for key, row in own.items() if any(each.started and each.ended is None for each in row.history)]
+    own = [row for row in rows.values() if row.reused_from is None]
+    left = [row.job for row in own if any(each.started and each.ended is None for each in row.history)]
     deadline = time.monotonic() + LONGEST_WAIT
     while left and time.monotonic() < deadline:
-        known = {key: attempts for key, attempts in cluster.attempts(left) if attempts}
-        found |= {key: rows[key].with_history(attempts) for key, attempts in known.items()}
-        left = [key for key, each in known.items() if each[-1].end is None and rows[key].status == "failed"]
+        asked, left = left, []
+        for key, attempts in cluster.attempts(asked):
+            if attempts:
+                yield rows[key].with_history(attempts)
+                if attempts[-1].end is None and rows[key].status == "failed":
+                    left.append(key)
         if left:
             time.sleep(_PAUSE)
-    return found
 
 
 class Artifacts:

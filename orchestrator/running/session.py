@@ -14,7 +14,7 @@ from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
-from orchestrator.folder.rows import Row, seen
+from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
 from orchestrator.running.growth import Grow
@@ -61,7 +61,7 @@ class Session:
     place: Place
     interruption: Interruption = field(default_factory=Interruption)
     resuming: bool = False
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
     missing: dict[str, Job] = field(init=False)
     again: dict[str, Row] = field(default_factory=dict, init=False)
     keeper: Keeper = field(init=False)
@@ -175,13 +175,14 @@ class Session:
         missing, bare = dict(self.missing), self.keeper.bare
         return sibling_results(self.folder, missing, tell, self._fits, bare=bare, named=self.reuse_from)
 
-    def accept(self, row: Row, blob: bytes | None) -> None:
-        """Keep a row and its weights. Weights are written first, so that a row never names a missing file."""
+    def accept(self, row: Row, blob: bytes | None) -> Row:
+        """Keep weights, then their row, which never names a missing file; return the row as `rows` has it."""
         with self.interruption.shield():
             if blob is not None:
                 self.folder.keep_weights(str(row.weights_sha256), blob)
                 self.keeper.note(row)
             self._keep(row)
+        return self.rows[row.job]
 
     def _keep(self, row: Row) -> None:
         self.folder.append(row)
@@ -313,9 +314,10 @@ class Session:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""
         from orchestrator.running.collect import completed
 
-        for key, mismatches in sweep.cluster.store.mismatches(self.jobs).items():
+        for key, mismatches in sweep.cluster.store.mismatches(self.jobs):
             self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
-        self.rows.update(completed(sweep.cluster, self.rows))
+        for row in completed(sweep.cluster, self.rows):
+            self.rows[row.job] = row
         sweep.cluster.registry.finish(self.manifest.name)
 
     @contextlib.contextmanager

@@ -124,7 +124,7 @@ class Underway(Progress):
             running=len(running), waiting=max(len(rest) - len(running), 0), workers=workers,
             jobs=dict(islice(running.items(), MOST_JOBS)), lost=dict(islice(lost.items(), MOST_LOST)),
             rate=60 * self._ended / elapsed if self._ended and elapsed > 0.0 else None,
-            left=self._forecast.left(rest, width, begun, around),
+            left=self._forecast.left(rest, width, begun, around) if width else None,
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -81,7 +81,7 @@ class Waiting:
         # A few at a time, because others decide how large results are.
         for some in chunks(self._open):
             started = time.monotonic()
-            states = self._cluster.results.states(some, self._epochs)
+            states = dict(self._cluster.results.states(some, self._epochs))
             seconds += time.monotonic() - started
             running |= {task: state.report for task, state in states.items() if isinstance(state, Running)}
             if ended := {task: state for task, state in states.items() if not isinstance(state, Running)}:

@@ -122,11 +122,11 @@ def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:
     assert again.id == f"{job.key}.verify-1"
     assert cluster.result(again.id).weights_sha256 == first.weights_sha256
     wait_for(lambda: cluster.ends(again.id) == ["finished"], "the end of its attempt", report=cluster.logs)
-    assert cluster.store().mismatches([job.key]) == {}
+    assert list(cluster.store().mismatches([job.key])) == []
     # And one that disagrees is on record. Of attempts that results describe, nothing else is
     cluster.server.client().set(f"seedsweep:finished:{job.key}", bytes(32))
     other = cluster.result(cluster.submit(job, label="verify-2").id)
-    ((_, found),) = cluster.store().mismatches([job.key]).items()
+    ((_, found),) = cluster.store().mismatches([job.key])
     assert [(each.first, each.second, each.run) for each in found] == [
         ("00" * 32, other.weights_sha256, f"{job.key}.verify-2")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,14 +13,17 @@ from pydantic import ValidationError
 from nn.errors import SeedsweepError
 from nn.files import digest
 from orchestrator.cluster.cluster import Cluster
+from orchestrator.cluster.connect import Place
+from orchestrator.commands.status import status
 from orchestrator.running.collect import fetch_weights
+from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
 from tests.support.memory import at_most
 from tests.support.redis_server import RedisServer
-from tests.support.sweep_folders import BLOB, result
+from tests.support.sweep_folders import BLOB, BY_KEY, made, result
 from worker.errors import TooManyAttemptsError
-from worker.job import Attempt
+from worker.job import Attempt, Mismatch
 from worker.records import checkpoints
 from worker.records.presence import WORKERS
 from worker.records.store import artifact
@@ -103,7 +107,7 @@ class TestOthers:
     def test_items_of_lists(self, client: redis.Redis) -> None:
         client.rpush("a", "1", "123456", "3", "4")
         client.set("c", "no list")
-        assert read_lists(client, ["a", "b", "c"], 5, 3) == [[b"1", b"", b"3"], [], []]
+        assert list(read_lists(client, ["a", "b", "c"], 5, 3)) == [[b"1", b"", b"3"], [], []]
         assert read_items(client, "a", 5, 2) == [b"3", b"4"]
         assert read_items(client, "a", 5, 4) == []
 
@@ -157,7 +161,7 @@ class TestOthers:
 WEIGHTS = f"seedsweep:weights:{artifact(JOB.key, digest(BLOB))}"
 #: What somebody put into Redis, who reads it, and what it counts as; None if the read raises an error of ours.
 BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = {
-    "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.results.states([JOB.key]), {}),
+    "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: list(view.results.states([JOB.key])), []),
     "a result, for Celery": (
         ("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.app.AsyncResult(JOB.key).state, "PENDING",
     ),
@@ -177,7 +181,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "a worker's presence": (("HSET", WORKERS, "w"), lambda view: view.roster.is_alive("w", 0.0), False),
     "a cancellation": (("SET", f"seedsweep:cancelled:{JOB.key}"), lambda view: view.store.cancelled(JOB.key), None),
     "the end of a log": (("SET", f"seedsweep:log:{JOB.key}"), lambda view: view.store.log(JOB.key), b""),
-    "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: view.store.mismatches([JOB.key]), {}),
+    "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: list(view.store.mismatches([JOB.key])), []),
     "the first hash": (
         ("SET", f"seedsweep:finished:{JOB.key}"),
         lambda view: view.store.compare_with_first(JOB.key, "1" * 64, JOB.key, "w"), False,
@@ -206,7 +210,7 @@ def test_many_results_of_the_largest_size_come_in_parts(view: Cluster, client: r
     for key in keys:
         put(client, "SET", f"celery-task-meta-{key}", size=limits.RESULT)
     with at_most(50 * 2**20):
-        assert view.results.states(keys) == {}
+        assert list(view.results.states(keys)) == []
 
 
 def test_a_hash_of_many_attempts_is_read_in_part(view: Cluster, client: redis.Redis) -> None:
@@ -217,22 +221,54 @@ def test_a_hash_of_many_attempts_is_read_in_part(view: Cluster, client: redis.Re
 
 
 def test_many_mismatches_of_many_jobs_are_read_in_part(view: Cluster, client: redis.Redis) -> None:
-    # Given sixty thousand false ones, of a hundred jobs
-    keys = [make_job(seed=seed).key for seed in range(100)]
+    # Given sixty thousand false ones, of a thousand jobs
+    keys = [make_job(seed=seed).key for seed in range(1000)]
     script = """
-    for i = 1, 600 do redis.call('RPUSH', KEYS[1], '{"first":"' .. i .. string.rep('f', 300) .. ARGV[1]) end
+    for i = 1, 60 do redis.call('RPUSH', KEYS[1], '{"first":"' .. i .. string.rep('f', 300) .. ARGV[1]) end
     """
     for key in keys:
         client.eval(script, 1, f"seedsweep:mismatch:{key}", '","second":"s","run":"r","worker":"w"}')
     with at_most(12 * 2**20):
-        assert view.store.mismatches(keys).keys() == set(keys)
+        assert [key for key, _ in view.store.mismatches(keys)] == keys
+
+
+def test_rows_of_a_cluster_are_shortened_like_those_of_a_folder(
+    view: Cluster, client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
+    # Given jobs that failed, with long words, and sixteen false mismatches each
+    folder, shown = made(tmp_path), []
+    monkeypatch.setattr("orchestrator.running.listener.Progress.finished", lambda _, row: shown.append(row))
+    for key in BY_KEY:
+        view.app.backend.store_result(key, ValueError("x" * 5000), "FAILURE")
+        false = (json.dumps(dict.fromkeys(Mismatch.model_fields, f"{n:0150}")) for n in range(limits.MISMATCHES))
+        client.rpush(f"seedsweep:mismatch:{key}", *false)
+    # When a session collects them
+    session = Session(folder, folder.manifest(), dict(BY_KEY), Place(view.app.settings, view))
+    yielded = list(session.follow())
+    # Then it keeps and shows less than it writes
+    assert [(each.job, len(each.error)) for each in (*yielded, *shown)] == 2 * [(key, 110) for key in BY_KEY]
+    assert [[len(each.first) for each in row.mismatches] for row in session.rows.values()] == 2 * [[110]]
+    assert len((folder.path / "results.jsonl").read_bytes()) > 2 * 5000
+
+
+def test_status_counts_the_first_sweeps(view: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.commands.status._MOST_JOBS", 500)
+    listed, said = [], []
+    monkeypatch.setattr(Manifest, "jobs_by_key", lambda self: listed.append(self.name) or dict(BY_KEY))
+    for name in "dcab":
+        view.registry.register(made(tmp_path, name).manifest())
+    place = Place(view.app.settings, tell=said.append)
+    assert [each["sweep"] for each in status(tmp_path, place)["sweeps"]] == listed == ["a", "b"]
+    assert said == [f"There are more sweeps at {view.address}: orchestrator status SWEEP shows one"]
+    assert [each["jobs"] for each in status(tmp_path, place, "d")["sweeps"]] == [2]
 
 
 def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> None:
     # Given a failure with more words than anyone reads
     view.app.backend.store_result(JOB.key, TooManyAttemptsError("\U0001f600" * 2**20), "FAILURE", "\U0001f600" * 2**20)
     # Then it is stored, and read
-    (state,) = view.results.states([JOB.key]).values()
+    ((_, state),) = view.results.states([JOB.key])
     assert "\U0001f600" * 1000 in state.reason
     assert len(state.reason) <= 10_000
     # And so is a result of the most epochs
@@ -241,9 +277,9 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     other = make_job(epochs=100_000)
     long = result(other, *many, worker=smileys, error=smileys, **fields)
     view.app.backend.store_result(other.key, long, "SUCCESS")
-    assert view.results.states([other.key])[other.key].result == long
+    assert dict(view.results.states([other.key]))[other.key].result == long
     # And of a job that has fewer epochs, it is another job's
-    (state,) = view.results.states([other.key], 10).values()
+    ((_, state),) = view.results.states([other.key], 10)
     assert state.reason == "the stored result belongs to another job"
 
 
@@ -251,12 +287,12 @@ def test_a_state_of_many_small_values_is_not_parsed(view: Cluster, client: redis
     # Two bytes for each list in the state, and 56 in memory
     client.set(f"celery-task-meta-{JOB.key}", b'{"status":"PROGRESS","result":[' + b"[]," * 2_000_000 + b"[]]}")
     with at_most(4 * 8 * 2**20):
-        assert view.results.states([JOB.key]) == {}
+        assert list(view.results.states([JOB.key])) == []
 
 
 def test_an_error_with_many_brackets_is_read(view: Cluster) -> None:
     view.app.backend.store_result(JOB.key, TooManyAttemptsError("[" * 10_000), "FAILURE", "{" * 20_000)
-    (state,) = view.results.states([JOB.key]).values()
+    ((_, state),) = view.results.states([JOB.key])
     assert state.reason.startswith("[" * 5_000)
 
 

@@ -44,9 +44,10 @@ class Recorder:
         self.blobs: list[bytes | None] = []
         self.messages: list[str] = []
 
-    def accept(self, row: Row, blob: bytes | None) -> None:
+    def accept(self, row: Row, blob: bytes | None) -> Row:
         self.rows.append(row)
         self.blobs.append(blob)
+        return row
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -297,7 +298,7 @@ def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     store(started, {"pid": 1}, "STARTED")
     store(back, None, "GIVEN_BACK")
 
-    states = ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key])
+    states = dict(ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key]))
 
     assert states == {
         done: Finished(first),

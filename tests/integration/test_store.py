@@ -50,7 +50,7 @@ def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store) -> Non
     for _ in range(2):
         assert not store.compare_with_first(JOB, "2" * 64, f"{JOB}.verify", "third@host")
     found = Mismatch(first="1" * 64, second="2" * 64, run=f"{JOB}.verify", worker="third@host")
-    assert store.mismatches([JOB, "0" * 64]) == {JOB: [found]}
+    assert dict(store.mismatches([JOB, "0" * 64])) == {JOB: [found]}
 
 
 def test_a_verification_is_compared_and_never_becomes_the_first(store: Store, client: redis.Redis) -> None:
@@ -62,7 +62,7 @@ def test_a_verification_is_compared_and_never_becomes_the_first(store: Store, cl
 
 def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis) -> None:
     client.rpush(f"seedsweep:mismatch:{JOB}", b"", b"\xff", b"[]", b"[" * 10_000, b'{"first": 1}')
-    assert store.mismatches([JOB]) == {}
+    assert dict(store.mismatches([JOB])) == {}
 
 
 def test_a_log_that_redis_refuses_hides_no_error(store: Store, client: redis.Redis) -> None:

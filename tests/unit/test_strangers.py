@@ -121,7 +121,7 @@ def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: Sw
 def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results_log, "_FILE_BYTES", 0)
     long, escaped = "\x01" * MAX_TEXT, "\U000e0001"
-    texts = {"worker": long[:1000], "environment": long[:1000], "code": long[:1000], "reused_from": long}
+    texts = {"worker": "😀" + long[:999], "environment": long[:1000], "code": long[:1000], "reused_from": long}
     history = [{"cause": "hung", "worker": "😀" * 300}] * MAX_HISTORY
     mismatches = [{"first": "😀" * 64, "second": "😀" * 64, "run": "😀" * 300, "worker": escaped * 300}] * MISMATCHES
     for job in JOBS:
@@ -135,10 +135,11 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     assert len(folder.rows_of(BY_KEY)[JOBS[0].key].history) == MAX_HISTORY
     folder.append(Row.model_validate(json.loads(row(JOBS[0]).line()) | texts | told))
     # Those of many jobs are shortened.
-    monkeypatch.setattr(results_log, "_FILE_TEXT", 0)
+    monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
     assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
+    assert all(f"{each.worker}{each.history}{each.mismatches}".isascii() for each in rows.values())
     # A single wide character makes each of a text take four bytes.
     assert row(JOBS[0], worker="😀" + "a" * 999).text_bytes > row(JOBS[0], worker="a" * 1000).text_bytes + 2900
 

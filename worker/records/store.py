@@ -43,9 +43,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
 
 import redis
@@ -61,8 +60,6 @@ from worker.redis.bounded import chunks, read, read_lists
 from worker.redis.clock import ServerClock
 
 M = TypeVar("M", bound=BaseModel)
-
-logger = logging.getLogger(__name__)
 
 #: Least seconds for which the records of a task that has not ended are kept. Workers renew them.
 OPEN_SECONDS = 7 * 86_400
@@ -156,13 +153,14 @@ class Store:
             pipeline.execute()
         return False
 
-    def mismatches(self, job_keys: Iterable[str]) -> dict[str, list[Mismatch]]:
-        """Return the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
-        keys = list(job_keys)
+    def mismatches(self, keys: Collection[str]) -> Iterator[tuple[str, list[Mismatch]]]:
+        """Yield the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
         names = (key("mismatch", job_key) for job_key in keys)
         stored = read_lists(self.client, names, limits.MISMATCH, limits.MISMATCHES)
-        valid = ((job_key, _read_mismatches(items)) for job_key, items in zip(keys, stored, strict=True))
-        return {job_key: found for job_key, found in valid if found}
+        for job_key, items in zip(keys, stored, strict=True):
+            # Without repetitions: a command whose answer was lost is sent again.
+            if found := dict.fromkeys(filter(None, (read_record(Mismatch, item) for item in items))):
+                yield job_key, list(found)
 
     def put_log(self, task_id: str, end: bytes) -> None:
         """Store the end of a failed task's log, at most `limits.LOG` bytes, unless Redis refuses it."""
@@ -228,14 +226,3 @@ def read_record(kind: type[M], stored: bytes) -> M | None:
         return kind.model_validate_json(stored)
     except ValidationError:
         return None
-
-
-def _read_mismatches(items: Iterable[bytes]) -> list[Mismatch]:
-    # Without repetitions: a command whose answer was lost is sent again.
-    found: dict[Mismatch, None] = {}
-    for item in items:
-        if (mismatch := read_record(Mismatch, item)) is not None:
-            found[mismatch] = None
-        else:
-            logger.warning("A stored mismatch is invalid: %r", item[:200])
-    return list(found)

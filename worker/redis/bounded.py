@@ -112,9 +112,9 @@ def read_each(client: Redis, names: Iterable[str], limit: int) -> Iterator[bytes
     return _each(client, names, limit, "GETRANGE", 0, limit)
 
 
-def read_lists(client: Redis, names: Iterable[str], limit: int, most: int) -> list[list[bytes]]:
-    """Return the first `most` items of each list; an item of more than `limit` bytes reads as `b""`."""
-    return [list(found) for found in _each(client, names, limit, "LRANGE", 0, most - 1)]
+def read_lists(client: Redis, names: Iterable[str], limit: int, most: int) -> Iterator[list[bytes]]:
+    """Yield the first `most` items of each list; an item of more than `limit` bytes reads as `b""`."""
+    return map(list, _each(client, names, limit, "LRANGE", 0, most - 1))
 
 
 def read_items(client: Redis, name: str, limit: int, start: int) -> list[bytes]:

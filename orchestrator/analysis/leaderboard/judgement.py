@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, FailFast
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
@@ -149,8 +149,8 @@ class Verdict(BaseModel, frozen=True, extra="forbid"):
     leader_high: float | None
     regret: float | None
     within: float | None
-    contenders: list[dict[str, Any]]
-    rivals: list[Rival]
+    contenders: Annotated[list[dict[str, Any]], FailFast()]
+    rivals: Annotated[list[Rival], FailFast()]
     advice: Advice | None
 
     def __str__(self) -> str:
