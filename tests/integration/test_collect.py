@@ -303,7 +303,7 @@ def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     assert states == {
         done: Finished(first),
         check: Finished(second),
-        wrong: Failed("the stored result is invalid: Field required"),
+        wrong: Failed("the stored result is invalid at status: Field required"),
         other: Failed("the stored result belongs to another job"),
         failed: Failed("no worker has it"),
         crashed: Failed("ValueError: no"),
