@@ -87,14 +87,10 @@ def _shown(board: Leaderboard, value: float | None) -> str:
     return str(value) if isinstance(value, int) else board.metric.number(value)
 
 
-def _interval(low: str, high: str) -> Callable[[Leaderboard, Standing], str]:
-    """Return the `cell` of an interval of scores between two figures."""
-
-    def cell(board: Leaderboard, standing: Standing) -> str:
-        ends = [_shown(board, getattr(standing, name)) for name in (low, high)]
-        return NONE if NONE in ends else " to ".join(ends)
-
-    return cell
+def _interval(board: Leaderboard, standing: Standing, suffix: str = "") -> str:
+    """Return the cell of an interval of scores: between the figures `low` and `high`, each with the suffix."""
+    ends = [_shown(board, getattr(standing, f"{name}{suffix}")) for name in ("low", "high")]
+    return NONE if NONE in ends else " to ".join(ends)
 
 
 def _trained(_: Leaderboard, standing: Standing) -> str:
@@ -174,7 +170,7 @@ class Standing:
         """Mean of their scores; None without any."""
         return self.scored.mean
 
-    @Column("interval", "where the mean over all seeds is", _interval("low", "high"), spare=8)
+    @Column("interval", "where the mean over all seeds is", _interval, spare=8)
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
         return ends(self._interval)[0]
@@ -195,7 +191,7 @@ class Standing:
     @Column(
         "on new samples",
         "the interval for new samples, too: the other one is for these validation samples",
-        _interval("low_new", "high_new"),
+        functools.partial(_interval, suffix="_new"),
         tables="wide",
         order=1,
     )

@@ -116,10 +116,8 @@ def by_configuration(
 
 
 def _of_metric(metric: Metric) -> Column:
-    def cell(_: Leaderboard, standing: Standing) -> str:
-        return metric.number(standing.metrics[metric.name]) if metric.name in standing.metrics else NONE
-
-    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell, spare=9)
+    heading = f"{metric.name}{', %' if metric.is_share else ''}"
+    return Column(heading, "", lambda _, each: metric.number(each.metrics.get(metric.name)), spare=9)
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
