@@ -59,8 +59,7 @@ def command(
     """
     found = plot(Sweep.read(folder, metric), kind or DEFAULT)
     if as_json:
-        print_json(as_dict(found))
-        return 0
+        return print_json(as_dict(found))
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
     say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))

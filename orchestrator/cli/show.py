@@ -54,8 +54,7 @@ def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) ->
             "confusion_matrix": evaluation.confusion.tolist(),
             "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
         }
-        print_json(identity(network) | found)
-        return 0
+        return print_json(identity(network) | found)
     console = Console()
     say(console, title(network))
     _say_curve(console, network.row, network.job.metric)
@@ -79,8 +78,7 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
         complain(str(error))
     if as_json:
         tables = [{"title": each.title, "columns": each.columns, "rows": each.rows} for each in drawn]
-        print_json(row.model_dump(mode="json") | {"drawings": tables})
-        return 0
+        return print_json(row.model_dump(mode="json") | {"drawings": tables})
     console = Console()
     ended = "" if row.error is None else f"; {row.error}"
     last = f"{job.metric.name} {job.metric.shown(row.validation_score[-1])}"
@@ -179,8 +177,7 @@ def predict(
     ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))
     if as_json:
         answer = {"image": str(image), "prediction": ranked[0], "probabilities": found}
-        print_json(identity(network) | answer)
-        return 0
+        return print_json(identity(network) | answer)
     shown = [f"{digit} ({percent(found[digit])})" for digit in ranked[:3]]
     console = Console()
     say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
