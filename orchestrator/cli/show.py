@@ -30,6 +30,8 @@ MISTAKES = 10
 #: The most lines and columns that the bars of a learning curve take.
 CURVE_LINES = 20
 CURVE_WIDTH = 50
+#: Returns a share in percent, with two decimals: 97.31 %; a dash for None.
+percent = NetworkTrainer.metric.shown
 
 
 def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) -> int:
@@ -205,8 +207,3 @@ def title(network: TrainedJob) -> str:
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
     words = network.job.words(network.sweep.manifest.axes)
     return f"job {row.job[:12]} of {network.sweep.name}: {words}; validation accuracy {accuracy}{diverged}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share in percent, with two decimals: 97.31 %; a dash for None."""
-    return "-" if share is None else f"{100 * share:.2f} %"
