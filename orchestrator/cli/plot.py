@@ -153,7 +153,7 @@ def _by_axis(axis: by_axis.Axis) -> Plot:
 
 
 def _curves(sweep: Sweep) -> Field:
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     found = curves.curves(sweep)
     last = max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line)
     series = {

@@ -22,7 +22,6 @@ from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import probability
 from worker.job import Job
-from worker.trainers.protocol import Metric
 from worker.trainers.registry import DEFAULT
 
 T = TypeVar("T")
@@ -84,7 +83,7 @@ class Column:
 
 
 def _shown(board: Leaderboard, value: float | None) -> str:
-    return str(value) if isinstance(value, int) else board.metric.number(value)
+    return str(value) if isinstance(value, int) else board.names.metric.number(value)
 
 
 def _interval(board: Leaderboard, standing: Standing, suffix: str = "") -> str:
@@ -111,7 +110,7 @@ def _may_be_best(board: Leaderboard, standing: Standing) -> str:
 
 def _regret(board: Leaderboard, standing: Standing) -> str:
     regret = standing.judgement.regret_of(standing.index)
-    return NONE if regret is None else at_most(board.metric, regret).partition(" ")[0]
+    return NONE if regret is None else at_most(board.names.metric, regret).partition(" ")[0]
 
 
 def _p_best(_: Leaderboard, standing: Standing) -> str:
@@ -442,11 +441,6 @@ class Leaderboard:
     def verdict(self) -> Verdict:
         """The conclusion."""
         return self.judgement.verdict
-
-    @property
-    def metric(self) -> Metric:
-        """What was measured."""
-        return self.names.metric
 
     def name(self, options: Mapping[str, Any]) -> str:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""

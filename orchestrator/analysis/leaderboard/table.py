@@ -65,7 +65,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
-        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.metric.higher_is_better) else 1.0
+        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.names.metric.higher_is_better) else 1.0
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), sign))
     else:
         rows = sorted(board.standings, key=lambda each: _order(each.options[named[sort]]))
@@ -140,7 +140,7 @@ def _table(
 
 
 def _what(board: Leaderboard) -> str:
-    metric = board.metric
+    metric = board.names.metric
     name = metric.name[:1].upper() + metric.name[1:]
     unit = ", in %" if metric.is_share else ""
     return f"{name} {board.judgement.scoring.phrase}{unit}{'' if metric.higher_is_better else ' (lower is better)'}"
@@ -177,7 +177,7 @@ def _left_out(shown: int, known: int, thing: str) -> list[str]:
 
 def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
     """Return all jobs, each with its configuration: those that trained by their score, then the others."""
-    sign = -1.0 if board.metric.higher_is_better else 1.0
+    sign = -1.0 if board.names.metric.higher_is_better else 1.0
     jobs = [(standing, entry) for standing in board.standings for entry in standing.jobs]
     order = ("succeeded", "diverged", "failed", "cancelled", "missing")
     return sorted(jobs, key=lambda pair: (order.index(pair[1].status), _number(pair[1].score, sign)))
@@ -192,7 +192,7 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
             str(rank),
             str(entry.seed),
             *(board.names.shown(name, value) for name, value in standing.options.items()),
-            board.metric.number(entry.score),
+            board.names.metric.number(entry.score),
             entry.status,
             NONE if entry.weights_sha256 is None else entry.weights_sha256[:12],
         )
@@ -209,7 +209,7 @@ def _flattered(board: Leaderboard) -> str:
     told, expected = "The best of many jobs owes its place to its seed, too", board.standings[0].honest_mean
     if expected is None:
         return told
-    return f"{told}: expect {board.metric.shown(expected)} of the leading configuration's next one"
+    return f"{told}: expect {board.names.metric.shown(expected)} of the leading configuration's next one"
 
 
 # Formats
