@@ -146,15 +146,6 @@ def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
-    return with_weights(sweep, key)
-
-
-def with_weights(sweep: Sweep, key: str) -> TrainedJob:
-    """Return a job of a sweep of the trainer `network` with its row and its weights.
-
-    Raises:
-        WeightsError: the job has no weights, or they are missing, damaged, or of another network.
-    """
     job, sha256 = sweep.jobs[key], weights_of(sweep, key)
     blob = artifact(sweep.folder, job, sha256)
     try:
