@@ -17,7 +17,7 @@ from nn.errors import DatasetError, Described, InvalidInputError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.weights import Weights
 from orchestrator.analysis.leaderboard.scores import Scored
-from orchestrator.analysis.selection import pick, pick_one, varying
+from orchestrator.analysis.selection import Picker, pick, pick_one
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
@@ -104,8 +104,8 @@ def _named(sweep: Sweep, words: Sequence[str]) -> Scored:
     if any(not picked.issuperset(each.keys) for each in found):
         raise InvalidInputError(FIELD, typed, "words about its options only, because all its seeds count")
     if len(found) > 1:
-        first = {each.keys[0] for each in found}
-        missing = listed(varying(sweep.name, {key: job for key, job in sweep.jobs.items() if key in first}), "and")
+        first = {each.keys[0]: sweep.jobs[each.keys[0]] for each in found}
+        missing = listed(Picker(sweep.name, first).varying(), "and")
         allowed = f"words that fit one configuration of the sweep {sweep.name}; {len(found)} fit, so add {missing}"
         raise InvalidInputError(FIELD, typed, allowed)
     return found[0]
