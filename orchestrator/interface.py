@@ -471,7 +471,7 @@ class Sweep:
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _metric(metric))
         plan = deciding.plan_decide(self._folder, terms, _place(broker, workers))
         with self._refreshed(), plan.begin() as session:
-            return deciding.decide(session, terms, display=_display(progress)).verdict
+            return deciding.decide(session, terms, display=_display(progress)).sweep.judgement.verdict
 
     def verify(
         self,
