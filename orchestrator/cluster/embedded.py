@@ -80,14 +80,31 @@ class EmbeddedCluster:
         try:
             self._start()
         except BaseException as error:
-            self._end()
+            self.__exit__()
             if isinstance(error, OSError):
                 raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        """End all parts and remove the folder; a second call does nothing."""
+        process, self._reaper = self._reaper, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.returncode != 0:
+                # The reaper was killed: the parts are ended in its place.
+                self._read(process.stdout.fileno())
+                for group in self._groups:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, signal.SIGKILL)
+            process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _server_command(self) -> list[str]:
         # Imported here because it brings a client of its own, and most commands start no server.
@@ -200,23 +217,3 @@ class EmbeddedCluster:
             if lines:
                 return "; the end of its log:\n" + "\n".join(f"  {line}" for line in lines)
         return ""
-
-    def _end(self) -> None:
-        """End all parts and remove the folder; a second call does nothing."""
-        process, self._reaper = self._reaper, None
-        if process is not None and process.stdin is not None and process.stdout is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            try:
-                process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.returncode != 0:
-                # The reaper was killed: the parts are ended in its place.
-                self._read(process.stdout.fileno())
-                for group in self._groups:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(group, signal.SIGKILL)
-            process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
