@@ -162,8 +162,7 @@ def _told(drawing: Drawing) -> DataTable | Picture:
 
 
 def _whose(sweep: Sweep, job: Job) -> str:
-    name = sweep.names.job(job.seed, job.options)
-    return f"The best seed of the first configuration ({name})"
+    return f"The best seed of the first configuration ({sweep.names.job(job.seed, job.options)})"
 
 
 def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:
