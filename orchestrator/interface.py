@@ -553,9 +553,7 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         file, over = None if path is None else _path("path", path), _switch("replace", replace)
-        return exporting.export(
-            self._folder, _text("to", to), file=file, replace=over, on_progress=lambda _done, _all: None
-        )
+        return exporting.export(self._folder, _text("to", to), file=file, replace=over)
 
     def plot(self, kind: str = "intervals", *, metric: str | None = None) -> Any:
         """Return a chart of the report as an Altair chart.
@@ -839,9 +837,8 @@ def _specification(
     known = {} if file is None else file.words
     words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
-    return specification(
-        sweeping.with_data(values | words.parse(given, str, where="the sweep"), words, settings), words
-    )
+    values |= words.parse(given, str, where="the sweep")
+    return specification(sweeping.with_data(values, words, settings), words)
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ END_SECONDS = 10.0
 #: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+_CANNOT_START = "The embedded cluster cannot start"
 
 
 def _private_folder() -> Path:
@@ -70,9 +71,7 @@ class EmbeddedCluster:
         try:
             self.folder = _private_folder()
         except OSError as error:
-            raise ClusterError(
-                f"The embedded cluster cannot start: no temporary folder can be created: {error.strerror}"
-            ) from None
+            raise ClusterError(f"{_CANNOT_START}: no temporary folder can be created: {error.strerror}") from None
         self._socket = self.folder / "server.sock"
         self.url = f"redis+socket://{self._socket}"
 
@@ -82,7 +81,7 @@ class EmbeddedCluster:
         except BaseException as error:
             self.__exit__()
             if isinstance(error, OSError):
-                raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
+                raise ClusterError(f"{_CANNOT_START}: {error.strerror}") from None
             raise
         return self
 
@@ -114,9 +113,7 @@ class EmbeddedCluster:
         try:
             program = get_binary_path()
         except ValkeyServerError as error:
-            raise ClusterError(
-                f"The embedded cluster cannot start: {error} Name a Redis server with --broker."
-            ) from None
+            raise ClusterError(f"{_CANNOT_START}: {error} Name a Redis server with --broker.") from None
         return [
             str(program), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700",
             # Nothing is written to disk: results are written to the sweep folder as soon as they arrive.

@@ -149,13 +149,11 @@ def _what(board: Leaderboard) -> str:
 def _explained(board: Leaderboard) -> list[str]:
     standings = board.standings
     methods = {(each.method or "").removesuffix(CHOSEN) for each in standings}
-    found = []
+    found, interval = [], "interval: where the mean over all seeds is, at 95 %"
     if "t" in methods:
-        found.append("interval: where the mean over all seeds is, at 95 % (Student's t)")
+        found.append(f"{interval} (Student's t)")
     if "confidence sequence" in methods:
-        found.append(
-            "interval: where the mean over all seeds is, at 95 % however often one looks (confidence sequence)"
-        )
+        found.append(f"{interval} however often one looks (confidence sequence)")
     if any((each.method or "").endswith(CHOSEN) for each in standings):
         found.append("that of the first row allows for its choice")
     if any(each.diverged for each in standings):
