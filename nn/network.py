@@ -152,14 +152,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         self._follow(training)
         pair = (validation_set,) if isinstance(validation_set, Samples) else validation_set
         validation = None if pair is None else self._take(*pair)
-        for _ in training.run(samples, validation):
-            self._follow(training)
-            if callback is not None:
-                callback(self)
-                # It may change the rate for the next epoch, or end the training.
-                training.learning_rate, training.epochs = self.learning_rate, self.epochs
-        _warn_if_diverged(training)
-        return self
+        return self._run(training, samples, validation, callback)
 
     def partial_fit(self, X: Any, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
         """Train for one epoch from the current weights, or from new ones on the first call.
@@ -187,10 +180,7 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             samples = self._take_first(X, y, classes)
             training = self._begin(samples)
         training.epochs = len(training.history) + 1
-        for _ in training.run(samples, None):
-            self._follow(training)
-        _warn_if_diverged(training)
-        return self
+        return self._run(training, samples)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each sample, shape (n_samples,); X as for `fit`."""
@@ -276,16 +266,28 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         parameters = self.get_params(deep=False)
         return {each.name: parameters[each.name] for each in fields(Training) if each.name in parameters}
 
+    def _run(
+        self,
+        training: Training,
+        samples: Samples,
+        validation: Samples | None = None,
+        callback: Callable[[Self], object] | None = None,
+    ) -> Self:
+        for _ in training.run(samples, validation):
+            self._follow(training)
+            if callback is not None:
+                callback(self)
+                # It may change the rate for the next epoch, or end the training.
+                training.learning_rate, training.epochs = self.learning_rate, self.epochs
+        if training.diverged:
+            after = len(training.history)
+            warnings.warn(f"A weight is infinite or NaN after epoch {after}", ConvergenceWarning, stacklevel=3)
+        return self
+
     def _follow(self, training: Training) -> None:
         self.weights_ = training.weights
         self.history_ = training.history
         self._order_seed = training.order_seed
-
-
-def _warn_if_diverged(training: Training) -> None:
-    if training.diverged:
-        after = len(training.history)
-        warnings.warn(f"A weight is infinite or NaN after epoch {after}", ConvergenceWarning, stacklevel=3)
 
 
 def _plain(value: object) -> object:

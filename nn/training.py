@@ -153,9 +153,7 @@ class Training:
         attributes = {each.name: options.pop(each.name) for each in fields(cls) if each.name in options}
         generator = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
         weights = initial_weights(layer_sizes, generator, **options)
-        order_seed = (
-            random_state if isinstance(random_state, int) else int(random_state.randint(2**32, dtype=np.uint32))
-        )
+        order_seed = random_state if isinstance(random_state, int) else int(generator.randint(2**32, dtype=np.uint32))
         return cls(weights, order_seed=order_seed, **attributes)
 
     def resume(self, checkpoint: Checkpoint) -> None:

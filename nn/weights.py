@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,8 +54,7 @@ class Weights:
     @property
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The existing arrays by the names of their attributes: the tensors of a safetensors blob."""
-        named = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: array for name, array in named.items() if array is not None}
+        return {name: array for name, array in vars(self).items() if array is not None}
 
     @property
     def has_biases(self) -> bool:

@@ -471,7 +471,7 @@ class Sweep:
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _metric(metric))
         plan = deciding.plan_decide(self._folder, terms, _place(broker, workers))
         with self._refreshed(), plan.begin() as session:
-            return deciding.decide(session, terms, display=_display(progress)).verdict
+            return deciding.decide(session, terms, display=_display(progress)).sweep.judgement.verdict
 
     def verify(
         self,
@@ -553,9 +553,7 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         file, over = None if path is None else _path("path", path), _switch("replace", replace)
-        return exporting.export(
-            self._folder, _text("to", to), file=file, replace=over, on_progress=lambda _done, _all: None
-        )
+        return exporting.export(self._folder, _text("to", to), file=file, replace=over)
 
     def plot(self, kind: str = "intervals", *, metric: str | None = None) -> Any:
         """Return a chart of the report as an Altair chart.
@@ -839,9 +837,8 @@ def _specification(
     known = {} if file is None else file.words
     words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
-    return specification(
-        sweeping.with_data(values | words.parse(given, str, where="the sweep"), words, settings), words
-    )
+    values |= words.parse(given, str, where="the sweep")
+    return specification(sweeping.with_data(values, words, settings), words)
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,8 +114,7 @@ def evaluate(job: TrainedJob, dataset: Dataset) -> Evaluation:
     options = cast("NetworkOptions", job.job.options)
     engine = make_engine(options.engine, job.weights, loss=options.loss, rule=options.rule)
     confidences = engine.predict_proba(dataset.validation)
-    positions = dataset.order[len(dataset.train) :]
-    return assess(confidences, dataset.validation, positions)
+    return assess(confidences, dataset.validation, dataset.order[len(dataset.train) :])
 
 
 def assess(confidences: NDArray[Any], validation: Samples, positions: NDArray[np.int64]) -> Evaluation:

@@ -17,7 +17,7 @@ from nn.errors import DatasetError, Described, InvalidInputError, WeightsError
 from nn.options.network import NetworkOptions
 from nn.weights import Weights
 from orchestrator.analysis.leaderboard.scores import Scored
-from orchestrator.analysis.selection import pick, pick_one, varying
+from orchestrator.analysis.selection import Picker, pick, pick_one
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
@@ -104,8 +104,8 @@ def _named(sweep: Sweep, words: Sequence[str]) -> Scored:
     if any(not picked.issuperset(each.keys) for each in found):
         raise InvalidInputError(FIELD, typed, "words about its options only, because all its seeds count")
     if len(found) > 1:
-        first = {each.keys[0] for each in found}
-        missing = listed(varying(sweep.name, {key: job for key, job in sweep.jobs.items() if key in first}), "and")
+        first = {each.keys[0]: sweep.jobs[each.keys[0]] for each in found}
+        missing = listed(Picker(sweep.name, first).varying(), "and")
         allowed = f"words that fit one configuration of the sweep {sweep.name}; {len(found)} fit, so add {missing}"
         raise InvalidInputError(FIELD, typed, allowed)
     return found[0]
@@ -146,15 +146,6 @@ def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
-    return with_weights(sweep, key)
-
-
-def with_weights(sweep: Sweep, key: str) -> TrainedJob:
-    """Return a job of a sweep of the trainer `network` with its row and its weights.
-
-    Raises:
-        WeightsError: the job has no weights, or they are missing, damaged, or of another network.
-    """
     job, sha256 = sweep.jobs[key], weights_of(sweep, key)
     blob = artifact(sweep.folder, job, sha256)
     try:

@@ -40,7 +40,7 @@ def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str], field: str =
     Raises:
         InvalidInputError: a word is invalid or fits no job, or no job fits all of them.
     """
-    picker = _Picker(sweep, jobs, field)
+    picker = Picker(sweep, jobs, field)
     fitting = set(jobs).intersection(*map(picker.fitting, words))
     if not fitting:
         allowed = f"words that fit a job of the sweep {sweep}; each of these fits one, and none fits all"
@@ -82,18 +82,15 @@ def pick_one(sweep: str, jobs: Mapping[str, Job], words: Sequence[str]) -> str:
     """
     found = {key: jobs[key] for key in pick(sweep, jobs, words)}
     if len(found) > 1:
-        missing = _Picker(sweep, found).varying()
+        missing = Picker(sweep, found).varying()
         allowed = f"words that fit one job of the sweep {sweep}; {len(found)} jobs fit, so add {listed(missing, 'and')}"
         raise InvalidInputError("the job", " ".join(words), allowed)
     return next(iter(found))
 
 
-def varying(sweep: str, jobs: Mapping[str, Job]) -> list[str]:
-    """Return what varies among jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
-    return _Picker(sweep, jobs).varying()
+class Picker:
+    """Picks some of these jobs; the sweep's name and `field` are for messages."""
 
-
-class _Picker:
     def __init__(self, sweep: str, jobs: Mapping[str, Job], field: str = "") -> None:
         self._sweep = sweep
         self._field = field
@@ -107,6 +104,7 @@ class _Picker:
         self._seeds = tuple(dict.fromkeys(job.seed for job in jobs.values()))
 
     def varying(self) -> list[str]:
+        """Return what varies among the jobs, with its values: `seed (0-9)`, `learning_rate (0.01 or 0.03)`."""
         options = [f"{label(self._model, name)} ({self._values_of(name)})" for name in self._names.varying]
         return [f"seed ({self._values_of_seed()})", *options] if len(self._seeds) > 1 else options
 

@@ -90,17 +90,17 @@ def print_confirmation(console: Console, result: ConfirmationResult) -> None:
         (
             str(place),
             *(board.names.shown(name, value) for name, value in each.options.items()),
-            board.metric.number(each.before.mean),
+            board.names.metric.number(each.before.mean),
             _seeds_of(each.before),
-            _with_interval(board.metric, each.fresh.mean, each.fresh.interval),
+            _with_interval(board.names.metric, each.fresh.mean, each.fresh.interval),
             _seeds_of(each.fresh),
-            _shrinkage(board.metric, each),
+            _shrinkage(board.names.metric, each),
         )
         for place, each in enumerate(result.confirmed, 1)
     ]
-    unit = ", in %" if board.metric.is_share else ""
+    unit = ", in %" if board.names.metric.is_share else ""
     fresh = counted(len(result.seeds), "fresh seed")
-    say(console, f"\nThe leaders under {fresh} ({seeds_as_text(result.seeds)}): {board.metric.name}{unit}")
+    say(console, f"\nThe leaders under {fresh} ({seeds_as_text(result.seeds)}): {board.names.metric.name}{unit}")
     varying = (describe.heading(board.names.model, name) for name in result.confirmed[0].options)
     headings = ("rank before", *varying, "before", "seeds", "fresh", "fresh seeds", "shrinkage")
     print_table(console, headings, rows, spare=("rank before", "fresh seeds", "seeds"))
@@ -112,7 +112,7 @@ def sentence(result: ConfirmationResult) -> str:
     board, leader = result.sweep.leaderboard, result.confirmed[0]
     if leader.fresh.mean is None:
         return "No job under the fresh seeds trained to its end"
-    metric, unit = board.metric, " %" if board.metric.is_share else ""
+    metric, unit = board.names.metric, " %" if board.names.metric.is_share else ""
     name = board.names.configuration(leader.options) or "the configuration"
     found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
     before = f"{metric.number(leader.before.mean)}{unit}"

@@ -72,19 +72,19 @@ def command(
         print_result_as_json(result.sweep, race=race | {"within": within, "budget": budget}, session=told)
     else:
         show(console, result)
-    return 0 if result.verdict.decided else TIED
+    return 0 if result.sweep.judgement.verdict.decided else TIED
 
 
 def show(console: Console, result: DecideResult) -> None:
     """Print the table of all configurations, and the costs; the answer comes last, where it is seen."""
-    race, sweep = result.race, result.sweep
+    race, sweep, verdict = result.race, result.sweep, result.sweep.judgement.verdict
     print_result(console, sweep, verdict=False)
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
-    elif result.verdict.decided and not race.spent:
+    elif verdict.decided and not race.spent:
         say(console, "No job was needed")
     if race.spent:
         every = f"All {len(sweep.scored)} configurations at {race.seeds} seeds"
         say(console, f"{every} are {counted(race.full_grid, 'job')}; the race skipped {race.saved}")
-    for sentence in filter(None, (str(race), result.verdict.sentence)):
+    for sentence in filter(None, (str(race), verdict.sentence)):
         say(console, sentence)

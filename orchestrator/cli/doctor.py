@@ -53,8 +53,7 @@ def config(as_json: AsJson = False) -> int:
         for name, value in settings.model_dump(mode="json").items()
     }
     if as_json:
-        print_json({"settings": found})
-        return 0
+        return print_json({"settings": found})
     rows = [
         (name, "none" if each["value"] is None else str(each["value"]), each["origin"] or "default")
         for name, each in found.items()

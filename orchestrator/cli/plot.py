@@ -59,8 +59,7 @@ def command(
     """
     found = plot(Sweep.read(folder, metric), kind or DEFAULT)
     if as_json:
-        print_json(as_dict(found))
-        return 0
+        return print_json(as_dict(found))
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
     say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
@@ -154,7 +153,7 @@ def _by_axis(axis: by_axis.Axis) -> Plot:
 
 
 def _curves(sweep: Sweep) -> Field:
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     found = curves.curves(sweep)
     last = max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line)
     series = {

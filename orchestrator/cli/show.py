@@ -30,6 +30,8 @@ MISTAKES = 10
 #: The most lines and columns that the bars of a learning curve take.
 CURVE_LINES = 20
 CURVE_WIDTH = 50
+#: Returns a share in percent, with two decimals: 97.31 %; a dash for None.
+percent = NetworkTrainer.metric.shown
 
 
 def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) -> int:
@@ -54,8 +56,7 @@ def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) ->
             "confusion_matrix": evaluation.confusion.tolist(),
             "mistakes": [asdict(mistake) for mistake in evaluation.mistakes[:MISTAKES]],
         }
-        print_json(identity(network) | found)
-        return 0
+        return print_json(identity(network) | found)
     console = Console()
     say(console, title(network))
     _say_curve(console, network.row, network.job.metric)
@@ -79,8 +80,7 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
         complain(str(error))
     if as_json:
         tables = [{"title": each.title, "columns": each.columns, "rows": each.rows} for each in drawn]
-        print_json(row.model_dump(mode="json") | {"drawings": tables})
-        return 0
+        return print_json(row.model_dump(mode="json") | {"drawings": tables})
     console = Console()
     ended = "" if row.error is None else f"; {row.error}"
     last = f"{job.metric.name} {job.metric.shown(row.validation_score[-1])}"
@@ -179,8 +179,7 @@ def predict(
     ranked = sorted(range(len(found)), key=lambda digit: -(found[digit] or 0.0))
     if as_json:
         answer = {"image": str(image), "prediction": ranked[0], "probabilities": found}
-        print_json(identity(network) | answer)
-        return 0
+        return print_json(identity(network) | answer)
     shown = [f"{digit} ({percent(found[digit])})" for digit in ranked[:3]]
     console = Console()
     say(console, f"{image} reads as {shown[0]}; next {' and '.join(shown[1:])}")
@@ -208,8 +207,3 @@ def title(network: TrainedJob) -> str:
     diverged = f"; diverged ({row.error})" if row.status == "diverged" else ""
     words = network.job.words(network.sweep.manifest.axes)
     return f"job {row.job[:12]} of {network.sweep.name}: {words}; validation accuracy {accuracy}{diverged}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share in percent, with two decimals: 97.31 %; a dash for None."""
-    return "-" if share is None else f"{100 * share:.2f} %"

@@ -54,8 +54,7 @@ def command(
         open_sweep(folder.name, output)
     if as_json:
         idle = {} if folder is None or found["sweeps"] else {"standing": asdict(summary(folder.path))}
-        print_json(found | idle)
-        return 0
+        return print_json(found | idle)
     console = Console(highlight=False)
     if not found["sweeps"] and folder is not None:
         from orchestrator.cli.shared.outcome import standing

@@ -40,8 +40,7 @@ def command(
     with interruptible():
         found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
     if as_json:
-        print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
-        return 0
+        return print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
     console = Console()
     say(console, sentence(found))
     _print(console, found)

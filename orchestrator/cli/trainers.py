@@ -34,8 +34,7 @@ def command(
     cluster = place_for(broker, tell=lambda text: say(console, text)).reached().cluster
     found = trainers(cluster, TypedWords({}, fixed).given)
     if as_json:
-        print_json({"trainers": [asdict(each) for each in found]})
-        return 0
+        return print_json({"trainers": [asdict(each) for each in found]})
     for each in found:
         _print(console, each, on_cluster=cluster is not None)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import call
 from typing import Self
 
 from orchestrator.cluster.patience import Patience
@@ -16,7 +17,7 @@ from worker.records.attempts import Attempts
 from worker.records.presence import Roster
 from worker.records.store import Store
 from worker.redis.address import hide_password
-from worker.redis.waiting import Policy, WaitingRedis, connect, once
+from worker.redis.waiting import Policy, WaitingRedis, connect
 from worker.settings import Settings
 
 
@@ -84,7 +85,7 @@ class Cluster:
     def impatient(self) -> Self:
         """Return this cluster without retries: its methods raise `redis.RedisError` and `OSError`."""
         other = copy.copy(self)
-        other._use(once, once)
+        other._use(call, call)
         return other
 
     def forget(self, task_ids: Collection[str]) -> None:

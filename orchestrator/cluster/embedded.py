@@ -32,6 +32,7 @@ END_SECONDS = 10.0
 #: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
+_CANNOT_START = "The embedded cluster cannot start"
 
 
 def _private_folder() -> Path:
@@ -70,9 +71,7 @@ class EmbeddedCluster:
         try:
             self.folder = _private_folder()
         except OSError as error:
-            raise ClusterError(
-                f"The embedded cluster cannot start: no temporary folder can be created: {error.strerror}"
-            ) from None
+            raise ClusterError(f"{_CANNOT_START}: no temporary folder can be created: {error.strerror}") from None
         self._socket = self.folder / "server.sock"
         self.url = f"redis+socket://{self._socket}"
 
@@ -80,14 +79,31 @@ class EmbeddedCluster:
         try:
             self._start()
         except BaseException as error:
-            self._end()
+            self.__exit__()
             if isinstance(error, OSError):
-                raise ClusterError(f"The embedded cluster cannot start: {error.strerror}") from None
+                raise ClusterError(f"{_CANNOT_START}: {error.strerror}") from None
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        """End all parts and remove the folder; a second call does nothing."""
+        process, self._reaper = self._reaper, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.returncode != 0:
+                # The reaper was killed: the parts are ended in its place.
+                self._read(process.stdout.fileno())
+                for group in self._groups:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(group, signal.SIGKILL)
+            process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _server_command(self) -> list[str]:
         # Imported here because it brings a client of its own, and most commands start no server.
@@ -97,9 +113,7 @@ class EmbeddedCluster:
         try:
             program = get_binary_path()
         except ValkeyServerError as error:
-            raise ClusterError(
-                f"The embedded cluster cannot start: {error} Name a Redis server with --broker."
-            ) from None
+            raise ClusterError(f"{_CANNOT_START}: {error} Name a Redis server with --broker.") from None
         return [
             str(program), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700",
             # Nothing is written to disk: results are written to the sweep folder as soon as they arrive.
@@ -200,23 +214,3 @@ class EmbeddedCluster:
             if lines:
                 return "; the end of its log:\n" + "\n".join(f"  {line}" for line in lines)
         return ""
-
-    def _end(self) -> None:
-        """End all parts and remove the folder; a second call does nothing."""
-        process, self._reaper = self._reaper, None
-        if process is not None and process.stdin is not None and process.stdout is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            try:
-                process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.returncode != 0:
-                # The reaper was killed: the parts are ended in its place.
-                self._read(process.stdout.fileno())
-                for group in self._groups:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(group, signal.SIGKILL)
-            process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)

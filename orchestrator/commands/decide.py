@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, Verdict, check_within
+from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, check_within
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -37,11 +37,6 @@ class DecideResult:
     sweep: Sweep
     jobs: int
     seconds: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """The answer."""
-        return self.sweep.judgement.verdict
 
 
 def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:

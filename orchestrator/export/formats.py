@@ -49,7 +49,7 @@ def export(
     file: Path | None = None,
     replace: bool = False,
     uri: str | None = None,
-    on_progress: OnProgress,
+    on_progress: OnProgress = lambda _done, _all: None,
 ) -> Export:
     """Export the ended jobs of a sweep. Takes no lock and changes nothing in the folder.
 

@@ -1,14 +1,12 @@
-"""What every format tells of a job: its options, its metrics, when it began."""
+"""What every format tells of a job: its metrics, when it began."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
-from worker.job import Job
 
 #: Called with the number of jobs that are written, and of all jobs.
 OnProgress = Callable[[int, int], None]
@@ -36,8 +34,3 @@ def series_of(sweep: Sweep, row: Row) -> dict[str, Sequence[float]]:
     """Return the metrics after each epoch by name, in the characters that MLflow allows."""
     others = {re.sub(r"[^A-Za-z0-9_ .:/-]", "_", name): values for name, values in row.others.items()}
     return {metric_of(sweep): row.validation_score, **others}
-
-
-def options_of(job: Job) -> dict[str, Any]:
-    """Return a job's options by name."""
-    return {name: getattr(job.options, name) for name in type(job.options).model_fields}

@@ -23,7 +23,7 @@ from nn.options.describe import written
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import OutputError
-from orchestrator.export.jobs import OnProgress, metric_of, options_of, series_of, start_of
+from orchestrator.export.jobs import OnProgress, metric_of, series_of, start_of
 from orchestrator.folder.rows import Row
 from orchestrator.text import listed
 from worker.job import Job, key_of
@@ -276,7 +276,7 @@ class _Recorder:
         return one_line(self.sweep.names.words(job.options))[:LONGEST] or self.sweep.name
 
     def _parameters(self, job: Job) -> dict[str, str]:
-        return {name: written(value) for name, value in options_of(job).items()}
+        return {name: written(value) for name, value in job.options}
 
     def _end(self, row: Row) -> float:
         return start_of(self.sweep, row) + sum(row.epoch_seconds)

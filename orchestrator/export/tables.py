@@ -16,7 +16,7 @@ from typing import Any
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.jobs import OnProgress, counted, options_of
+from orchestrator.export.jobs import OnProgress, counted
 from orchestrator.folder.rows import Row
 from worker.text import csv_cell
 
@@ -58,7 +58,7 @@ def _job(sweep: Sweep, row: Row) -> dict[str, Any]:
     }
     taken = {*names, *ended, *rest}
     # The jobs of a sweep may have several models of options.
-    own = options_of(job)
+    own = dict(job.options)
     options = _headed({name: own.get(name, "") for name in sweep.options}, "options", taken)
     others = _headed({name: _last(row.others.get(name, ())) for name in sweep.others}, "metrics", taken)
     told = {name: csv_cell(value, written(value)) for name, value in options.items()}

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.destination import MARK
-from orchestrator.export.jobs import OnProgress, counted, options_of, series_of, start_of
+from orchestrator.export.jobs import OnProgress, counted, series_of, start_of
 from orchestrator.folder.rows import Row
 from worker.job import Job
 
@@ -64,7 +64,7 @@ def _write_run(sweep: Sweep, row: Row, group: str, file: BinaryIO) -> None:
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
     parameters = {
         name: value if isinstance(value, (bool, int, float)) else written(value)
-        for name, value in options_of(sweep.jobs[row.job]).items()
+        for name, value in sweep.jobs[row.job].options
     }
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)
     for value in summary.value:

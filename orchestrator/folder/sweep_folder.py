@@ -420,8 +420,7 @@ class SweepFolder:
             # This process holds the lock, so any temporary file was left by a process that was killed.
             for folder in (self.path, self._weights):
                 remove_stale(folder, 0.0)
-            with contextlib.suppress(OSError):
-                self.logs.rmdir()  # if it is empty
+            _remove_empty(self.logs)
 
     def _write(self, target: Path, content: str | bytes) -> None:
         data = content if isinstance(content, bytes) else content.encode()

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from types import TracebackType
@@ -24,7 +24,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, RequestHandler
 
 from nn.errors import SeedsweepError
-from orchestrator.live.feed import Feed, Feeds
+from orchestrator.live.feed import Feeds
 
 #: Seconds after which the connection of a client that does not read is closed.
 SEND_SECONDS = 60.0
@@ -158,17 +158,6 @@ class Handler(RequestHandler):
 
     head = get
 
-    def feed(self, name: str | None) -> Feed:
-        """Return the page of a sweep, or the index.
-
-        Raises:
-            HTTPError: there is none.
-        """
-        try:
-            return self._feeds.feed(name)
-        except SeedsweepError as error:
-            raise HTTPError(404, _sentence(error)) from None
-
     async def send_now(self) -> None:
         """Send what was written; give up a reader who does not take it."""
         try:
@@ -201,10 +190,8 @@ class Page(Handler):
         if other is not None:
             self.redirect(f"/{quote(other)}")
             return
-        try:
-            page = await self.feed(name).page()
-        except SeedsweepError as error:
-            raise HTTPError(404, _sentence(error)) from None
+        with _or_404():
+            page = await self._feeds.feed(name).page()
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Vary", "Accept-Encoding")
@@ -229,12 +216,14 @@ class Events(Handler):
 
     async def head(self, name: str | None = None) -> None:
         """Send the headers alone."""
-        self.feed(name)
+        with _or_404():
+            self._feeds.feed(name)
         self.set_header("Content-Type", "text/event-stream")
 
     async def get(self, name: str | None = None) -> None:
         """Send news until the reader leaves."""
-        feed = self.feed(name)
+        with _or_404():
+            feed = self._feeds.feed(name)
         self.set_header("Content-Type", "text/event-stream")
         if self._feeds.full:
             raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
@@ -254,8 +243,13 @@ class Events(Handler):
             self._following.cancel()
 
 
-def _sentence(error: SeedsweepError) -> str:
-    return f"{str(error).rstrip('.')}."
+@contextlib.contextmanager
+def _or_404() -> Iterator[None]:
+    """Answer with an error of ours in the block as with a page that is not there."""
+    try:
+        yield
+    except SeedsweepError as error:
+        raise HTTPError(404, f"{str(error).rstrip('.')}.") from None
 
 
 def _is_own_page(headers: HTTPHeaders, host: str) -> bool:

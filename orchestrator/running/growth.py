@@ -52,8 +52,7 @@ def grown(manifest: Manifest, rows: Mapping[str, Row]) -> Manifest | None:
         return None
     earlier = [(point, _value(specification, point, manifest.dataset, rows)) for point in specification.drawn]
     count = min(sampling.sampler_batch or 1, specification.remaining)
-    asked = ask(specification.space, earlier, count, sampling.sampler_seed)
-    return manifest.with_drawn(asked)
+    return manifest.with_drawn(ask(specification.space, earlier, count, sampling.sampler_seed))
 
 
 def _value(specification: SweepSpecification, point: Point, dataset: str, rows: Mapping[str, Row]) -> float | None:

@@ -352,10 +352,8 @@ def specification(
 def _check_sampling(sampling: Mapping[str, Any], words: Vocabulary) -> None:
     for name in ("sampler", "samples"):
         if name not in sampling:
-            given = next(iter(sampling))
-            raise InvalidInputError(
-                name, Described("missing"), f"{words.words[name].allowed}, because {flag(given)} is given"
-            )
+            allowed = f"{words.words[name].allowed}, because {flag(next(iter(sampling)))} is given"
+            raise InvalidInputError(name, Described("missing"), allowed)
     if sampling["sampler"] != "optuna" and "sampler_batch" in sampling:
         raise InvalidInputError("sampler_batch", sampling["sampler_batch"], "only with the sampler optuna")
 

@@ -182,7 +182,7 @@ class TestDifferences:
         noise = {0.1: (0, 2, 1, 3, 2), 0.03: (3, 1, 2, 2, 1), 0.01: (0, 1, 0, 1, 0)}
         outcomes = {rate: [0.5 + (rate > 0.01) / 4 + each / 100 for each in values] for rate, values in noise.items()}
         swept = sweep_with(tmp_path, outcomes)
-        verdict, metric = swept.leaderboard.verdict, swept.leaderboard.metric
+        verdict, metric = swept.leaderboard.verdict, swept.names.metric
         rival, out = differences.gaps(swept)
         assert [rival.mean] == [pytest.approx(each.difference) for each in verdict.rivals]
         assert rival.n == out.n == 5

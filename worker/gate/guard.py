@@ -41,34 +41,28 @@ class GuardStep(bootsteps.StartStopStep):
         self._process_task = c.controller._process_task
         c.controller._process_task = self.process_task
 
-    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], object]:
         """Return a message handler that raises only transient errors."""
         handle = self._create_task_handler(*args, **kwargs)
-
-        def guarded(message: Any) -> None:
-            try:
-                handle(message)
-            except self._transient:
-                raise
-            except Exception as error:
-                self._drop(message, error)
-
-        return guarded
+        return lambda message: self._handled(handle, message, message)
 
     def process_task(self, request: Any) -> None:
         """Send a request to the pool, or drop it and free its place: Celery frees it only for a revoked request."""
-        try:
-            self._process_task(request)
-        except self._transient:
-            raise
-        except Exception as error:
-            self._drop(request.message, error)
+        if not self._handled(self._process_task, request, request.message):
             task_ready(request)
             if self._controller.semaphore is not None:
                 self._controller.semaphore.release()
 
-    def _drop(self, message: Any, error: Exception) -> None:
-        shown, headers = (clipped(repr(each), _SHOWN) for each in (error, message.headers))
-        logger.exception("Dropped what is not a message of a task: %s; it holds %s", shown, headers)
-        # Otherwise it would be redelivered.
-        message.reject_log_error(logger, self._transient)
+    def _handled(self, handle: Callable[[Any], object], what: Any, message: Any) -> bool:
+        """Handle something, and return True; drop its message, and return False, if that fails for good."""
+        try:
+            handle(what)
+        except self._transient:
+            raise
+        except Exception as error:
+            shown, headers = (clipped(repr(each), _SHOWN) for each in (error, message.headers))
+            logger.exception("Dropped what is not a message of a task: %s; it holds %s", shown, headers)
+            # Otherwise it would be redelivered.
+            message.reject_log_error(logger, self._transient)
+            return False
+        return True

@@ -66,11 +66,6 @@ def is_transient(error: BaseException) -> bool:
 Policy = Callable[[Callable[[], Any]], Any]
 
 
-def once(command: Callable[[], T]) -> T:
-    """Return what the command returns: the policy that never retries."""
-    return command()
-
-
 class Patient:
     """Retries a command while its error is transient, with exponential backoff and without a limit. For workers."""
 

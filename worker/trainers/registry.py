@@ -107,16 +107,15 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
         raise TrainerUnusableError(
             f"Two packages install a trainer {name}: {' and '.join(each.value for each in found)}"
         )
+    what = f"The trainer {name} ({found[0].value})"
     try:
         loaded = found[0].load()
         made = loaded() if isinstance(loaded, type) else loaded
     except (Exception, SystemExit) as error:
-        raise TrainerUnusableError(
-            f"The trainer {name} ({found[0].value}) cannot be imported: {reason(error)}"
-        ) from None
+        raise TrainerUnusableError(f"{what} cannot be imported: {reason(error)}") from None
     problem = problem_of(made, name)
     if problem is not None:
-        raise TrainerUnusableError(f"The trainer {name} ({found[0].value}) is invalid: {problem}")
+        raise TrainerUnusableError(f"{what} is invalid: {problem}")
     _guard(made)
     return made  # type: ignore[no-any-return]
 

@@ -125,16 +125,14 @@ class Progress:
 
     def train(self) -> TrainedJob:
         """Train to the end; errors as for the function `train`, and `_RefusedCheckpointError`."""
-        job, process = self.job, os.getpid()
+        job = self.job
         try:
-            with _global_generators_kept():
+            with _contained():
                 trained = job.trained_by.train(
                     job.options, job.seed, self._data, on_epoch=self._after_epoch, resume_from=self._begin
                 )
         except BaseException as error:
-            _leave_if_forked(process)
             self._rethrow(error)
-        _leave_if_forked(process)
         if self._raised is not None:
             # The trainer caught what ends the training.
             raise self._raised
@@ -199,20 +197,19 @@ class Progress:
 
 
 @contextmanager
-def _global_generators_kept() -> Iterator[None]:
-    """Restore the state of Python's and NumPy's global generators: no job may depend on the job before it."""
-    states = random.getstate(), np.random.get_state()
+def _contained() -> Iterator[None]:
+    """Restore the state of Python's and NumPy's global generators: no job may depend on the job before it.
+
+    A child that the trainer forked ends here if it returns: it must not answer for its parent.
+    """
+    process, states = os.getpid(), (random.getstate(), np.random.get_state())
     try:
         yield
     finally:
+        if os.getpid() != process:
+            os._exit(1)
         random.setstate(states[0])
         np.random.set_state(states[1])
-
-
-def _leave_if_forked(process: int) -> None:
-    """End a child that the trainer forked, if it returned here: it must not answer for its parent."""
-    if os.getpid() != process:
-        os._exit(1)
 
 
 def _fail(job: Job, what: str, raised: BaseException | None = None) -> NoReturn:

@@ -22,7 +22,6 @@ from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import probability
 from worker.job import Job
-from worker.trainers.protocol import Metric
 from worker.trainers.registry import DEFAULT
 
 T = TypeVar("T")
@@ -84,17 +83,13 @@ class Column:
 
 
 def _shown(board: Leaderboard, value: float | None) -> str:
-    return str(value) if isinstance(value, int) else board.metric.number(value)
+    return str(value) if isinstance(value, int) else board.names.metric.number(value)
 
 
-def _interval(low: str, high: str) -> Callable[[Leaderboard, Standing], str]:
-    """Return the `cell` of an interval of scores between two figures."""
-
-    def cell(board: Leaderboard, standing: Standing) -> str:
-        ends = [_shown(board, getattr(standing, name)) for name in (low, high)]
-        return NONE if NONE in ends else " to ".join(ends)
-
-    return cell
+def _interval(board: Leaderboard, standing: Standing, suffix: str = "") -> str:
+    """Return the cell of an interval of scores: between the figures `low` and `high`, each with the suffix."""
+    ends = [_shown(board, getattr(standing, f"{name}{suffix}")) for name in ("low", "high")]
+    return NONE if NONE in ends else " to ".join(ends)
 
 
 def _trained(_: Leaderboard, standing: Standing) -> str:
@@ -115,7 +110,7 @@ def _may_be_best(board: Leaderboard, standing: Standing) -> str:
 
 def _regret(board: Leaderboard, standing: Standing) -> str:
     regret = standing.judgement.regret_of(standing.index)
-    return NONE if regret is None else at_most(board.metric, regret).partition(" ")[0]
+    return NONE if regret is None else at_most(board.names.metric, regret).partition(" ")[0]
 
 
 def _p_best(_: Leaderboard, standing: Standing) -> str:
@@ -174,7 +169,7 @@ class Standing:
         """Mean of their scores; None without any."""
         return self.scored.mean
 
-    @Column("interval", "where the mean over all seeds is", _interval("low", "high"), spare=8)
+    @Column("interval", "where the mean over all seeds is", _interval, spare=8)
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
         return ends(self._interval)[0]
@@ -195,7 +190,7 @@ class Standing:
     @Column(
         "on new samples",
         "the interval for new samples, too: the other one is for these validation samples",
-        _interval("low_new", "high_new"),
+        functools.partial(_interval, suffix="_new"),
         tables="wide",
         order=1,
     )
@@ -446,11 +441,6 @@ class Leaderboard:
     def verdict(self) -> Verdict:
         """The conclusion."""
         return self.judgement.verdict
-
-    @property
-    def metric(self) -> Metric:
-        """What was measured."""
-        return self.names.metric
 
     def name(self, options: Mapping[str, Any]) -> str:
         """Return the varying options with their values: `learning rate 0.1`; a fixed text without any."""

@@ -199,18 +199,13 @@ class Judgement:
         """Whether intervals and comparisons stay valid however often one looks: the sweep runs, or was extended."""
         return self.state == "so far" or self.history != "fixed"
 
-    @property
-    def metric(self) -> Metric:
-        """What was measured."""
-        return self.names.metric
-
     @cached_property
     def resolution(self) -> float:
         """The step between two values of a share over validation samples; 0 for other metrics.
 
         If no job's answers are known, it is the least difference between two scores; 1 if all are equal.
         """
-        if not self.metric.is_share:
+        if not self.names.metric.is_share:
             return 0.0
         rows = self.rows.values() if self.scoring.metric is None else ()
         known = next((len(bits) for bits in map(answers_of, rows) if bits is not None), None)
@@ -240,7 +235,7 @@ class Judgement:
         low, high = min(found.low, mean - self.resolution), max(found.high, mean + self.resolution)
         if not scored.higher_is_better:
             low, high = -high, -low
-        return Interval(low, high, found.method).possible(is_share=self.metric.is_share)
+        return Interval(low, high, found.method).possible(is_share=self.names.metric.is_share)
 
     def _chosen_of(self, scored: Scored) -> int:
         return len(self.candidates) if scored is self.leader else 1
@@ -254,7 +249,7 @@ class Judgement:
         if answers is None:
             return None
         found = new_images_interval(answers.values(), chosen_of=self._chosen_of(scored))
-        return None if found is None else found.possible(is_share=self.metric.is_share)
+        return None if found is None else found.possible(is_share=self.names.metric.is_share)
 
     def contends(self, i: int) -> bool:
         """Return whether a configuration may be the best, by its index: a candidate that none above it beats."""
@@ -314,7 +309,7 @@ class Judgement:
     @cached_property
     def _regrets(self) -> Mapping[int, float]:
         """The known regrets of candidates, by index: with alternatives that train as reliably as the leader."""
-        most = 1.0 if self.metric.is_share else math.inf
+        most = 1.0 if self.names.metric.is_share else math.inf
         values = enumerate(regrets(self._bounds, self._counts).tolist())
         return {i: min(value, most) for i, value in values if math.isfinite(value)}
 
@@ -523,7 +518,7 @@ def ends(interval: Interval | None) -> tuple[float | None, float | None]:
 
 
 def _conclusion(found: Judgement) -> list[str]:
-    leader, metric = found.leader, found.metric
+    leader, metric = found.leader, found.names.metric
     if leader is None:
         return [_nothing(found)]
     if len(found.scored) == 1:
@@ -583,8 +578,8 @@ def _tied(found: Judgement) -> list[str]:
         return [told]
     if len(rivals) == 1:
         mean, low, high = gaps[0]
-        return [f"{told}: the difference is {by_margin(found.metric, mean, (high - low) / 2)}"]
-    is_share = found.metric.is_share
+        return [f"{told}: the difference is {by_margin(found.names.metric, mean, (high - low) / 2)}"]
+    is_share = found.names.metric.is_share
     by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
     return [f"{told}: they are behind by {by}{' points' if is_share else ''}"]
 
@@ -607,7 +602,7 @@ def _reservations(found: Judgement) -> list[str]:
     """Say what the reader should know before acting on the conclusion."""
     leader, names = found.leader, found.names
     told = [
-        f"{_named(each, names, full=False)} may be better, with {found.metric.shown(each.mean or 0.0)}, but "
+        f"{_named(each, names, full=False)} may be better, with {found.names.metric.shown(each.mean or 0.0)}, but "
         f"{_diverged(each)}"
         for each in found.unreliable[:MOST_NAMED]
     ]

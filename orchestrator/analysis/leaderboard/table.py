@@ -65,7 +65,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
     if sort in SORTS:
-        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.metric.higher_is_better) else 1.0
+        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.names.metric.higher_is_better) else 1.0
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), sign))
     else:
         rows = sorted(board.standings, key=lambda each: _order(each.options[named[sort]]))
@@ -116,10 +116,8 @@ def by_configuration(
 
 
 def _of_metric(metric: Metric) -> Column:
-    def cell(_: Leaderboard, standing: Standing) -> str:
-        return metric.number(standing.metrics[metric.name]) if metric.name in standing.metrics else NONE
-
-    return Column(f"{metric.name}{', %' if metric.is_share else ''}", "", cell, spare=9)
+    heading = f"{metric.name}{', %' if metric.is_share else ''}"
+    return Column(heading, "", lambda _, each: metric.number(each.metrics.get(metric.name)), spare=9)
 
 
 def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextTable, dict[str, str]]:
@@ -142,7 +140,7 @@ def _table(
 
 
 def _what(board: Leaderboard) -> str:
-    metric = board.metric
+    metric = board.names.metric
     name = metric.name[:1].upper() + metric.name[1:]
     unit = ", in %" if metric.is_share else ""
     return f"{name} {board.judgement.scoring.phrase}{unit}{'' if metric.higher_is_better else ' (lower is better)'}"
@@ -151,13 +149,11 @@ def _what(board: Leaderboard) -> str:
 def _explained(board: Leaderboard) -> list[str]:
     standings = board.standings
     methods = {(each.method or "").removesuffix(CHOSEN) for each in standings}
-    found = []
+    found, interval = [], "interval: where the mean over all seeds is, at 95 %"
     if "t" in methods:
-        found.append("interval: where the mean over all seeds is, at 95 % (Student's t)")
+        found.append(f"{interval} (Student's t)")
     if "confidence sequence" in methods:
-        found.append(
-            "interval: where the mean over all seeds is, at 95 % however often one looks (confidence sequence)"
-        )
+        found.append(f"{interval} however often one looks (confidence sequence)")
     if any((each.method or "").endswith(CHOSEN) for each in standings):
         found.append("that of the first row allows for its choice")
     if any(each.diverged for each in standings):
@@ -179,7 +175,7 @@ def _left_out(shown: int, known: int, thing: str) -> list[str]:
 
 def ranked_jobs(board: Leaderboard) -> list[tuple[Standing, Entry]]:
     """Return all jobs, each with its configuration: those that trained by their score, then the others."""
-    sign = -1.0 if board.metric.higher_is_better else 1.0
+    sign = -1.0 if board.names.metric.higher_is_better else 1.0
     jobs = [(standing, entry) for standing in board.standings for entry in standing.jobs]
     order = ("succeeded", "diverged", "failed", "cancelled", "missing")
     return sorted(jobs, key=lambda pair: (order.index(pair[1].status), _number(pair[1].score, sign)))
@@ -194,7 +190,7 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
             str(rank),
             str(entry.seed),
             *(board.names.shown(name, value) for name, value in standing.options.items()),
-            board.metric.number(entry.score),
+            board.names.metric.number(entry.score),
             entry.status,
             NONE if entry.weights_sha256 is None else entry.weights_sha256[:12],
         )
@@ -211,7 +207,7 @@ def _flattered(board: Leaderboard) -> str:
     told, expected = "The best of many jobs owes its place to its seed, too", board.standings[0].honest_mean
     if expected is None:
         return told
-    return f"{told}: expect {board.metric.shown(expected)} of the leading configuration's next one"
+    return f"{told}: expect {board.names.metric.shown(expected)} of the leading configuration's next one"
 
 
 # Formats

@@ -191,9 +191,10 @@ def _print_at_width(console: Console, table: Table, width: int) -> None:
     console.file.flush()
 
 
-def print_json(content: Mapping[str, Any]) -> None:
-    """Print one JSON object on a line."""
+def print_json(content: Mapping[str, Any]) -> int:
+    """Print one JSON object on a line, and return the exit status 0."""
     print(json.dumps(content, allow_nan=False))
+    return 0
 
 
 def print_result_as_json(result: Sweep, **more: object) -> None:

@@ -118,7 +118,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
     try:
         if not _is_network(sweep):
             return without(sweep) if cache_dir is None else _drawn(sweep, sweep.jobs[key], cache_dir)
-        job = lookup.with_weights(sweep, key)
+        job = lookup.trained_job(sweep)
         dataset = data_of(sweep.manifest, job.job, cache_dir)
         return _portrait(sweep, job, dataset, evaluate(job, dataset))
     except DatasetError:
@@ -162,8 +162,7 @@ def _told(drawing: Drawing) -> DataTable | Picture:
 
 
 def _whose(sweep: Sweep, job: Job) -> str:
-    name = sweep.names.job(job.seed, job.options)
-    return f"The best seed of the first configuration ({name})"
+    return f"The best seed of the first configuration ({sweep.names.job(job.seed, job.options)})"
 
 
 def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:

@@ -28,7 +28,7 @@ def sessions(sweep: Sweep) -> DataTable:
 def facts(sweep: Sweep) -> Iterable[Fact]:
     """Yield facts about the whole sweep."""
     manifest, board = sweep.manifest, sweep.leaderboard
-    common, metric = board.common, board.metric
+    common, metric = board.common, board.names.metric
     seeds = {job.seed for job in sweep.jobs.values()}
     yield Fact("Sweep", sweep.name)
     yield Fact(

@@ -137,8 +137,6 @@ def again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
     if derived.keys() != jobs.keys():
         return None
     flags = [each for word, text in typed.items() for each in _flags(vocabulary, word, text, own=own)]
-    if sum(map(len, flags)) > MAX_CHARACTERS:
-        return None
     text = shell("orchestrator", "sweep", *(() if own else ("--trainer", first.trainer)), *flags, "--no-reuse")
     return text if len(text) <= MAX_CHARACTERS else None
 

@@ -48,7 +48,7 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
     if len(board.standings) > 1:
         facts.append(Fact("How sure", _how_sure(board)))
     if board.verdict.regret:
-        facts.append(Fact("Regret", f"At most {at_most(board.metric, board.verdict.regret)} worse than the best"))
+        facts.append(Fact("Regret", f"At most {at_most(board.names.metric, board.verdict.regret)} worse than the best"))
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
@@ -59,7 +59,7 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
 
 
 def _mean(board: Leaderboard, leader: Standing) -> str:
-    metric = board.metric
+    metric = board.names.metric
     value = metric.shown(leader.mean or 0.0)
     over = f"a mean of {value} over {counted(leader.n, 'seed')}"
     if leader.low is None or leader.high is None:
@@ -105,7 +105,7 @@ def _probability(leader: Standing) -> str:
 
 
 def _expected(board: Leaderboard, leader: Standing) -> str:
-    metric, honest, mean = board.metric, leader.honest_mean or 0.0, leader.mean or 0.0
+    metric, honest, mean = board.names.metric, leader.honest_mean or 0.0, leader.mean or 0.0
     text = f"{metric.shown(honest)} of a further seed (honest mean)"
     chosen = sum(each.scored.is_candidate for each in board.standings) > 1
     if chosen and metric.shown(honest) != metric.shown(mean) and (mean > honest) == metric.higher_is_better:
@@ -119,7 +119,7 @@ def _what_decides(sweep: Sweep) -> Fact:
     if advice is None:
         few = min(each.n for each in board.standings if each.contender) < FIRST_LOOK
         return Fact(term, f"{FIRST_LOOK} seeds of each configuration are a start" if few else "More seeds")
-    race = f"A race to a regret of {amount(board.metric, advice.within)}"
+    race = f"A race to a regret of {amount(board.names.metric, advice.within)}"
     text = f"{race} takes about {counted(advice.jobs, 'job')} if the differences are what they seem"
     text += f"; {advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"
     return Fact(term, text, shell(*sweep.advised))

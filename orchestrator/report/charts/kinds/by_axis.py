@@ -75,7 +75,7 @@ class Axis:
         each_job = configurations.draws_jobs(sweep) and len(sweep.jobs) * len(names.varying) <= MOST_DOTS
         title = labels.plain(heading(names.model, option))
         rows, others = configurations.levels(sweep, option, MOST_ROWS), len(names.varying) - 1
-        return cls(name, title, sweep.leaderboard.metric, values, shown, rows, others, each_job)
+        return cls(name, title, sweep.names.metric, values, shown, rows, others, each_job)
 
     @property
     def title(self) -> str:

@@ -111,7 +111,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
 
 
 def _chart(found: Sequence[Curve], sweep: Sweep, name: str) -> Chart:
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     return Chart(
         name=name,
         title=f"Learning curves: {labels.plain(metric.name)} after each epoch",
@@ -170,7 +170,7 @@ def _scales(shown: Sequence[Curve], metric: Metric) -> tuple[Scale, Scale]:
 def _specification(found: Sequence[Curve], sweep: Sweep) -> dict[str, Any]:
     canvas = Canvas()
     alt = canvas.alt
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     shown = found[:MOST_CURVES]
     across, scale = _scales(shown, metric)
     # Vega's own ticks would be round numbers, and so neither the first epoch nor, most often, the last.

@@ -75,7 +75,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
         MissingPackageError: Altair is not installed.
     """
     found = gaps(sweep)
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     leader = configurations.drawn(sweep)[0]
     each_job = sum(len(gap.by_seed) for gap in found) <= configurations.MOST_JOBS
     rows = Rows(

@@ -92,7 +92,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)
     fits = max(len(_number(cell, metric)) for cell in found.values()) * CHARACTER_WIDTH <= across.width

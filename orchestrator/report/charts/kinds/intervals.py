@@ -21,7 +21,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
     Raises:
         MissingPackageError: Altair is not installed.
     """
-    shown, metric = rows(sweep), sweep.leaderboard.metric
+    shown, metric = rows(sweep), sweep.names.metric
     return Chart(
         name=name,
         title=shown.title,
@@ -35,7 +35,7 @@ def chart(sweep: Sweep, name: str) -> Chart:
 def rows(sweep: Sweep) -> Rows:
     """Return a row for each of the first `MOST_ROWS` configurations."""
     every = configurations.drawn(sweep)
-    metric = sweep.leaderboard.metric
+    metric = sweep.names.metric
     each_job = configurations.draws_jobs(sweep)
     return Rows(
         name="intervals",
