@@ -29,20 +29,22 @@ def sibling_results(
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
     They come from what `undo` has withdrawn from this sweep, then from sweeps that the user named, then from the others
-    in the same output folder, in descending order of name. Of the last, those that somebody else could have written are
-    skipped, with a message. Sweeps that cannot be read are skipped likewise, because their jobs can be trained instead,
-    and so are rows whose weights are missing, damaged, or not such as the job trains to.
+    in the same output folder, in descending order of name. Of the last, what somebody else could have written is
+    skipped, with a message: sweeps that others can write to, and rows without weights. Sweeps that cannot be read are
+    skipped likewise, because their jobs can be trained instead, and so are rows whose weights are missing, damaged, or
+    not such as the job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
         wanted: The jobs without a result, by key.
         tell: Shows a message to the user.
         fits: Whether a row may be reused; the others are skipped.
-        bare: Whether to yield rows whose weights are missing, from sweeps that nobody else could have written.
+        bare: Whether to yield rows without weights, from this sweep and from named ones that only the user can write.
         named: The sweeps that the user named.
     """
     missing = dict(wanted)
-    foreign: list[str] = []
+    # A name once, in order.
+    foreign, weightless = dict[str, None](), dict[str, None]()
     chosen = (folder, *named)
     paths = {each.path.resolve() for each in chosen}
     output = folder.path.parent
@@ -53,22 +55,32 @@ def sibling_results(
             break
         is_own = all(is_private(other.path / part) for part in _PARTS)
         if not is_own and other not in chosen:
-            foreign.append(other.name)
+            foreign[other.name] = None
             continue
-        try:
-            known = other.manifest().known_jobs
-            # A sweep without such jobs need not be read.
-            shared = {key: job for key, job in missing.items() if key in known}
-            rows = other.rows_of(shared) if shared else {}
-        except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):
-            continue
-        except SweepUnreadableError as error:
-            tell(f"The results of the sweep {other.name} are not reused: {error}")
-            continue
-        for key, row in rows.items():
-            if row.accepted and fits(row) and other.has_weights(missing[key], row, bare=bare and is_own):
+        for key, row in _rows(other, missing, tell).items():
+            if not (row.accepted and fits(row)):
+                continue
+            if bare and other not in chosen and not other.holds(row):
+                weightless[other.name] = None
+            elif other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
                 yield row, other
-    if foreign:
-        whose = f"The results of {counted(len(foreign), 'sweep')} in {output} are not reused"
-        tell(f"{whose}, because other users can write to them: {some(foreign)}. --reuse-from takes those of one")
+    told = ((foreign, "because other users can write to them"), (weightless, "where they have no weights"))
+    for skipped, why in told:
+        if skipped:
+            whose = f"The results of {counted(len(skipped), 'sweep')} in {output} are not reused"
+            tell(f"{whose}, {why}: {some([*skipped])}. --reuse-from takes those of one")
+
+
+def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:
+    """Return a sweep's rows of the wanted jobs; none if it cannot be read."""
+    try:
+        known = folder.manifest().known_jobs
+        # A sweep without such jobs need not be read.
+        shared = {key: job for key, job in wanted.items() if key in known}
+        return folder.rows_of(shared) if shared else {}
+    except SweepUnreadableError as error:
+        tell(f"The results of the sweep {folder.name} are not reused: {error}")
+    except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):
+        pass
+    return {}

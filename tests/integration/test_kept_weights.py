@@ -42,7 +42,7 @@ def test_a_sweep_that_keeps_the_best_is_complete_without_the_others(
     assert "attempts 4," in command_line.run("sweep", "--resume", "--name", "a", *broker, **NONE_LEFT).stdout
     assert "attempts 6," in command_line.run("extend", "a", "--seeds", "2", *broker, **NONE_LEFT).stdout
     assert len(files(command_line, "a")) == 2
-    other = command_line.run("sweep", *SMALL, "--name", "b", "--keep-weights", "none", *broker)
+    other = command_line.run("sweep", *SMALL, "--name", "b", "--keep-weights", "none", "--reuse-from", "a", *broker)
     assert "attempts 0, reused 4" in other.stdout
     assert files(command_line, "b") == set()
     # And a verification finds no difference, while a command that needs weights names the one that has them again

@@ -293,7 +293,8 @@ REUSED = {
     "open and named": ("results.jsonl", BLOB, True, True),
     "open and named, with weights of no such job": ("results.jsonl", b"junk", True, False),
     "open and named, without weights": ("results.jsonl", None, True, False),
-    "private, without weights": (None, None, False, True),
+    "private, without weights": (None, None, False, False),
+    "private and named, without weights": (None, None, True, True),
 }
 
 
@@ -328,8 +329,9 @@ def test_what_somebody_else_could_have_written_is_reused_if_it_is_named(
     elif is_named:
         assert said == []
     else:
-        why = "because other users can write to them: theirs. --reuse-from takes those of one"
-        assert said == [f"The results of 1 sweep in {output} are not reused, {why}"]
+        why = "where they have no weights" if blob is None else "because other users can write to them"
+        told = f"The results of 1 sweep in {output} are not reused, {why}: theirs. --reuse-from takes those of one"
+        assert said == [told]
 
 
 def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> None:
