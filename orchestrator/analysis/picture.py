@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 
 from nn.files import open_regular, reading
 from orchestrator.errors import PictureError
@@ -95,7 +95,8 @@ def _grey(path: Path) -> NDArray[np.uint8]:
     except Exception as error:
         # On a damaged file, Pillow's decoders raise exceptions of many types.
         why = str(error) or type(error).__name__
-        raise PictureError(f"{str(path)!r} cannot be read as a picture: {why}") from None
+        most = f"with {MOST_MEMORY >> 20} MiB of memory"
+        raise PictureError(f"{str(path)!r} cannot be read as a picture {most}: {why}") from None
 
 
 def _levels(path: Path, image: Image.Image) -> NDArray[np.uint8]:
@@ -112,7 +113,8 @@ def _levels(path: Path, image: Image.Image) -> NDArray[np.uint8]:
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
     grey, alpha = image.convert("RGBA").convert("LA").split()
-    is_dark = alpha.getbbox() is not None and ImageStat.Stat(grey, alpha).mean[0] < 128
+    # The mean brightness, weighted by how opaque each pixel is.
+    is_dark = ImageStat.Stat(ImageChops.multiply(grey, alpha)).sum[0] < ImageStat.Stat(alpha).sum[0] / 2
     paper = Image.new("L", grey.size, 255 if is_dark else 0)
     return np.asarray(Image.composite(grey, paper, alpha))
 

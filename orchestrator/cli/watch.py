@@ -67,8 +67,8 @@ def describe_cancellation(name: str, done: Cancellation) -> str:
     """Return what became of a cancelled sweep's jobs: a sentence, and one more if some go on for another sweep."""
     if not (done.withdrawn or done.ending or done.wanted):
         why = f"{have(len(done.ended), 'job')} ended before"
-        if done.absent and not done.ended:
-            why = "the cluster has none of its jobs"
+        if not done.ended:
+            why = "the cluster has none of its jobs" if done.absent else "it is cancelled already"
         return f"Nothing of the sweep {name} was left to cancel: {why}"
     parts = [f"{have(len(done.withdrawn), 'queued job')} ended"] if done.withdrawn else []
     if done.ending:

@@ -143,7 +143,8 @@ def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
                 jobs = its.jobs_by_key() if same and len(its.jobs) <= _JOBS else {}
                 fits = wanted <= _models(jobs.values())
                 rows = _measured(other.rows_of(jobs).values()) if fits or (jobs and not found[1]) else []
-                if alike := [row for row in rows if fits and _models([row]) <= wanted]:
+                alike = [row for row in rows if fits and _models([row]) <= wanted]
+                if alike and _models(alike) == wanted:
                     return other, alike, None
                 found = (other, rows, name) if rows and not found[1] else found
     return found

@@ -158,21 +158,21 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
 def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
     """Cancel a sweep on a cluster. Its folder, if there is one, is only read.
 
-    If no cluster is named, and the sweep has ended or was interrupted, nothing is to cancel: returns how it stands.
+    If no cluster is named, and the sweep has ended, nothing is to cancel: returns how it stands.
 
     Args:
         folder: Where the sweep is kept on this machine; it need not exist.
         place: Names the cluster; it need not have been `reached`.
 
     Raises:
-        InvalidInputError: no cluster is named, and the sweep seems to run on one, or on another host.
+        InvalidInputError: no cluster is named, and the sweep has not ended: it may be on one.
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    if place.settings.broker_url is None and not address(folder.path):
+    if place.settings.broker_url is None and folder.manifest() and not address(folder.path):
         found = summary(folder.path)
-        if found.over or found.state == "interrupted":
+        if found.over:
             return found
     cluster = reached(folder, place)
     return cancel_sweep(cluster, _find(cluster, folder))

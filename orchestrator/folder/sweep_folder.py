@@ -389,10 +389,9 @@ class SweepFolder:
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
         except (OSError, ValidationError) as error:
-            why = f": {error.strerror}" if isinstance(error, OSError) else first_fault(error)
-            raise HeldOutError(
-                f"{self._reading} says that the test split was read, and cannot be read itself{why}"
-            ) from None
+            why = error.strerror if isinstance(error, OSError) else f"it is invalid{first_fault(error)}"
+            told = f"The test split was read before, and the record of that, {self._reading}, cannot be read"
+            raise HeldOutError(f"{told}: {why}") from None
 
     def keep_reading(self, record: Reading) -> None:
         """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""

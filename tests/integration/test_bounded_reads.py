@@ -204,6 +204,14 @@ def test_a_bomb_counts_as_invalid_and_is_not_read(view: Cluster, client: redis.R
     assert found == expected
 
 
+def test_a_key_of_another_type_counts_as_invalid(view: Cluster, client: redis.Redis) -> None:
+    for name in (WEIGHTS, f"seedsweep:log:{JOB.key}"):
+        client.rpush(name, "x")
+    assert view.store.log(JOB.key) == b""
+    with pytest.raises(WeightsError):
+        fetch_weights(view.store, JOB, result(JOB, 0.5))
+
+
 def test_many_results_of_the_largest_size_come_in_parts(view: Cluster, client: redis.Redis) -> None:
     # Given results within their limit, which all at once would take 72 MiB
     keys = [make_job(seed=seed).key for seed in range(9)]

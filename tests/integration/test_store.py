@@ -128,11 +128,12 @@ def test_a_stored_success_is_final(shared_server: RedisServer) -> None:
     # Given a result
     backend = create_app(Settings(broker_url=shared_server.url)).backend
     backend.store_result(JOB, {"accuracy": 1}, "SUCCESS")
+    assert backend.stored
     # When a state is written that was read before the result was there
     stale = backend.encode({"status": "PROGRESS", "result": {}, "task_id": JOB})
     backend._set_with_state(backend.get_key_for_task(JOB), stale, "PROGRESS")
     # Then the result stays
-    assert backend.get_task_meta(JOB)["status"] == "SUCCESS"
+    assert (backend.get_task_meta(JOB)["status"], backend.stored) == ("SUCCESS", False)
     stored = shared_server.client().get(f"celery-task-meta-{JOB}")
     assert len(stored) < 100
     assert backend.decode_result(stored)["result"] == {"accuracy": 1}

@@ -290,6 +290,9 @@ def test_the_table_fits_a_terminal_and_a_narrow_one_loses_columns_but_never_what
         assert max(map(len, cells)) == 40
         assert {"learning", "rate", "lecun", "0.2"} < set(" ".join(cells).split())
         assert told.startswith("Left out, because the terminal is narrow: rank, ")
+        # But no figure does.
+        means = {board.names.metric.number(each.mean) for each in board.standings}
+        assert means <= set(" ".join(printed(board, 15)).split())
 
 
 def test_advice_names_the_cluster_without_its_password(tmp_path: Path) -> None:

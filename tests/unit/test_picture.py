@@ -116,6 +116,9 @@ def test_transparent_ground_is_paper_and_a_photograph_is_turned(tmp_path: Path, 
     assert np.array_equal(_read(tmp_path, np.rot90(sheet), exif=upright), expected)
     for ink in (0, 255):
         assert np.abs(_read(tmp_path, np.dstack([np.full_like(sheet, ink), sheet])) - expected).mean() < 1
+        # Nor does a ground count that is all but transparent.
+        faint = np.dstack([np.where(sheet, ink, 255 - ink).astype(np.uint8), np.maximum(sheet, 1)])
+        assert np.abs(_read(tmp_path, faint) - expected).mean() < 1
 
 
 def test_shade_and_grain_are_paper(tmp_path: Path, sheet: NDArray[np.uint8]) -> None:

@@ -95,7 +95,8 @@ def test_rows_are_those_of_the_matrix(X: np.ndarray, start: int, stop: int) -> N
         assert np.array_equal(rows.to_dense(), X[chosen])
         assert np.array_equal(rows.labels, np.arange(6)[chosen])
         assert rows.n_classes == 6
-        assert rows.index_range == samples.index_range
+        assert rows.index_range == vars(rows)["index_range"] == vars(samples)["index_range"]
+        assert np.shares_memory(rows.values, samples.values) or not len(samples.values)
 
 
 def test_classes_are_at_least_those_of_the_labels() -> None:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from redis import Redis, ResponseError
 
+from nn.errors import SeedsweepError
+
 T = TypeVar("T")
 
 #: Most keys, or items of a list or hash, in one command: enough to make round trips negligible, and few enough not to
@@ -99,8 +101,9 @@ def read(client: Redis, name: str, limit: int) -> bytes | None:
     some = min(limit, _SHORT)
     try:
         value: Any = client.getrange(name, 0, some)
-    except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
+    except (ResponseError, SeedsweepError) as error:
+        # The client may have made an error of ours of Redis's.
+        if "WRONGTYPE" not in str(error):
             raise
         return b""
     # Only a long value is worth the script that measures it.

@@ -121,7 +121,7 @@ class Execution:
         self.log = log
         self.task_id: str = task.request.id
         self.store = task.store()
-        self._saved = self._begun = time.monotonic()
+        self._saved = time.monotonic()
         self._reported = float("-inf")
         self._slowest_epoch = 0.0
 
@@ -220,7 +220,7 @@ class Execution:
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             started=self.attempt.started,
-            ended=self.attempt.started + time.monotonic() - self._begun,
+            ended=self.task.roster().now(),
             cause=self.attempt.cause,
             epochs_before=self.attempt.epochs_before,
             error=trained.problem,

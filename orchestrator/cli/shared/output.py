@@ -169,6 +169,8 @@ def print_table(
     if (is_text or spare) and console.is_terminal and width > console.width:
         # No word is broken if all of them fit; else, rich breaks the longest ones. The first columns get what is left.
         width, least = console.width, least if sum(least) <= room else words
+        # Nor ever a figure, which would read as two: the table is wider then.
+        width += 0 if is_text else max(0, sum(least) - room)
         room = max(0, room - sum(least))
         for column, short, long in zip(table.columns, least, longest, strict=True):
             column.max_width = min(long, short + room)
