@@ -137,11 +137,12 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     # Those of many jobs are shortened.
     monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
-    assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
+    assert [(len(each.history), len(str(each.stopped)), each.correct) for each in rows.values()] == [(1, 110, None)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
     assert all(f"{each.worker}{each.history}{each.mismatches}".isascii() for each in rows.values())
     # A single wide character makes each of a text take four bytes.
     assert row(JOBS[0], worker="😀" + "a" * 999).text_bytes > row(JOBS[0], worker="a" * 1000).text_bytes + 2900
+    assert row(JOBS[0], correct="A" * 2**17).text_bytes > 2**17
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
