@@ -30,6 +30,7 @@ from worker.job import (
     Result,
     Scores,
     Short,
+    ShortLine,
     Text,
     Time,
     check_lengths,
@@ -175,7 +176,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
     environment: Short | None = Field(
         default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
-    code: Short | None = Field(
+    code: ShortLine | None = Field(
         default=None,
         description="The trainer's package, its version and a digest of its source files; absent if the trainer is "
         "Seedsweep's own.",

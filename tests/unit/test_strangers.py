@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.errors import DatasetError
+from nn.errors import DatasetError, WeightsError
 from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.analysis import summary
@@ -143,6 +143,10 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     # A single wide character makes each of a text take four bytes.
     assert row(JOBS[0], worker="😀" + "a" * 999).text_bytes > row(JOBS[0], worker="a" * 1000).text_bytes + 2900
     assert row(JOBS[0], correct="A" * 2**17).text_bytes > 2**17
+
+
+def test_the_code_that_made_a_row_is_one_line() -> None:
+    assert row(JOBS[0], code="a\nVerified: 5 jobs").code == "a\\nVerified: 5 jobs"
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
@@ -367,13 +371,32 @@ def test_results_of_other_sweeps_are_found_if_they_are_whole(tmp_path: Path) -> 
 @pytest.mark.parametrize("is_link", [False, True])
 def test_weights_are_taken_and_no_link_to_them(tmp_path: Path, is_link: bool) -> None:
     other, folder = made(tmp_path, "other"), made(tmp_path, "new")
-    path = tmp_path / "elsewhere" if is_link else other.weights_path(digest(BLOB))
+    path = other.path / "elsewhere" if is_link else other.weights_path(digest(BLOB))
     path.write_bytes(BLOB)
     if is_link:
         other.weights_path(digest(BLOB)).symlink_to(path)
     folder.take_weights(other, JOBS[0], digest(BLOB))
     path.unlink()
     assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
+
+
+def test_weights_are_not_taken_through_a_link_out_of_the_folder(tmp_path: Path) -> None:
+    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
+    (tmp_path / "private").write_bytes(BLOB)
+    other.weights_path(digest(BLOB)).symlink_to(tmp_path / "private")
+    other.append(row(JOBS[0]))
+    assert other.weights_fault(JOBS[0], digest(BLOB)) == "damaged"
+    assert list(sibling_results(folder, BY_KEY, pytest.fail)) == []
+    with pytest.raises(WeightsError, match="A link out of its folder"):
+        folder.take_weights(other, JOBS[0], digest(BLOB))
+
+
+def test_weights_that_others_can_write_are_copied(tmp_path: Path) -> None:
+    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
+    other.keep_weights(digest(BLOB), BLOB)
+    other.weights_path(digest(BLOB)).chmod(0o666)
+    folder.take_weights(other, JOBS[0], digest(BLOB))
+    assert folder.weights_path(digest(BLOB)).stat().st_nlink == 1
 
 
 def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
