@@ -304,10 +304,9 @@ class SweepFolder:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
-        except PermissionError as error:
-            return f"unreadable ({error.strerror})"
-        except OSError:
-            return "damaged"
+        except OSError as error:
+            is_closed = isinstance(error, PermissionError) or error.errno == errno.ELOOP
+            return f"unreadable ({error.strerror})" if is_closed else "damaged"
 
     def weights(self, job: Job, sha256: str) -> bytes:
         """Read the weights of a job.
