@@ -362,7 +362,7 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     #: of them.
     correct: Packed | None = None
     #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
-    environment: Short | None = None
+    environment: ShortLine | None = None
     #: What trained it, if the trainer is not Seedsweep's own (`worker.trainers.registry.code`).
     code: ShortLine | None = None
 
@@ -430,7 +430,7 @@ class Mismatch(BaseModel, frozen=True):
     first: Short
     second: Short
     run: Short
-    worker: Short
+    worker: ShortLine
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -173,7 +173,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         default=None,
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
-    environment: Short | None = Field(
+    environment: ShortLine | None = Field(
         default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
     code: ShortLine | None = Field(

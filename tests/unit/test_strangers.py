@@ -28,7 +28,7 @@ from orchestrator.folder.sweeps import NOTE, note, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
-from worker.job import MAX_TEXT
+from worker.job import MAX_TEXT, Mismatch
 from worker.redis.limits import MISMATCHES
 from worker.settings import Settings
 
@@ -145,8 +145,10 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     assert row(JOBS[0], correct="A" * 2**17).text_bytes > 2**17
 
 
-def test_the_code_that_made_a_row_is_one_line() -> None:
-    assert row(JOBS[0], code="a\nVerified: 5 jobs").code == "a\\nVerified: 5 jobs"
+def test_what_made_a_row_is_one_line() -> None:
+    found = row(JOBS[0], code="a\nb", environment="a\nb")
+    assert (found.code, found.environment) == ("a\\nb", "a\\nb")
+    assert Mismatch(first="1", second="2", run="r", worker="a\nb").worker == "a\\nb"
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
@@ -385,7 +387,7 @@ def test_weights_are_not_taken_through_a_link_out_of_the_folder(tmp_path: Path) 
     (tmp_path / "private").write_bytes(BLOB)
     other.weights_path(digest(BLOB)).symlink_to(tmp_path / "private")
     other.append(row(JOBS[0]))
-    assert other.weights_fault(JOBS[0], digest(BLOB)) == "damaged"
+    assert other.weights_fault(JOBS[0], digest(BLOB)) == "unreadable (A link out of its folder)"
     assert list(sibling_results(folder, BY_KEY, pytest.fail)) == []
     with pytest.raises(WeightsError, match="A link out of its folder"):
         folder.take_weights(other, JOBS[0], digest(BLOB))
