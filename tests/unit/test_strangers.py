@@ -371,13 +371,17 @@ def test_results_of_other_sweeps_are_found_if_they_are_whole(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("is_link", [False, True])
-def test_weights_are_taken_and_no_link_to_them(tmp_path: Path, is_link: bool) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+def test_weights_are_taken_and_no_link_to_them(tmp_path: Path, is_link: bool, mode: int) -> None:
     other, folder = made(tmp_path, "other"), made(tmp_path, "new")
     path = other.path / "elsewhere" if is_link else other.weights_path(digest(BLOB))
     path.write_bytes(BLOB)
+    path.chmod(mode)
     if is_link:
         other.weights_path(digest(BLOB)).symlink_to(path)
     folder.take_weights(other, JOBS[0], digest(BLOB))
+    # What others can write is copied.
+    assert path.stat().st_nlink == (2 if mode == 0o600 else 1)
     path.unlink()
     assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
 
@@ -391,14 +395,6 @@ def test_weights_are_not_taken_through_a_link_out_of_the_folder(tmp_path: Path) 
     assert list(sibling_results(folder, BY_KEY, pytest.fail)) == []
     with pytest.raises(WeightsError, match="A link out of its folder"):
         folder.take_weights(other, JOBS[0], digest(BLOB))
-
-
-def test_weights_that_others_can_write_are_copied(tmp_path: Path) -> None:
-    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
-    other.keep_weights(digest(BLOB), BLOB)
-    other.weights_path(digest(BLOB)).chmod(0o666)
-    folder.take_weights(other, JOBS[0], digest(BLOB))
-    assert folder.weights_path(digest(BLOB)).stat().st_nlink == 1
 
 
 def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
