@@ -45,6 +45,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Short = Annotated[str, Field(max_length=1000)]
 #: A text that is shown within a sentence, and must not break its line.
 OneLine = Annotated[Text, AfterValidator(lambda text: one_line(text)[:MAX_TEXT])]
+ShortLine = Annotated[Short, AfterValidator(lambda text: one_line(text)[:1000])]
 
 MAX_ATTEMPTS = 2**31 - 1
 AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]
@@ -361,9 +362,9 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     #: of them.
     correct: Packed | None = None
     #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
-    environment: Short | None = None
+    environment: ShortLine | None = None
     #: What trained it, if the trainer is not Seedsweep's own (`worker.trainers.registry.code`).
-    code: Short | None = None
+    code: ShortLine | None = None
 
     _metric: Metric | None = PrivateAttr(default=None)
 
@@ -429,7 +430,7 @@ class Mismatch(BaseModel, frozen=True):
     first: Short
     second: Short
     run: Short
-    worker: Short
+    worker: ShortLine
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -136,9 +136,9 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     sweep = chosen.sweep
     rows = {key: sweep.rows[key] for key in chosen.scored.keys if key in sweep.rows}
     jobs = [(sweep.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
-    blobs = [artifact(folder, job, str(row.weights_sha256)) for job, row in jobs]
     data = load_data(chosen.sweep.manifest, chosen.configuration, cache_dir)
-    found = [_evaluated(job, data, blob) for (job, _), blob in zip(jobs, blobs, strict=True)]
+    # One after another: each may have gigabytes.
+    found = [_evaluated(job, data, artifact(folder, job, str(row.weights_sha256))) for job, row in jobs]
     options = chosen.configuration.options
     return Reading(
         read=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -30,6 +30,7 @@ from worker.job import (
     Result,
     Scores,
     Short,
+    ShortLine,
     Text,
     Time,
     check_lengths,
@@ -46,12 +47,12 @@ _MOST_HISTORY = 1000
 #: The most characters of the name of an attempt's worker.
 _MAX_WORKER = 300
 #: The texts of a row that others may make long, and how many characters are left of one that is shortened: rows are
-#: compared by the last two.
-_TEXTS = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250}
+#: compared by `environment` and `code`, and a part of `correct` is useless.
+_LONG = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250, "correct": 0}
 #: About how many bytes a record of an attempt or a mismatch takes in memory.
 _RECORD = 512
 #: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), further rows are shortened.
-_SOME_TEXT, _ROW_TEXT = 3 * 2**24, 2**11
+_SOME_TEXT, _ROW_TEXT = 6 * 2**24, 2**11
 
 
 class _Record(BaseModel):
@@ -172,10 +173,10 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         default=None,
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
-    environment: Short | None = Field(
+    environment: ShortLine | None = Field(
         default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
     )
-    code: Short | None = Field(
+    code: ShortLine | None = Field(
         default=None,
         description="The trainer's package, its version and a digest of its source files; absent if the trainer is "
         "Seedsweep's own.",
@@ -222,12 +223,12 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
     def text_bytes(self) -> int:
         """About how many bytes of memory the row's texts take, with its attempts and mismatches."""
         records: list[BaseModel] = [*self.history, *self.mismatches]
-        texts = [getattr(self, name) for name in _TEXTS] + [text for each in records for _, text in each]
+        texts = [getattr(self, name) for name in _LONG] + [text for each in records for _, text in each]
         return sum(sys.getsizeof(text) for text in texts if isinstance(text, str)) + _RECORD * len(records)
 
     def shortened(self) -> Self:
         """Return the row with less of what a stranger may make long."""
-        texts = {name: _short(value, most) for name, most in _TEXTS.items() if (value := getattr(self, name))}
+        texts = {name: _short(value, most) or None for name, most in _LONG.items() if (value := getattr(self, name))}
         records = {"history": [*map(_short, self.history[-1:])], "mismatches": [*map(_short, self.mismatches[:1])]}
         return self.model_copy(update=texts | records)
 

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import (
     inside,
+    is_private,
     json_values,
     open_regular,
     read_inside,
@@ -299,14 +300,13 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(self.weights_path(sha256), most_bytes(job)) as file:
+            with open_regular(inside(self.weights_path(sha256), self.path), most_bytes(job)) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
-        except PermissionError as error:
-            return f"unreadable ({error.strerror})"
-        except OSError:
-            return "damaged"
+        except OSError as error:
+            is_closed = isinstance(error, PermissionError) or error.errno == errno.ELOOP
+            return f"unreadable ({error.strerror})" if is_closed else "damaged"
 
     def weights(self, job: Job, sha256: str) -> bytes:
         """Read the weights of a job.
@@ -316,7 +316,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
-            blob = read_regular(path, most_bytes(job))
+            blob = read_regular(inside(path, self.path), most_bytes(job))
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -352,10 +352,11 @@ class SweepFolder:
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         if not os.path.lexists(target):
             target = target.with_name(source.name)
-        if link:
+        # What others can write, they could change later.
+        if link and is_private(source):
             with contextlib.suppress(OSError):
                 # A hard link to a symbolic link would be a symbolic link.
-                os.link(source.resolve(), target)
+                os.link(inside(source, other.path), target)
                 sync_folder(target.parent)
                 return
         self.keep_weights(sha256, other.weights(job, sha256))

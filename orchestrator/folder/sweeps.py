@@ -120,7 +120,9 @@ class Sweeps:
             raise SweepUnreadableError(self.output, error) from None
         changed = {name: _changed(self.output / name) for name in names if self.only in (None, name)}
         found = {name: when for name, when in changed.items() if when is not None}
-        return sorted(found, key=lambda name: (-found[name], name))[:MOST_SWEEPS]
+        # A time far in the future is wrong.
+        latest = time.time() + QUIET_SECONDS
+        return sorted(found, key=lambda name: (found[name] > latest, -found[name], name))[:MOST_SWEEPS]
 
     def folder(self, name: str) -> SweepFolder:
         """Return the folder of a sweep.

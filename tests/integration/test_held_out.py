@@ -21,7 +21,9 @@ from orchestrator.commands.test import read_test_split
 from orchestrator.errors import HeldOutError, SweepBusyError
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.command_line import CommandLine, command_line_in
+from tests.support.memory import at_most
 from tests.support.paths import ROOT
+from worker.trainers.protocol import Evaluated
 
 SWEEP = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "2", "--limit", "1500", "--test-size", "300")
 
@@ -142,6 +144,13 @@ def test_nothing_is_read_before_the_sweep_has_ended(fresh: CommandLine, cache_di
         read_test_split(folder, cache_dir=cache_dir)
     assert folder.reading(2) is None
     assert not read_test_split(folder, cache_dir=cache_dir).repeated
+
+
+def test_one_model_at_a_time_is_in_memory(fresh: CommandLine, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.commands.test.artifact", lambda *_: bytes(2**28))
+    monkeypatch.setattr("orchestrator.commands.test._evaluated", lambda *_: Evaluated(value=0.5))
+    with at_most(2**29):
+        read_test_split(SweepFolder(fresh.folder / "runs", "b"), cache_dir=cache_dir)
 
 
 def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: CommandLine) -> None:

@@ -134,11 +134,11 @@ def test_a_version_changes_with_rows_lock_and_silence_and_with_nothing_else(tmp_
 
 
 def test_the_sweeps_that_changed_last_come_first(tmp_path: Path) -> None:
-    for name, seconds in (("old", 300.0), ("new", 0.0), ("older", 400.0)):
+    for name, seconds in (("old", 300.0), ("new", 0.0), ("older", 400.0), ("wrong", -1e9)):
         age(made(tmp_path, name), seconds)
     (tmp_path / "no-sweep").mkdir()
     (tmp_path / ".hidden").mkdir()
-    assert Sweeps(tmp_path).names() == ["new", "old", "older"]
+    assert Sweeps(tmp_path).names() == ["new", "old", "older", "wrong"]
     assert Sweeps(tmp_path, "old").names() == ["old"]
 
 

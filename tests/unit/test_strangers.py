@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn.errors import DatasetError
+from nn.errors import DatasetError, WeightsError
 from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.analysis import summary
@@ -28,7 +28,7 @@ from orchestrator.folder.sweeps import NOTE, note, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
-from worker.job import MAX_TEXT
+from worker.job import MAX_TEXT, Mismatch
 from worker.redis.limits import MISMATCHES
 from worker.settings import Settings
 
@@ -137,11 +137,18 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     # Those of many jobs are shortened.
     monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
-    assert [(len(each.history), len(str(each.stopped))) for each in rows.values()] == [(1, 110)] * 2
+    assert [(len(each.history), len(str(each.stopped)), each.correct) for each in rows.values()] == [(1, 110, None)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
     assert all(f"{each.worker}{each.history}{each.mismatches}".isascii() for each in rows.values())
     # A single wide character makes each of a text take four bytes.
     assert row(JOBS[0], worker="😀" + "a" * 999).text_bytes > row(JOBS[0], worker="a" * 1000).text_bytes + 2900
+    assert row(JOBS[0], correct="A" * 2**17).text_bytes > 2**17
+
+
+def test_what_made_a_row_is_one_line() -> None:
+    found = row(JOBS[0], code="a\nb", environment="a\nb")
+    assert (found.code, found.environment) == ("a\\nb", "a\\nb")
+    assert Mismatch(first="1", second="2", run="r", worker="a\nb").worker == "a\\nb"
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_read(folder: SweepFolder, tmp_path: Path) -> None:
@@ -366,15 +373,30 @@ def test_results_of_other_sweeps_are_found_if_they_are_whole(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("is_link", [False, True])
-def test_weights_are_taken_and_no_link_to_them(tmp_path: Path, is_link: bool) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+def test_weights_are_taken_and_no_link_to_them(tmp_path: Path, is_link: bool, mode: int) -> None:
     other, folder = made(tmp_path, "other"), made(tmp_path, "new")
-    path = tmp_path / "elsewhere" if is_link else other.weights_path(digest(BLOB))
+    path = other.path / "elsewhere" if is_link else other.weights_path(digest(BLOB))
     path.write_bytes(BLOB)
+    path.chmod(mode)
     if is_link:
         other.weights_path(digest(BLOB)).symlink_to(path)
     folder.take_weights(other, JOBS[0], digest(BLOB))
+    # What others can write is copied.
+    assert path.stat().st_nlink == (2 if mode == 0o600 else 1)
     path.unlink()
     assert folder.weights_fault(JOBS[0], digest(BLOB)) is None
+
+
+def test_weights_are_not_taken_through_a_link_out_of_the_folder(tmp_path: Path) -> None:
+    other, folder = made(tmp_path, "other"), made(tmp_path, "new")
+    (tmp_path / "private").write_bytes(BLOB)
+    other.weights_path(digest(BLOB)).symlink_to(tmp_path / "private")
+    other.append(row(JOBS[0]))
+    assert other.weights_fault(JOBS[0], digest(BLOB)) == "unreadable (A link out of its folder)"
+    assert list(sibling_results(folder, BY_KEY, pytest.fail)) == []
+    with pytest.raises(WeightsError, match="A link out of its folder"):
+        folder.take_weights(other, JOBS[0], digest(BLOB))
 
 
 def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
