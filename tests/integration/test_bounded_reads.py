@@ -10,7 +10,7 @@ import pytest
 import redis
 from pydantic import ValidationError
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, WeightsError
 from nn.files import digest
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place

@@ -106,8 +106,8 @@ def test_a_narrow_terminal_goes_without_spare_columns_and_never_without_figures(
     assert shown(60) == ["1" * 10, "2" * 10, "3" * 10]
     assert shown(30) == ["1" * 10, "3" * 10]
     assert shown(20) == ["1" * 10]
-    # At last, cells wrap.
-    assert shown(10) == ["1" * 6]
+    # At last, words wrap, but no figures.
+    assert shown(10) == ["1" * 10]
 
 
 def test_a_terminal_wraps_sentences_at_words_and_commands_never(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import string
 import sys
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -161,16 +162,16 @@ def print_table(
             table.add_row(*map(Text, row))
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
         longest = [max(map(cell_len, each)) for each in columns]
-        words = [max(cell_len(word) for cell in each for word in (cell.split() or [""])) for each in columns]
+        words, figures = ([_longest_word(each, having) for each in columns] for having in ("", string.digits))
         least = [min(long, max(word, _TEXT)) if is_text else long for long, word in zip(longest, words, strict=True)]
         room = console.width - width + sum(longest)
         if not console.is_terminal or sum(least) <= room:
             break
     if (is_text or spare) and console.is_terminal and width > console.width:
-        # No word is broken if all of them fit; else, rich breaks the longest ones. The first columns get what is left.
-        width, least = console.width, least if sum(least) <= room else words
-        # Nor ever a figure, which would read as two: the table is wider then.
-        width += 0 if is_text else max(0, sum(least) - room)
+        # No word is broken if all of them fit; else, rich breaks the longest ones, but no figures, which would read as
+        # others: the table is wider then. The first columns get what is left.
+        least = least if sum(least) <= room else words if sum(words) <= room or is_text else figures
+        width = console.width + (0 if is_text else max(0, sum(least) - room))
         room = max(0, room - sum(least))
         for column, short, long in zip(table.columns, least, longest, strict=True):
             column.max_width = min(long, short + room)
@@ -181,6 +182,12 @@ def print_table(
     _print_at_width(console, table, width)
     if hidden:
         say(console, f"Left out, because the terminal is narrow: {', '.join(hidden)}. --json has all columns.")
+
+
+def _longest_word(cells: Sequence[str], characters: str) -> int:
+    """Return the width of the longest word that has one of these characters, if there are any; at least 1."""
+    words = (word for cell in cells for word in cell.split() if not characters or set(characters) & set(word))
+    return max(map(cell_len, words), default=1)
 
 
 def _print_at_width(console: Console, table: Table, width: int) -> None:
