@@ -16,9 +16,8 @@ from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
 
-#: Most running jobs with their reports, and most lost workers.
+#: Most running jobs with their reports, each of 100 scores, and most lost workers.
 MOST_JOBS, MOST_LOST = 128, 100
-#: The most bytes and values of the file: each report has 100 scores.
 _MAX_BYTES, _MAX_VALUES = 2**22, 2**15
 #: The scheme of an embedded cluster's address.
 _SCHEME = "redis+socket://"

@@ -292,8 +292,7 @@ def test_a_state_of_many_small_values_is_not_parsed(view: Cluster, client: redis
 
 
 def test_a_presence_of_many_small_values_is_not_parsed(view: Cluster, client: redis.Redis) -> None:
-    largest = presence(running=dict.fromkeys(map(str, range(1000)), 0.0), versions=[7] * 1000)
-    view.roster.report(largest)
+    view.roster.report(largest := presence(running=dict.fromkeys(map(str, range(1000)), 0.0), versions=[7] * 1000))
     client.hset(WORKERS, "x", b'{"started":1.0,"beat":%a,"x":[' % largest.beat + b"[]," * 80_000 + b"[]]}")
     with at_most(8 * 2**20):
         assert view.roster.all() == [largest]

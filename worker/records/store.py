@@ -220,7 +220,7 @@ def read_reason(stored: bytes | None) -> str | None:
     return stored.decode(errors="replace") if stored else None
 
 
-def read_record(kind: type[M], stored: bytes, most: int = limits.RECORD_VALUES) -> M | None:
+def read_record(kind: type[M], stored: bytes, most: int = 100) -> M | None:
     """Return a stored record of at most `most` values; None if it is invalid: others wrote it, or another version."""
     with contextlib.suppress(ValidationError):
         # Each field that is missing costs a copy of all values.
