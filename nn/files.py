@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 from nn.errors import SeedsweepError
 
@@ -181,6 +182,15 @@ def json_values(stored: bytes) -> int:
 def longest_text(stored: bytes) -> int:
     """Return the bytes of the longest text, or name of a field, in a JSON text, with its quotes."""
     return max((found.end() - found.start() for found in JSON_TEXT.finditer(stored)), default=0)
+
+
+def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
+    """Open a ZIP file; `BadZipFile` if its list of files, which is read into memory, has more than `most` bytes."""
+    file.seek(-42, 2)
+    large, end = file.read(20), file.read()
+    if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:
+        raise BadZipFile("it is not a ZIP file, or has a comment or too many files")
+    return ZipFile(file)
 
 
 def open_own(path: Path, flags: int = 0) -> io.FileIO:

@@ -10,15 +10,15 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.files import is_private, read_regular
+from nn.files import is_private, json_values, read_regular
 from orchestrator.folder.sweeps import PROGRESS, held, locks
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
 
-#: Most running jobs with their reports, and most lost workers.
+#: Most running jobs with their reports, each of 100 scores, and most lost workers.
 MOST_JOBS, MOST_LOST = 128, 100
-_MAX_BYTES = 2**22
+_MAX_BYTES, _MAX_VALUES = 2**22, 2**15
 #: The scheme of an embedded cluster's address.
 _SCHEME = "redis+socket://"
 
@@ -57,7 +57,8 @@ class Activity(BaseModel):
     def read(cls, folder: Path) -> Self | None:
         """Return what a sweep's session wrote last; None if nothing runs, or the file is damaged: it is only shown."""
         with contextlib.suppress(OSError, ValidationError):
-            return cls.model_validate_json(read_regular(folder / PROGRESS, _MAX_BYTES))
+            if json_values(stored := read_regular(folder / PROGRESS, _MAX_BYTES)) <= _MAX_VALUES:
+                return cls.model_validate_json(stored)
         return None
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile
 
-from nn.files import open_regular
+from nn.files import open_regular, open_zip
 from orchestrator.errors import ClaimError
 
 #: Most bytes that are unpacked, and most of the list of files at the end of a ZIP file.
@@ -31,12 +31,7 @@ def unpack(path: Path, folder: Path) -> None:
     left = MOST_BYTES
     try:
         with open_regular(path) as file:
-            # `ZipFile` reads the list of files into memory, which is as long as the last records say.
-            file.seek(-42, 2)
-            large, end = file.read(20), file.read()
-            if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > MOST_LISTED:
-                raise BadZipFile("it is not a ZIP file, or has a comment or more than 65,535 files")
-            archive = ZipFile(file)
+            archive = open_zip(file, MOST_LISTED)
             wanted = [(entry, kept) for entry in archive.infolist() if (kept := _KEPT.fullmatch(entry.filename))]
             if sum(entry.file_size for entry, _ in wanted) > left:
                 raise ValueError(f"it has more than {MOST_BYTES} bytes")

@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nn.errors import Described, InvalidInputError, meant
-from nn.files import read_regular
+from nn.files import json_values, read_regular
 from nn.options.describe import quoted
 from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import Vocabulary
+from orchestrator.sweeps.specification import MAX_JOBS
 from worker.redis import limits
 
-#: Enough for 100,000 seeds and as many learning rates.
-MAX_TOML_BYTES = 4 * 2**20
+#: Enough for 100,000 seeds and as many learning rates. A key costs most, and so does a line that begins like a section.
+MAX_TOML_BYTES, MAX_KEYS = 4 * 2**20, 10_000
+#: The most values of a file; those of a `sweep.json` with the most jobs are fewer.
+MAX_VALUES = 10 * MAX_JOBS
 #: tomllib's memory grows with the square of the parts of a dotted key; none of our words has a second part.
 MAX_DOTS = 16
 SECTIONS = ("options", "grid")
 
+_KEY = re.compile(r"=|^[ \t]*\[", re.MULTILINE)
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")
 _DOT_AFTER_QUOTE = re.compile(r"[\"'][ \t]*\.")
@@ -91,11 +95,13 @@ class SpecificationFile:
 
 def _words(path: Path) -> Mapping[str, Any]:
     try:
-        text = read_regular(path, limits.MANIFEST).decode()
+        text = (stored := read_regular(path, limits.MANIFEST)).decode()
+        if json_values(stored) > MAX_VALUES:
+            raise ValueError("it has too many values")
         if text.lstrip().startswith("{"):
             return _specification(json.loads(text))
-        if len(text) > MAX_TOML_BYTES:
-            raise ValueError(f"{len(text)} characters; allowed: at most {MAX_TOML_BYTES}")
+        if len(text) > MAX_TOML_BYTES or len(_KEY.findall(text)) > MAX_KEYS:
+            raise ValueError(f"allowed: at most {MAX_TOML_BYTES} characters and {MAX_KEYS} keys")
         unquoted = max(len(_DOTS.findall(part)) for part in _BETWEEN_KEYS.split(text))
         if max(unquoted, len(_DOT_AFTER_QUOTE.findall(text))) > MAX_DOTS:
             raise ValueError(f"a key has more than {MAX_DOTS} dots")

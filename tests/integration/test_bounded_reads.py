@@ -20,6 +20,7 @@ from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import make_job
 from tests.support.memory import at_most
+from tests.support.presences import presence
 from tests.support.redis_server import RedisServer
 from tests.support.sweep_folders import BLOB, BY_KEY, made, result
 from worker.errors import TooManyAttemptsError
@@ -296,6 +297,13 @@ def test_a_state_of_many_small_values_is_not_parsed(view: Cluster, client: redis
     client.set(f"celery-task-meta-{JOB.key}", b'{"status":"PROGRESS","result":[' + b"[]," * 2_000_000 + b"[]]}")
     with at_most(4 * 8 * 2**20):
         assert list(view.results.states([JOB.key])) == []
+
+
+def test_a_presence_of_many_small_values_is_not_parsed(view: Cluster, client: redis.Redis) -> None:
+    view.roster.report(largest := presence(running=dict.fromkeys(map(str, range(1000)), 0.0), versions=[7] * 1000))
+    client.hset(WORKERS, "x", b'{"started":1.0,"beat":%a,"x":[' % largest.beat + b"[]," * 80_000 + b"[]]}")
+    with at_most(8 * 2**20):
+        assert view.roster.all() == [largest]
 
 
 def test_an_error_with_many_brackets_is_read(view: Cluster) -> None:

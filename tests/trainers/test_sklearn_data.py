@@ -113,6 +113,21 @@ def test_a_table_is_copied_once(tmp_path: Path) -> None:
         load(tmp_path / "a.npz", "y")
 
 
+@pytest.mark.parametrize("field", [b"ab,", b'"a\n",'])
+def test_a_row_is_measured_before_it_is_parsed(tmp_path: Path, field: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,target\n" * (b"\n" in field) + field * 5_000_000)
+    with at_most(130 * 2**20), pytest.raises(DatasetError, match=r"columns; allowed|values; expected 2"):
+        load(tmp_path / "a.csv", "target")
+
+
+def test_the_list_of_arrays_is_measured_before_it_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for number in range(30):
+            archive.writestr(f"{number:040000}", b"")
+    with pytest.raises(DatasetError, match="too many files"):
+        load(tmp_path / "a.npz", "y")
+
+
 def test_images_in_an_npz_file_are_flattened(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", X=np.zeros((20, 4, 4), np.uint8), y=np.arange(20) % 2)
     assert load(tmp_path / "a.npz", "y").samples(standardize=False)[0].shape == (17, 16)

@@ -88,9 +88,11 @@ def test_without_sections_a_list_varies(tmp_path: Path) -> None:
         ("loss = {a = 07:32:00}", 'loss in FILE is {"a": "07:32:00"}; allowed: cross_entropy or'),
         ("rule = 'magic'", "rule in FILE is 'magic'; allowed: backprop or"),
         ("engine = 3", "engine in FILE is 3; allowed: compiled or"),
-        pytest.param(
-            "#" * (4 * 2**20 + 1), "a sweep's sweep.json (4194305 characters; allowed: at most 4194304)", id="long"
-        ),
+        pytest.param("#" * (4 * 2**20 + 1), "sweep.json (allowed: at most 4194304 characters and", id="long"),
+        pytest.param('{"specification": {"x": [' + "[{}]," * 350_000 + "0]}}", "it has too many values", id="values"),
+        pytest.param("x = [" + "[]," * 500_001 + "]", "it has too many values", id="lists"),
+        pytest.param("[a]\n" * 10_001, "characters and 10000 keys", id="sections"),
+        pytest.param("a.b=1\n" * 10_001, "characters and 10000 keys", id="keys"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, content: str, sentence: str) -> None:

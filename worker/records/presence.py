@@ -138,7 +138,8 @@ class Roster:
         while stored:
             # Taken out, so that its memory is free for what it becomes.
             name, value = stored.popitem()
-            pulse, presence = read_record(_Pulse, value), read_record(Presence, value)
+            pulse = read_record(_Pulse, value, limits.PRESENCE_VALUES)
+            presence = read_record(Presence, value, limits.PRESENCE_VALUES)
             if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self.lease:
                 self.store.client.hdel(WORKERS, cast("str", name))
             elif presence is not None:
@@ -160,7 +161,7 @@ class Roster:
         """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
         now = self.now()
         value = read_fields(self.store.client, WORKERS, [name], limits.PRESENCE)[0]
-        pulse = None if value is None else read_record(_Pulse, value)
+        pulse = None if value is None else read_record(_Pulse, value, limits.PRESENCE_VALUES)
         # A process of this name that started later is a different worker.
         return pulse is not None and pulse.age(now) < self.lease and pulse.started <= since
 

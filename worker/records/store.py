@@ -52,7 +52,7 @@ from pydantic import BaseModel, ValidationError
 from redis.client import Pipeline
 
 from nn.errors import WeightsError
-from nn.files import digest
+from nn.files import digest, json_values
 from worker.errors import WeightsMissingError
 from worker.job import Mismatch
 from worker.redis import limits
@@ -220,9 +220,10 @@ def read_reason(stored: bytes | None) -> str | None:
     return stored.decode(errors="replace") if stored else None
 
 
-def read_record(kind: type[M], stored: bytes) -> M | None:
-    """Return a stored record; None if it is invalid: another version or another client wrote it."""
-    try:
-        return kind.model_validate_json(stored)
-    except ValidationError:
-        return None
+def read_record(kind: type[M], stored: bytes, most: int = 100) -> M | None:
+    """Return a stored record of at most `most` values; None if it is invalid: others wrote it, or another version."""
+    with contextlib.suppress(ValidationError):
+        # Each field that is missing costs a copy of all values.
+        if json_values(stored) <= most:
+            return kind.model_validate_json(stored)
+    return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nn.errors import DatasetError, clipped
-from nn.files import open_regular, reading
+from nn.files import open_regular, open_zip, reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 #: most 32 bytes for each of these samples.
 MAX_FILE_BYTES = 2**30
 MAX_VALUES, MAX_SAMPLES = 2**27, 2**23
-#: The most columns of a table, and the most characters of a name or of a class.
-MAX_COLUMNS = 2**14
+#: The most columns of a table, the most characters of a row, and of a name or of a class.
+MAX_COLUMNS, MAX_ROW = 2**14, 2**22
 MAX_NAME = 200
 SUFFIXES = (".csv", ".npz")
 #: Words for a missing value, besides no text at all.
@@ -56,7 +56,8 @@ def read_table(path: Path, target: str) -> Table:
 def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
     """Read a table whose first line names the columns, separated by commas, in UTF-8."""
     try:
-        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        rows = iter(lambda: next(csv.reader(_lines(text), strict=True), None), None)
         columns = [each.strip() for each in next(rows, [])]
         position = _position(name, columns, target)
         features, texts = array("d"), list[str]()
@@ -74,6 +75,14 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
     import numpy as np
 
     return np.array(features).reshape(len(texts), len(others)), _target(name, texts)
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of one row. The rest of one that is too long is another row, and of another length."""
+    left = MAX_ROW
+    while line := text.readline(left):
+        left -= len(line)
+        yield line
 
 
 def _too_large(name: str) -> DatasetError:
@@ -153,7 +162,7 @@ def _shown(text: str) -> str:
 def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
     """Read the array `X`, shape (n, ...), and the target, shape (n,), of a file of `numpy.savez`; never a pickle."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             names = [each.removesuffix(".npy") for each in archive.namelist()]
             if "X" not in names:
                 raise DatasetError(f"{name} has no array X, which holds the features")
