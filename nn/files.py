@@ -18,10 +18,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
-from zipfile import BadZipFile, ZipFile
+from typing import TYPE_CHECKING, BinaryIO
 
 from nn.errors import SeedsweepError
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 #: Seconds after which a temporary file can only have been left by a killed writer.
 STALE_SECONDS = 3600.0
@@ -186,6 +188,8 @@ def longest_text(stored: bytes) -> int:
 
 def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     """Open a ZIP file; `BadZipFile` if its list of files, which is read into memory, has more than `most` bytes."""
+    from zipfile import BadZipFile, ZipFile
+
     file.seek(-42, 2)
     large, end = file.read(20), file.read()
     if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:

@@ -104,8 +104,9 @@ def _named(sweep: Sweep, words: Sequence[str]) -> Scored:
     if any(not picked.issuperset(each.keys) for each in found):
         raise InvalidInputError(FIELD, typed, "words about its options only, because all its seeds count")
     if len(found) > 1:
-        first = {each.keys[0]: sweep.jobs[each.keys[0]] for each in found}
-        missing = listed(Picker(sweep.name, first).varying(), "and")
+        first = {each.keys[0] for each in found}
+        jobs = {key: job for key, job in sweep.jobs.items() if key in first}
+        missing = listed(Picker(sweep.name, jobs).varying(), "and")
         allowed = f"words that fit one configuration of the sweep {sweep.name}; {len(found)} fit, so add {missing}"
         raise InvalidInputError(FIELD, typed, allowed)
     return found[0]

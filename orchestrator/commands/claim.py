@@ -271,10 +271,9 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
         lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
-        (path / "weights").mkdir()
-        for each in (sweep.folder.path / "weights").absolute().glob("*"):
-            (path / "weights" / each.name).symlink_to(each)
-        earlier, further = Sweep.read(SweepFolder(path.parent, path.name)), now.looks[len(then.looks) :]
+        folder = SweepFolder(path.parent, path.name)
+        folder.weights_folder = sweep.folder.weights_folder
+        earlier, further = Sweep.read(folder), now.looks[len(then.looks) :]
         findings += _compared(claim, earlier, rebuilt=False)
         is_true = (
             now.provenance == then.provenance
@@ -313,7 +312,11 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         yield "warned", "looks", "the sweep was extended, and lists no look: its verdict may be too sure"
     told, found = claim.parts(), Claim.of(sweep).parts()
     # Weights may have been removed: they can be trained again.
-    gone = {name for name in told["files"] if name not in FILES and not os.path.lexists(sweep.folder.path / name)}
+    gone = {
+        name
+        for name in told["files"]
+        if name not in FILES and not os.path.lexists(sweep.folder.weights_folder.parent / name)
+    }
     told["files"] = {name: sha256 for name, sha256 in told["files"].items() if name not in gone}
     found["files"] = {name: found["files"].get(name) for name in (*FILES, *told["files"])}
     missing = f"; {counted(len(gone), 'weights file')} missing" if gone else ""

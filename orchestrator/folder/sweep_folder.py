@@ -73,13 +73,14 @@ class SweepFolder:
 
     Attributes:
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
+        weights_folder: Where the weights are: `weights` in this folder, or in that of another sweep with the same.
     """
 
     def __init__(self, output: Path, name: str) -> None:
         self.path = output / check_name(name)
         self.name = name
         self.logs = self.path / "logs"
-        self._weights = self.path / "weights"
+        self.weights_folder = self.path / "weights"
         self._results = self.path / "results.jsonl"
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
@@ -148,7 +149,7 @@ class SweepFolder:
         """
         try:
             # A stranger's folder must not show another sweep of its reader as its own.
-            for file in (self._description, self._results, self._weights, self._reading):
+            for file in (self._description, self._results, self.weights_folder, self._reading):
                 if file.is_symlink() and file.exists():
                     inside(file, self.path)
             file = self._description
@@ -199,7 +200,7 @@ class SweepFolder:
         with self.writing():
             self._refuse_links()
             # A user may have removed the weights to save space.
-            self._weights.mkdir(exist_ok=True)
+            self.weights_folder.mkdir(exist_ok=True)
             sync_folder(self.path)
             cut_torn_line(self._results)
             # It is of a session that was killed: nothing goes on.
@@ -228,7 +229,7 @@ class SweepFolder:
         for path, is_right, kind in (
             (self._description, stat.S_ISREG, "regular file"),
             (self._results, stat.S_ISREG, "regular file"),
-            (self._weights, stat.S_ISDIR, "folder"),
+            (self.weights_folder, stat.S_ISDIR, "folder"),
             (self.logs, stat.S_ISDIR, "folder"),
         ):
             with contextlib.suppress(FileNotFoundError):
@@ -276,7 +277,7 @@ class SweepFolder:
         """
         if not _SHA256.fullmatch(sha256):
             raise WeightsError(f"{sha256!r} is not a SHA-256")
-        paths = [self._weights / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
+        paths = [self.weights_folder / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
         return next((path for path in paths if os.path.lexists(path)), paths[0])
 
     def holds(self, row: Row) -> bool:
@@ -300,7 +301,7 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(inside(self.weights_path(sha256), self.path), most_bytes(job)) as file:
+            with open_regular(inside(self.weights_path(sha256), self.weights_folder.parent), most_bytes(job)) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -316,7 +317,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
-            blob = read_regular(inside(path, self.path), most_bytes(job))
+            blob = read_regular(inside(path, self.weights_folder.parent), most_bytes(job))
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -418,7 +419,7 @@ class SweepFolder:
         self._write(self.path / "leaderboard.json", leaderboard_json)
         with self.writing():
             # This process holds the lock, so any temporary file was left by a process that was killed.
-            for folder in (self.path, self._weights):
+            for folder in (self.path, self.weights_folder):
                 remove_stale(folder, 0.0)
             _remove_empty(self.logs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Container
+from operator import call
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ from worker.errors import NoSuchWorkerError
 from worker.health import check
 from worker.job import Job, task_id
 from worker.messages import TRAIN
-from worker.redis.waiting import WaitingRedis, once
+from worker.redis.waiting import WaitingRedis
 
 T = TypeVar("T")
 
@@ -120,7 +121,7 @@ def test_a_withdrawal_whose_answers_are_lost_names_what_it_withdrew(cluster: Clu
     ours = {job.key for job in jobs[::2]}
     # When those of one are withdrawn, and every command is repeated
     client = WaitingRedis(cluster.server.client(), twice)
-    withdrawn = Queue(view.app, client, once).withdraw(ours)
+    withdrawn = Queue(view.app, client, call).withdraw(ours)
     # Then it says so, the others stay as they were, and it leaves nothing behind
     assert withdrawn == ours
     assert cluster.server.client().rpop("seedsweep") == b"no message"
@@ -170,7 +171,7 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
     cluster.submit(queued)
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
     client = cluster.server.client()
-    view.queue = queue = CountingQueue(cluster.app, client, once)
+    view.queue = queue = CountingQueue(cluster.app, client, call)
     lost_jobs = LostJobs(view)
 
     assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from operator import call
 
 import pytest
 import redis
@@ -11,7 +12,7 @@ import redis
 from orchestrator.cluster.patience import Patience
 from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from tests.support.redis_server import RedisServer, free_port
-from worker.redis.waiting import Patient, Policy, WaitingRedis, connect, is_transient, once
+from worker.redis.waiting import Patient, Policy, WaitingRedis, connect, is_transient
 
 Write = Callable[[redis.Redis], object]
 
@@ -77,7 +78,7 @@ def test_each_policy_waits_until_writes_are_taken_again_or_raises_at_once(client
     # An impatient client raises
     refuse()
     with pytest.raises(redis.RedisError):
-        write(WaitingRedis(client, once))
+        write(WaitingRedis(client, call))
     # A worker's tries again
     assert write(WaitingRedis(client, Patient(on_retry=allow))) == ANSWERS[write]
     # The orchestrator's says what it waits for, and when that is over
@@ -96,7 +97,7 @@ def test_each_policy_waits_until_writes_are_taken_again_or_raises_at_once(client
 
 def test_an_error_that_stays_is_raised_by_every_policy(client: redis.Redis) -> None:
     client.lpush("name", "x")
-    policies: list[Policy] = [once, Patient()]
+    policies: list[Policy] = [call, Patient()]
     for policy in policies:
         with pytest.raises(redis.ResponseError, match="WRONGTYPE") as found:
             WaitingRedis(client, policy).get("name")
