@@ -312,11 +312,8 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         yield "warned", "looks", "the sweep was extended, and lists no look: its verdict may be too sure"
     told, found = claim.parts(), Claim.of(sweep).parts()
     # Weights may have been removed: they can be trained again.
-    gone = {
-        name
-        for name in told["files"]
-        if name not in FILES and not os.path.lexists(sweep.folder.weights_folder.parent / name)
-    }
+    place = sweep.folder.weights_folder.parent
+    gone = {name for name in told["files"] if name not in FILES and not os.path.lexists(place / name)}
     told["files"] = {name: sha256 for name, sha256 in told["files"].items() if name not in gone}
     found["files"] = {name: found["files"].get(name) for name in (*FILES, *told["files"])}
     missing = f"; {counted(len(gone), 'weights file')} missing" if gone else ""
