@@ -342,7 +342,7 @@ class SweepFolder:
         with self.writing():
             self.weights_path(sha256).unlink(missing_ok=True)
 
-    def take_weights(self, other: SweepFolder, job: Job, sha256: str, *, link: bool = True) -> None:
+    def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
         """Copy a job's weights from another sweep, or link them if that is possible. The caller has checked them.
 
         Raises:
@@ -354,7 +354,7 @@ class SweepFolder:
         if not os.path.lexists(target):
             target = target.with_name(source.name)
         # What others can write, they could change later.
-        if link and is_private(source):
+        if is_private(source):
             with contextlib.suppress(OSError):
                 # A hard link to a symbolic link would be a symbolic link.
                 os.link(inside(source, other.path), target)

@@ -158,9 +158,7 @@ class Session:
             # If the other sweep has removed the weights meanwhile, the job is trained.
             with self.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
-                    # The owner of a folder that was named could change a linked file later.
-                    link = other not in self.reuse_from
-                    self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256), link=link)
+                    self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
                 self._keep(row if other is self.folder else row.reused(other.name))
                 counts[str(other.path)] += 1
