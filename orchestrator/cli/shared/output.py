@@ -162,7 +162,13 @@ def print_table(
             table.add_row(*map(Text, row))
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
         longest = [max(map(cell_len, each)) for each in columns]
-        words, figures = ([_longest_word(each, having) for each in columns] for having in ("", string.digits))
+        words, figures = (
+            [
+                max((cell_len(word) for cell in each for word in cell.split() if fits(word)), default=0)
+                for each in columns
+            ]
+            for fits in (bool, set(string.digits).intersection)
+        )
         least = [min(long, max(word, _TEXT)) if is_text else long for long, word in zip(longest, words, strict=True)]
         room = console.width - width + sum(longest)
         if not console.is_terminal or sum(least) <= room:
@@ -182,12 +188,6 @@ def print_table(
     _print_at_width(console, table, width)
     if hidden:
         say(console, f"Left out, because the terminal is narrow: {', '.join(hidden)}. --json has all columns.")
-
-
-def _longest_word(cells: Sequence[str], characters: str) -> int:
-    """Return the width of the longest word that has one of these characters, if there are any; at least 1."""
-    words = (word for cell in cells for word in cell.split() if not characters or set(characters) & set(word))
-    return max(map(cell_len, words), default=1)
 
 
 def _print_at_width(console: Console, table: Table, width: int) -> None:
