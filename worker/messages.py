@@ -36,8 +36,8 @@ MAX_DESCRIPTION = 1000
 MAX_TASK_BYTES = 16_384
 #: The longest such message as kombu stores it while a worker holds it: encoded again, with its exchange and queue.
 MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
-#: Most lists and objects in such a message: more than ours have.
-MAX_TASK_BRACKETS = 100
+#: Most values in such a message: more than ours have.
+MAX_TASK_VALUES = 1000
 #: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.app`) ahead, by the
 #: clock of the worker that lost the process; the rest allows for clocks that differ.
 MAX_RETRY_AHEAD = timedelta(seconds=60)

@@ -11,10 +11,11 @@ import redis
 from celery import Celery
 from kombu.transport.redis import Channel
 
+from nn.files import json_values
 from worker.job import Job, is_task_id
-from worker.messages import MAX_HELD_BYTES, MAX_TASK_BRACKETS, MAX_TASK_BYTES, QUEUE, UNACKED, signature
+from worker.messages import MAX_HELD_BYTES, MAX_TASK_BYTES, MAX_TASK_VALUES, QUEUE, UNACKED, signature
 from worker.records.store import key
-from worker.redis.bounded import brackets, chunks, read_items, scan_values
+from worker.redis.bounded import chunks, read_items, scan_values
 from worker.redis.waiting import Policy
 
 #: The number of messages sent in one round trip. After a lost connection, at most this many are sent twice.
@@ -116,7 +117,7 @@ class Queue:
 
 def _task_id(message: bytes, *, held: bool = False) -> str:
     """Return the task id of a message that kombu stored; an empty text if the message is invalid."""
-    if brackets(message) > MAX_TASK_BRACKETS:
+    if json_values(message) > MAX_TASK_VALUES:
         return ""
     try:
         fields: Any = json.loads(message)

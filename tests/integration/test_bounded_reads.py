@@ -315,7 +315,7 @@ def test_an_error_with_many_brackets_is_read(view: Cluster) -> None:
 def test_of_a_message_only_the_id_of_a_task_is_kept(view: Cluster, client: redis.Redis) -> None:
     client.rpush("seedsweep", *(json.dumps({"headers": {"id": name}}) for name in ("x" * 15_000, [7], JOB.key)))
     # One whose parts take long to read, and none of ours has so many
-    client.rpush("seedsweep", json.dumps({"headers": {"id": make_job(seed=9).key}, "x": [[]] * 100}))
+    client.rpush("seedsweep", json.dumps({"headers": {"id": make_job(seed=9).key}, "x": [[]] * 1000}))
     # What is queued or held and is no message has none.
     for tag, held in enumerate([b"\xff", b"5", b"{}", b"[" * 100_000, b'[{"headers": 1}]']):
         client.hset("seedsweep:unacked", str(tag), held)

@@ -19,9 +19,10 @@ from pydantic import BaseModel, Field
 from redis.commands.core import Script
 
 from nn.errors import DatasetError, WeightsError
+from nn.files import json_values
 from worker.errors import JobRefusedError, NoSuchWorkerError, OutOfMemoryError, TooManyAttemptsError
 from worker.redis import limits
-from worker.redis.bounded import brackets, read, read_each
+from worker.redis.bounded import read, read_each
 from worker.redis.waiting import Patient, WaitingRedis, is_transient
 
 logger = get_logger(__name__)
@@ -208,7 +209,7 @@ def parse(payload: Any, finish: Callable[[Any], Any] = lambda meta: meta) -> dic
             raw = unpacking.decompress(raw, _LONGEST)
             if not unpacking.eof:
                 raise ValueError("it is cut off or too long")
-        if brackets(raw) > limits.RESULT_BRACKETS or raw.count(b",") > limits.RESULT_VALUES:
+        if json_values(raw) > limits.RESULT_VALUES:
             raise ValueError("it has too many values")
         meta = json.loads(raw)  # type: ignore[no-untyped-call]
         if isinstance(meta, dict) and isinstance(meta["status"], str) and "result" in meta:

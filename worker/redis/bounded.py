@@ -91,11 +91,6 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield remaining[start : start + size]
 
 
-def brackets(raw: bytes) -> int:
-    """Return the most lists and objects that a JSON text can have: each takes one byte there, and 64 in memory."""
-    return raw.count(b"[") + raw.count(b"{")
-
-
 def read(client: Redis, name: str, limit: int) -> bytes | None:
     """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
     some = min(limit, _SHORT)

@@ -14,10 +14,7 @@ ERROR_TEXT = 10_000
 #: 17 digits for each epoch, and the packed answers (`worker.job.Packed`). All jobs have one limit, because every reader
 #: must agree on what is a result.
 RESULT = 2**18 + 2**17 + 80 * MAX_EPOCHS
-#: Most lists and objects in such a state, which take most of the time and memory of reading it: a few of its own, and
-#: all the brackets that two texts of `ERROR_TEXT` may have.
-RESULT_BRACKETS = 100 + 2 * ERROR_TEXT
-#: Most values in it, by its commas: the numbers, and those of the texts.
+#: Most values in such a state: its numbers, and what looks like values in two texts of `ERROR_TEXT`.
 RESULT_VALUES = 1000 + 3 * MAX_EPOCHS + 2 * ERROR_TEXT
 #: The end of a failed job's log.
 LOG = 2**16

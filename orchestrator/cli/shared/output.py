@@ -163,10 +163,7 @@ def print_table(
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum
         longest = [max(map(cell_len, each)) for each in columns]
         words, figures = (
-            [
-                max((cell_len(word) for cell in each for word in cell.split() if fits(word)), default=0)
-                for each in columns
-            ]
+            [max((cell_len(word) for word in " ".join(each).split() if fits(word)), default=0) for each in columns]
             for fits in (bool, set(string.digits).intersection)
         )
         least = [min(long, max(word, _TEXT)) if is_text else long for long, word in zip(longest, words, strict=True)]
