@@ -94,16 +94,9 @@ def short_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def redis_server(short_path: Path) -> Iterator[RedisServer]:
-    """A real Redis server of this test's own, which forgets its data when it ends."""
-    with RedisServer(short_path) as server:
-        yield server
-
-
-@pytest.fixture
-def persistent_redis_server(short_path: Path) -> Iterator[RedisServer]:
-    """A real Redis server of this test's own, which keeps its data over a restart."""
-    with RedisServer(short_path, persistent=True) as server:
+def redis_server(short_path: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A real Redis server of this test's own. It forgets its data when it ends, unless the test is `persistent`."""
+    with RedisServer(short_path, persistent=request.node.get_closest_marker("persistent") is not None) as server:
         yield server
 
 
@@ -134,13 +127,6 @@ def mnist(cache_dir: Path) -> Dataset:
 def cluster(redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
     """A Redis server, on which the test starts workers; all of them end with the test."""
     with contextlib.closing(Cluster(redis_server, tmp_path, cache_dir)) as made:
-        yield made
-
-
-@pytest.fixture
-def persistent_cluster(persistent_redis_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
-    """A cluster on a server that keeps its data over a restart."""
-    with contextlib.closing(Cluster(persistent_redis_server, tmp_path, cache_dir)) as made:
         yield made
 
 

@@ -63,14 +63,12 @@ def test_queued_jobs_end_at_once_although_no_worker_is_online(command_line: Comm
     assert (client.keys("seedsweep:cancelled:*"), client.hgetall("seedsweep:sweep:a")) == before
 
 
+@pytest.mark.persistent
 def test_whoever_cancels_is_told_when_redis_goes(
-    persistent_redis_server: RedisServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     # Given a Redis that goes for a moment when the command has begun
-    server, find_sweep = persistent_redis_server, cancel_command._find
+    server, find_sweep = redis_server, cancel_command._find
 
     def find_sweep_late(cluster: ClusterView, folder: SweepFolder) -> Manifest:
         server.stop()

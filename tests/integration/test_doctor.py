@@ -19,9 +19,10 @@ def cures(here: InProcess, *words: str, status: int) -> dict[str, str]:
     return found
 
 
-def test_a_sound_cluster_needs_no_cure(persistent_cluster: Cluster, here: InProcess) -> None:
-    persistent_cluster.start_worker()
-    told = here.run("doctor", "--broker", persistent_cluster.server.url).out
+@pytest.mark.persistent
+def test_a_sound_cluster_needs_no_cure(cluster: Cluster, here: InProcess) -> None:
+    cluster.start_worker()
+    told = here.run("doctor", "--broker", cluster.server.url).out
     assert all(line.startswith("ok ") for line in told.splitlines())
     assert "trainer network: version 2; 1 worker with version" in told
 

@@ -121,8 +121,8 @@ def test_a_redis_that_takes_no_writes_for_a_moment_costs_no_job(
     assert [cluster.result(run).status for run in runs] == ["succeeded"] * 3
 
 
-def test_a_redis_that_restarts_does_not_lose_or_double_a_job(persistent_cluster: Cluster) -> None:
-    cluster = persistent_cluster
+@pytest.mark.persistent
+def test_a_redis_that_restarts_does_not_lose_or_double_a_job(cluster: Cluster) -> None:
     # Given a running job and a waiting one
     cluster.start_worker(*SLOW_EPOCHS)
     runs = [cluster.submit(make_job(seed=seed, **LONG)).id for seed in range(2)]
@@ -157,12 +157,12 @@ def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster) -> None:
     cluster.wait_until_acknowledged()
 
 
+@pytest.mark.persistent
 @pytest.mark.slow(reason="waits for a restart of Redis and for a lease to end")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
-    persistent_cluster: Cluster, cache_dir: Path, how: signal.Signals
+    cluster: Cluster, cache_dir: Path, how: signal.Signals
 ) -> None:
-    cluster = persistent_cluster
     # Given a worker in the middle of a job
     worker = cluster.start_worker()
     job = make_job(epochs=300)
@@ -182,10 +182,8 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
     wait_for(lambda: not client.hlen("seedsweep:unacked"), "an acknowledged message", report=cluster.logs)
 
 
-def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_does_the_worker(
-    persistent_cluster: Cluster,
-) -> None:
-    cluster = persistent_cluster
+@pytest.mark.persistent
+def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_does_the_worker(cluster: Cluster) -> None:
     # Given a worker that holds a message for later, as it does with a retry
     worker = cluster.start_worker()
     run = signature(cluster.app, make_job()).apply_async(countdown=4, retries=1).id

@@ -33,15 +33,14 @@ def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
     assert (command_line.sweep(name) / "leaderboard.json").read_bytes() == clean
 
 
-def test_a_restart_with_persistence_costs_nothing(
-    command_line: CommandLine, persistent_cluster: Cluster, clean: bytes
-) -> None:
+@pytest.mark.persistent
+def test_a_restart_with_persistence_costs_nothing(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
     # Given a sweep in its middle, on a server that writes its data
-    process = command_line.start("sweep", *SLOW, "--name", "a", **persistent_cluster.environment)
-    persistent_cluster.start_worker(*SLOW_EPOCHS)
+    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
+    cluster.start_worker(*SLOW_EPOCHS)
     command_line.wait_for_rows("a", 1, process)
     # When that restarts
-    persistent_cluster.server.restart(signal.SIGKILL)
+    cluster.server.restart(signal.SIGKILL)
     # Then the sweep ends as if nothing had been, with no job trained twice.
     assert "jobs 4, accepted 4, attempts 4, reused 0" in command_line.end(process)
     assert_whole(command_line, "a", clean)
