@@ -225,7 +225,6 @@ def test_a_missing_file_a_folder_and_a_pipe_are_one_sentence(tmp_path: Path) -> 
         # The list of arrays is measured before it is read.
         ({f"{number:040000}": np.zeros(0) for number in range(30)}, "too many files"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_bad_npz_file_is_one_sentence(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     arrays = {"X": np.zeros((20, 2)), "y": np.arange(20) % 2} | changed
