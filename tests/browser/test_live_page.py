@@ -17,6 +17,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(600)]
 
+ANYWHERE = ("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
 WORDS = small(seeds="0-5", epochs="3")
 
 
@@ -60,6 +61,14 @@ def open_page(page: Page, server: LiveServer, path: str, screen: Screen = DESKTO
     page.run("window.sameDocument = true")
 
 
+def opened(page: Page, serve: Serve, *words: str) -> tuple[LiveServer, str]:
+    """Return a server whose page of the sweep is open, and the page's version."""
+    server = serve(*words)
+    open_page(page, server, f"/s?token={server.token}" if words else "/s")
+    wait_for(lambda: page.run("return document.querySelectorAll('#verdict').length") == 1, "the sweep's page")
+    return server, version(page)
+
+
 #: What a reader does with the page; each part says afterwards whether it is as it was.
 DOES = """
     const details = [...document.querySelectorAll('figure details')];
@@ -95,14 +104,12 @@ SEES = """
 
 
 def test_what_a_reader_did_outlasts_the_updates(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve()
-    open_page(page, server, "/s")
+    server, known = opened(page, serve)
     page.run(DOES)
     before: dict[str, Any] = page.run(SEES)
     assert before["selected"]
     assert before["open"].count(True) == 2
     assert before["lit"]
-    known = version(page)
 
     growing.add(2)
     wait_for_change(page, known)
@@ -122,9 +129,7 @@ def test_what_a_reader_did_outlasts_the_updates(page: Page, serve: Serve, growin
 
 
 def test_at_the_end_it_says_so_and_asks_no_more(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve()
-    open_page(page, server, "/s")
-    known = version(page)
+    server, known = opened(page, serve)
     growing.add(5)  # the last ones
     wait_for_change(page, known)
     wait_for(lambda: news(page) == "The sweep has ended.", "the end of the sweep")
@@ -142,9 +147,7 @@ def test_at_the_end_it_says_so_and_asks_no_more(page: Page, serve: Serve, growin
 
 
 def test_a_sweep_is_deleted_and_comes_back(page: Page, serve: Serve, growing: Growing, tmp_path: Path) -> None:
-    server = serve()
-    open_page(page, server, "/s")
-    known = version(page)
+    _, known = opened(page, serve)
 
     growing.folder.rename(tmp_path / "aside")
     wait_for(lambda: "There is no sweep 's' in runs. This is what was last seen." in news(page), "word of the deletion")
@@ -158,9 +161,7 @@ def test_a_sweep_is_deleted_and_comes_back(page: Page, serve: Serve, growing: Gr
 
 
 def test_a_server_ends_and_starts_again(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve()
-    open_page(page, server, "/s")
-    known = version(page)
+    server, known = opened(page, serve)
 
     server.stop()
     wait_for(lambda: "The server does not answer" in news(page), "word of the server's end")
@@ -223,9 +224,7 @@ def hide(page: Page, hidden: bool) -> None:
 
 
 def test_a_tab_in_the_background_is_no_reader(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve()
-    open_page(page, server, "/s")
-    known = version(page)
+    server, known = opened(page, serve)
 
     hide(page, True)
     wait_for(lambda: "GET /s/events 200" in server.log, "the end of the news")
@@ -303,21 +302,16 @@ def test_the_index_is_sorted_and_searched_and_leads_to_a_comparison(
 
 
 def test_a_token_leaves_the_address(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
-    open_page(page, server, f"/s?token={server.token}")
-    wait_for(lambda: page.run("return document.querySelectorAll('#verdict').length") == 1, "the sweep's page")
+    server, known = opened(page, serve, *ANYWHERE)
     assert page.run("return location.href") == f"http://127.0.0.1:{server.port}/s"
     # Its script cannot read the token, and its news come by it
     assert server.token not in page.run("return document.cookie + document.documentElement.outerHTML")
-    known = version(page)
     growing.add(1)
     wait_for_change(page, known)
 
 
 def test_after_a_restart_with_another_token_it_says_so(page: Page, serve: Serve, growing: Growing) -> None:
-    server = serve("--host", "0.0.0.0")  # noqa: S104 - that is what is tested
-    open_page(page, server, f"/s?token={server.token}")
-    wait_for(lambda: page.run("return document.querySelectorAll('#verdict').length") == 1, "the sweep's page")
+    server, _ = opened(page, serve, *ANYWHERE)
     server.stop()
-    serve("--host", "0.0.0.0", port=server.port)  # noqa: S104 - that is what is tested
+    serve(*ANYWHERE, port=server.port)
     wait_for(lambda: "wants another token: open its new address" in news(page), "word of the new token")

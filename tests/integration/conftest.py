@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, running_cluster
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 
@@ -45,6 +45,14 @@ def client(shared_server: RedisServer) -> redis.Redis:
 def shared_cluster(shared_server: RedisServer, tmp_path: Path, cache_dir: Path) -> Iterator[Cluster]:
     """A cluster without workers on the shared server."""
     with contextlib.closing(Cluster(shared_server, tmp_path, cache_dir)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Cluster]:
+    """A cluster whose worker the tests of a module share: it has to live through every one of them."""
+    with running_cluster(tmp_path_factory.mktemp("serving"), cache_dir) as made:
+        made.start_worker()
         yield made
 
 

@@ -15,6 +15,7 @@ from nn.files import digest
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.status import status
+from orchestrator.errors import SweepExistsError
 from orchestrator.running.collect import fetch_weights
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
@@ -66,6 +67,10 @@ def attempts(view: Cluster) -> list[Attempt]:
     return [attempt for _, made in view.attempts([JOB.key]) for attempt in made]
 
 
+def weights(view: Cluster, **named: int) -> bytes:
+    return fetch_weights(view.store, JOB, result(JOB, 0.5, **named))
+
+
 def put(client: redis.Redis, command: str, name: str, *arguments: str, size: int = BOMB) -> None:
     client.eval(_PUT, 1, name, command, size, *arguments)
 
@@ -74,12 +79,8 @@ class TestStrings:
     def test_a_value_within_its_limit_is_read_and_any_other_is_invalid_or_absent(self, client: redis.Redis) -> None:
         client.mset({"within": b"12345", "longer": b"123456"})
         client.rpush("a list", "1")
-        assert [read(client, name, 5) for name in ("within", "longer", "a list", "absent")] == [
-            b"12345",
-            b"",
-            b"",
-            None,
-        ]
+        expected = {"within": b"12345", "longer": b"", "a list": b"", "absent": None}
+        assert {name: read(client, name, 5) for name in expected} == expected
 
     def test_an_answer_ends_where_it_is_full_and_the_rest_follows(
         self, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
@@ -160,17 +161,18 @@ class TestOthers:
 
 
 WEIGHTS = f"seedsweep:weights:{artifact(JOB.key, digest(BLOB))}"
-#: What somebody put into Redis, who reads it, and what it counts as; None if the read raises an error of ours.
+#: What somebody put into Redis, who reads it, and what it counts as, or the error that the read raises.
 BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = {
     "a result": (("SET", f"celery-task-meta-{JOB.key}"), lambda view: list(view.results.states([JOB.key])), []),
     "a result, for Celery": (
         ("SET", f"celery-task-meta-{JOB.key}"), lambda view: view.app.AsyncResult(JOB.key).state, "PENDING",
     ),
     "weights that a result names by their size": (
-        ("SET", WEIGHTS), lambda view: fetch_weights(view.store, JOB, result(JOB, 0.5, weights_bytes=BOMB)), None,
+        ("SET", WEIGHTS), lambda view: weights(view, weights_bytes=BOMB), WeightsError,
     ),
-    "weights of another size": (("SET", WEIGHTS), lambda view: fetch_weights(view.store, JOB, result(JOB, 0.5)), None),
-    "a manifest": (("HSET", NAME, "manifest"), lambda view: view.registry.manifest("first"), None),
+    "weights of another size": (("SET", WEIGHTS), weights, WeightsError),
+    "weights of another type": (("RPUSH", WEIGHTS), weights, WeightsError),
+    "a manifest": (("HSET", NAME, "manifest"), lambda view: view.registry.manifest("first"), SweepExistsError),
     "the mark of a cancelled sweep": (("HSET", NAME, "cancelled"), lambda view: view.registry.cancelled("first"), None),
     "the name of a sweep": (("SADD", "seedsweep:sweeps"), lambda view: view.registry.wanted_by_others("a", ["b"]), {}),
     "a checkpoint": (
@@ -182,6 +184,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "a worker's presence": (("HSET", WORKERS, "w"), lambda view: view.roster.is_alive("w", 0.0), False),
     "a cancellation": (("SET", f"seedsweep:cancelled:{JOB.key}"), lambda view: view.store.cancelled(JOB.key), None),
     "the end of a log": (("SET", f"seedsweep:log:{JOB.key}"), lambda view: view.store.log(JOB.key), b""),
+    "a log of another type": (("RPUSH", f"seedsweep:log:{JOB.key}"), lambda view: view.store.log(JOB.key), b""),
     "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: list(view.store.mismatches([JOB.key])), []),
     "the first hash": (
         ("SET", f"seedsweep:finished:{JOB.key}"),
@@ -200,17 +203,9 @@ def test_a_bomb_counts_as_invalid_and_is_not_read(view: Cluster, client: redis.R
     with at_most(PEAK):
         try:
             found = use(view)
-        except SeedsweepError:
-            found = None
+        except SeedsweepError as error:
+            found = type(error)
     assert found == expected
-
-
-def test_a_key_of_another_type_counts_as_invalid(view: Cluster, client: redis.Redis) -> None:
-    for name in (WEIGHTS, f"seedsweep:log:{JOB.key}"):
-        client.rpush(name, "x")
-    assert view.store.log(JOB.key) == b""
-    with pytest.raises(WeightsError):
-        fetch_weights(view.store, JOB, result(JOB, 0.5))
 
 
 def test_many_results_of_the_largest_size_come_in_parts(view: Cluster, client: redis.Redis) -> None:
@@ -280,7 +275,11 @@ def test_what_seedsweep_stores_itself_is_within_the_limits(view: Cluster) -> Non
     ((_, state),) = view.results.states([JOB.key])
     assert "\U0001f600" * 1000 in state.reason
     assert len(state.reason) <= 10_000
-    # And so is a result of the most epochs
+    # And so is one with many brackets
+    view.app.backend.store_result(JOB.key, TooManyAttemptsError("[" * 10_000), "FAILURE", "{" * 20_000)
+    ((_, state),) = view.results.states([JOB.key])
+    assert state.reason.startswith("[" * 5_000)
+    # And a result of the most epochs
     many, smileys = [1 / 3] * 100_000, "\U0001f600" * 1000
     fields = {"others": {"notebook_accuracy": [x * 3 for x in many]}, "epoch_seconds": many}
     other = make_job(epochs=100_000)
@@ -304,12 +303,6 @@ def test_a_presence_of_many_small_values_is_not_parsed(view: Cluster, client: re
     client.hset(WORKERS, "x", b'{"started":1.0,"beat":%a,"x":[' % largest.beat + b"[]," * 80_000 + b"[]]}")
     with at_most(8 * 2**20):
         assert view.roster.all() == [largest]
-
-
-def test_an_error_with_many_brackets_is_read(view: Cluster) -> None:
-    view.app.backend.store_result(JOB.key, TooManyAttemptsError("[" * 10_000), "FAILURE", "{" * 20_000)
-    ((_, state),) = view.results.states([JOB.key])
-    assert state.reason.startswith("[" * 5_000)
 
 
 def test_of_a_message_only_the_id_of_a_task_is_kept(view: Cluster, client: redis.Redis) -> None:

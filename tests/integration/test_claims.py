@@ -161,6 +161,7 @@ TOLD = ("predicate", "rows", 0)
 SPECIFIED, REGRET = ("predicate", "sweep", "specification"), ("predicate", "verdict", "regret")
 SEEDS, NOBODYS = [0, 1, 2, 3, 4, 7], f"weights/{'0' * 64}.bin"
 pop_row = claiming(lambda told: told["predicate"]["rows"].pop())
+add_weights = claiming(lambda told: told["subject"].append({"name": NOBODYS, "digest": {"sha256": "0" * 64}}))
 add_row = claiming(lambda told: told["predicate"]["rows"].append({"job": "x"}))
 #: What is changed after the claim was written -> (how, what a verifier reads, how it verifies).
 TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
@@ -178,19 +179,11 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a claimed seed": (swap(*SPECIFIED, "seeds", to=SEEDS), "sweep: specification: seeds: 6 is 7 in the claim, ", ()),
     "a data set": (swap("predicate", "sweep", "dataset", to="ab" * 32), "REFUTED: sweep: dataset is abab", ()),
     "a split": (swap(*SPECIFIED, "options", "split", to="seed"), "options: split is seed in the claim, and fixed ", ()),
-    "weights of no job": (
-        claiming(lambda told: told["subject"].append({"name": NOBODYS, "digest": {"sha256": "0" * 64}})),
-        "REFUTED: files: 1 file missing whose weights no job has",
-        (),
-    ),
+    "weights of no job": (add_weights, "REFUTED: files: 1 file missing whose weights no job has", ()),
     "a regret": (swap(*REGRET, to=0.001), "REFUTED: verdict: regret is 0.001 in the ", ()),
     "a verdict": (swap("predicate", "verdict", "sentence", to="U\nx"), "sentence is U\\nx in the claim, and Use ", ()),
     "a file": (claiming(lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
-    "a claimed score behind a field like its place": (
-        claiming(disguise),
-        "rows: 1: validation_score: 1 is 0.99 in the ",
-        (),
-    ),
+    "a disguised score": (claiming(disguise), "rows: 1: validation_score: 1 is 0.99 in the ", ()),
     "names of megabytes": (
         swap(*TOLD, "more", to={"k" * 2_000_000: [None] * 300_000 + [1]}),
         f"rows: 1: more: {'k' * 97}...: 300001 is 1 in",

@@ -41,14 +41,6 @@ from worker.messages import QUEUE, REPLIES, TRAIN
 from worker.redis.bounded import read_fields
 
 
-@pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Cluster]:
-    """One cluster for all messages: the worker has to live through every one of them."""
-    with running_cluster(tmp_path_factory.mktemp("attacked"), cache_dir) as made:
-        made.start_worker()
-        yield made
-
-
 def resident_peak(pid: int) -> int:
     """Return the most memory that a process ever had, in bytes."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
@@ -75,12 +67,12 @@ def held_message(job: Job, queue: str = QUEUE) -> str:
     return json.dumps([json.loads(message(body(job), task_id=job.key)), "", queue])
 
 
-def test_garbage_is_dropped(attacked: Cluster, tmp_path: Path) -> None:
-    [worker] = attacked.workers
+def test_garbage_is_dropped(serving: Cluster, tmp_path: Path) -> None:
+    [worker] = serving.workers
     before = len(worker.text())
     # Among it is a message that would make a folder if anybody unpickled it.
-    attacked.server.client().rpush(QUEUE, *GARBAGE.values(), pickled(str(tmp_path / "unpickled")))
-    assert_lives(attacked)
+    serving.server.client().rpush(QUEUE, *GARBAGE.values(), pickled(str(tmp_path / "unpickled")))
+    assert_lives(serving)
     assert list(tmp_path.iterdir()) == []
     # With one line for each, in which nothing acts on a terminal, and no second one
     told = worker.text()[before:]
@@ -89,18 +81,18 @@ def test_garbage_is_dropped(attacked: Cluster, tmp_path: Path) -> None:
     assert not [word for word in ("Traceback", "\x1b", "\n[CRITICAL]") if word in told]
 
 
-def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(attacked: Cluster) -> None:
+def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(serving: Cluster) -> None:
     packed = message(100 * bz2.compress(bytes(20 << 20)), compression="application/x-bz2")
     assert len(packed) < 10_000
-    attacked.server.client().rpush(QUEUE, packed)
-    worker = assert_lives(attacked)
+    serving.server.client().rpush(QUEUE, packed)
+    worker = assert_lives(serving)
     worker.wait_until_logged("headers at compression")
     assert resident_peak(worker.process.pid) < 1 << 30
 
 
-def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluster) -> None:
+def test_held_messages_that_are_none_do_not_keep_others_waiting(serving: Cluster) -> None:
     # Given garbage in the place of messages that a worker held until it died, older and younger than a job's
-    client = attacked.server.client()
+    client = serving.server.client()
     job = make_job(seed=1001)
     held = {
         "older": "{garbage",
@@ -112,17 +104,17 @@ def test_held_messages_that_are_none_do_not_keep_others_waiting(attacked: Cluste
     client.hset("seedsweep:unacked", mapping=held)
     client.zadd("seedsweep:unacked_index", {tag: float(score) for score, tag in enumerate(held, start=1)})
     # Then the job is given back and trained, and the garbage is gone
-    assert attacked.result(job.key).status == "succeeded"
-    assert_lives(attacked)
+    assert serving.result(job.key).status == "succeeded"
+    assert_lives(serving)
     assert not client.exists("seedsweep:finished:x")
 
 
 @pytest.mark.parametrize(("leased", "count"), [(True, 10_000), (False, 3_000)], ids=["leased", "not leased"])
 def test_thousands_of_held_messages_that_are_none_do_not_keep_a_job_waiting(
-    attacked: Cluster, leased: bool, count: int
+    serving: Cluster, leased: bool, count: int
 ) -> None:
     # Given a message that a dead worker held, and many that are none, whose leases ended later or never began
-    client = attacked.server.client()
+    client = serving.server.client()
     job = make_job(seed=1002 + leased)
     junk = {f"{leased}-{number}": "junk" for number in range(count)}
     with client.pipeline() as pipeline:
@@ -131,8 +123,8 @@ def test_thousands_of_held_messages_that_are_none_do_not_keep_a_job_waiting(
             pipeline.zadd("seedsweep:unacked_index", dict.fromkeys(junk, time.time() - 1000) | {"job": 1.0})
         pipeline.execute()
     # Then it is given back, and nothing is left of the others
-    assert attacked.result(job.key).status == "succeeded"
-    assert_lives(attacked)
+    assert serving.result(job.key).status == "succeeded"
+    assert_lives(serving)
 
 
 def test_a_message_that_a_worker_takes_meanwhile_is_not_dropped(
@@ -156,9 +148,9 @@ def test_a_message_that_a_worker_takes_meanwhile_is_not_dropped(
     assert client.hget("seedsweep:unacked", "tag") == b"what another worker holds"
 
 
-def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(attacked: Cluster) -> None:
+def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(serving: Cluster) -> None:
     # Given messages in the place of those that workers hold, which nobody renews
-    client = attacked.server.client()
+    client = serving.server.client()
     leases = [None, 1e11, math.inf, -1, -math.inf]
     jobs = [make_job(seed=1010 + number) for number in range(len(leases))]
     for job, lease in zip(jobs, leases, strict=True):
@@ -166,13 +158,13 @@ def test_a_held_message_with_no_lease_or_an_endless_one_holds_no_job(attacked: C
         if lease is not None:
             client.zadd("seedsweep:unacked_index", {job.key: lease})
     # Then each is given back after a lease, and trained
-    assert [attacked.result(job.key).status for job in jobs] == ["succeeded"] * len(leases)
-    assert_lives(attacked)
+    assert [serving.result(job.key).status for job in jobs] == ["succeeded"] * len(leases)
+    assert_lives(serving)
 
 
-def test_what_others_wrote_begins_no_line_of_the_log_and_acts_on_no_terminal(attacked: Cluster) -> None:
-    [worker] = attacked.workers
-    client = attacked.server.client()
+def test_what_others_wrote_begins_no_line_of_the_log_and_acts_on_no_terminal(serving: Cluster) -> None:
+    [worker] = serving.workers
+    client = serving.server.client()
     forged = "x\n[2026-01-01 00:00:00,000: CRITICAL/MainProcess] forged\x1b]0;title\x07\u2028forged"
     # Given a job with attempts of workers, and one with a result, that have such texts
     given_up, finished = make_job(seed=1020), make_job(seed=1021)
@@ -181,11 +173,11 @@ def test_what_others_wrote_begins_no_line_of_the_log_and_acts_on_no_terminal(att
         client.hset(f"seedsweep:attempts:{given_up.key}", str(number), json.dumps(attempt))
     client.set(f"celery-task-meta-{finished.key}", json.dumps({"status": "SUCCESS", "result": forged}))
     # When they are submitted
-    attacked.submit(given_up)
-    assert "given up" in str(attacked.wait_for_state(given_up.key, "FAILURE", "SUCCESS")["result"])
-    attacked.submit(finished)
+    serving.submit(given_up)
+    assert "given up" in str(serving.wait_for_state(given_up.key, "FAILURE", "SUCCESS")["result"])
+    serving.submit(finished)
     worker.wait_until_logged(f"{finished.key}] succeeded in")
-    assert_lives(attacked)
+    assert_lives(serving)
     # Then the log quotes them within its own records
     assert worker.text().count("forged") >= 6
     assert "\n[2026-01-01" not in worker.text()
@@ -215,19 +207,19 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-def test_what_is_no_job_ends_as_a_failure_with_its_reason_and_does_not_stop_the_worker(attacked: Cluster) -> None:
+def test_what_is_no_job_ends_as_a_failure_with_its_reason_and_does_not_stop_the_worker(serving: Cluster) -> None:
     # Given more in a row than the circuit breaker allows jobs to fail: the messages are to blame, not the worker
-    assert len(REFUSED) > attacked.settings.breaker_failures
-    train = attacked.app.tasks[TRAIN]
+    assert len(REFUSED) > serving.settings.breaker_failures
+    train = serving.app.tasks[TRAIN]
     sent = [train.apply_async(kwargs={"job": job}, task_id=uuid.uuid4().hex * 2) for job, _ in REFUSED]
     # Then each has its reason
-    [worker] = attacked.workers
+    [worker] = serving.workers
     for task, (_, reason) in zip(sent, REFUSED, strict=True):
-        error = attacked.wait_for_state(task.id, "FAILURE", "SUCCESS")["result"]
+        error = serving.wait_for_state(task.id, "FAILURE", "SUCCESS")["result"]
         assert type(error).__name__ == "JobRefusedError"
         assert reason in str(error)
         worker.wait_until_logged(f"[{task.id}] raised expected: JobRefusedError")
-    assert_lives(attacked)
+    assert_lives(serving)
 
 
 @pytest.fixture(scope="module")

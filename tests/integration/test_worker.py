@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,18 @@ import pytest
 from nn.datasets.mnist import load_mnist
 from nn.files import digest
 from nn.weights import from_safetensors
-from tests.support.cluster import Cluster, make_job, running_cluster
+from tests.support.cluster import Cluster, make_job
 from worker.steps.taking import forget_closed_sockets
 from worker.training.trainer import train
 
 
-@pytest.fixture(scope="module")
-def party(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Cluster]:
-    """A cluster whose worker the tests share."""
-    with running_cluster(tmp_path_factory.mktemp("party"), cache_dir) as made:
-        made.start_worker()
-        yield made
-
-
-def test_a_job_comes_back_as_its_result(party: Cluster, cache_dir: Path) -> None:
+def test_a_job_comes_back_as_its_result(serving: Cluster, cache_dir: Path) -> None:
     # When a job is submitted, and an ordinary Celery user waits for it
     job = make_job(seed=3)
-    task = party.submit(job)
+    task = serving.submit(job)
     assert task.get(timeout=60)["status"] == "succeeded"
     # Then its result is the one that training here gives, to the bit
-    result = party.result(task.id)
+    result = serving.result(task.id)
     trained = train(job, load_mnist(cache_dir=cache_dir))
     assert result.job == job.key
     assert result.status == "succeeded"
@@ -42,19 +33,19 @@ def test_a_job_comes_back_as_its_result(party: Cluster, cache_dir: Path) -> None
     assert len(result.epoch_seconds) == job.epochs
     assert (result.worker, result.attempts, result.error) == ("w1@test", 1, None)
     # And its weights are in the store under that hash
-    blob = party.store().weights(result.job, result.weights_sha256, result.weights_bytes)
+    blob = serving.store().weights(result.job, result.weights_sha256, result.weights_bytes)
     assert len(blob) == result.weights_bytes
     assert from_safetensors(blob).layer_sizes == (784, 128, 64, 10)
 
 
-def test_progress_shows_in_the_tasks_state(party: Cluster) -> None:
-    run = party.submit(make_job(epochs=1000)).id
-    report = party.wait_for_state(run, "PROGRESS")["result"]
+def test_progress_shows_in_the_tasks_state(serving: Cluster) -> None:
+    run = serving.submit(make_job(epochs=1000)).id
+    report = serving.wait_for_state(run, "PROGRESS")["result"]
     assert 1 <= report["epoch"] < report["epochs"] == 1000
     assert 0 <= report["validation_score"][-1] <= 1
     assert (report["worker"], report["attempt"]) == ("w1@test", 1)
-    party.store().cancel([run], "seen enough")
-    party.wait_for_state(run, "REVOKED")
+    serving.store().cancel([run], "seen enough")
+    serving.wait_for_state(run, "REVOKED")
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from orchestrator.folder.rows import Accounting, AttemptRecord, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Look
-from orchestrator.sweeps.specification import SweepSpecification
 from tests.support.boards import Outcome, board_of, jobs_of, leaderboard, sweep_with, trained
 from tests.support.known import known
 from tests.support.sweeps import manifest_of, sweep_of
@@ -196,12 +195,8 @@ def test_json_csv_and_the_tables_have_each_figure_that_is_declared(monkeypatch: 
 
 def test_there_is_a_column_for_what_varies_and_a_line_for_the_rest() -> None:
     # Given a sweep in which the layers, the limit and the loss vary, and all else does not
-    grid = {
-        "loss": ("cross_entropy", "sum_of_squares"),
-        "hidden_layer_sizes": ((128, 64), (256, 64)),
-        "limit": (None, 500),
-    }
-    specification = SweepSpecification(seeds=(0,), options={"learning_rate": 0.01, "epochs": 2}, grid=grid)
+    varies = {"loss": ("cross_entropy", "sum_of_squares"), "hidden": ((128, 64), (256, 64)), "limit": (None, 500)}
+    specification = sweep_of(seeds=(0,), learning_rates=(0.01,), epochs=2, **varies)
     jobs = specification.jobs_by_key(MNIST_DIGEST)
     board = leaderboard(jobs, {key: trained(job, 0.5) for key, job in jobs.items()}, "bundled")
 
@@ -245,12 +240,8 @@ def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> N
     assert board.common.model == ""
     assert "data set /data/letters (000000000000)" in board.in_common
     # What differs from its default is said, too.
-    wide = [
-        Job.of({"learning_rate": 0.1, "epochs": 2, "hidden_layer_sizes": (9, 8), "shuffle": True}, seed=seed,
-               dataset=MNIST_DIGEST)
-        for seed in range(2)
-    ]  # fmt: skip
-    assert leaderboard({job.key: job for job in wide}, {}, "bundled").in_common == (
+    wide = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2, hidden=((9, 8),), shuffle=(True,))
+    assert leaderboard(wide.jobs_by_key(MNIST_DIGEST), {}).in_common == (
         "network 784-9-8-10, learning rate 0.1, epochs 2, rule backprop, shuffle true, limit all samples, "
         "data set MNIST (06ad231b5cb2); other options at their defaults"
     )
@@ -506,12 +497,8 @@ WIDTHS = ("hidden", "hidden_layer_sizes")
 
 
 def test_options_are_sorted_by_size_and_named_apart_from_figures() -> None:
-    specification = SweepSpecification(
-        seeds=(0,),
-        options={"learning_rate": 0.01},
-        grid={"hidden_layer_sizes": ((16, 8), (128, 64)), "limit": (None, 50)},
-    )
-    board = leaderboard(specification.jobs_by_key(MNIST_DIGEST), {}, "bundled")
+    specification = sweep_of(seeds=(0,), learning_rates=(0.01,), hidden=((16, 8), (128, 64)), limit=(None, 50))
+    board = leaderboard(specification.jobs_by_key(MNIST_DIGEST), {})
     assert [each.options["limit"] for each in table.arranged(board, "limit")] == [50, 50, None, None]
     # By the names that words have, too
     sizes = [[each.options["hidden_layer_sizes"][0] for each in table.arranged(board, name)] for name in WIDTHS]

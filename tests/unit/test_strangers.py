@@ -84,13 +84,17 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
     ("make", "why"),
     [
         (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
+        (lambda path: os.truncate(path, 17_000_000), ".*longer than any row"),
         (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than 1000200 lines for 2 jobs"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/maps")), "Not a regular file"),
     ],
-    ids=["sparse", "lines", "pagemap", "maps"],
+    ids=["sparse", "mostly a hole", "lines", "pagemap", "maps"],
 )
-def test_a_file_without_an_end_is_refused(folder: SweepFolder, make: Callable[[Path], object], why: str) -> None:
+def test_a_file_without_an_end_is_refused(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], why: str
+) -> None:
+    monkeypatch.setattr(results_log, "_PIECES", 0)
     folder.append(row(JOBS[0]))
     make(folder.path / "results.jsonl")
     with pytest.raises(SweepUnreadableError, match=rf"results\.jsonl cannot be read: {why}"):
@@ -171,14 +175,6 @@ def test_a_sweep_is_not_read_through_a_link_that_leads_out_of_its_folder(
         return
     with pytest.raises(SweepUnreadableError, match=f"{name} cannot be read: A link out of its folder"):
         folder.manifest()
-
-
-def test_a_file_that_is_mostly_a_hole_is_refused(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results_log, "_PIECES", 0)
-    folder.append(row(JOBS[0]))
-    os.truncate(folder.path / "results.jsonl", 17_000_000)
-    with pytest.raises(SweepUnreadableError, match="longer than any row"):
-        folder.rows_of(BY_KEY)
 
 
 def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:
