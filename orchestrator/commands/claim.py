@@ -271,8 +271,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
         lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
-        folder = SweepFolder(path.parent, path.name)
-        folder.weights_folder = sweep.folder.weights_folder
+        folder = SweepFolder(path.parent, path.name, sweep.folder.weights_folder)
         earlier, further = Sweep.read(folder), now.looks[len(then.looks) :]
         findings += _compared(claim, earlier, rebuilt=False)
         is_true = (

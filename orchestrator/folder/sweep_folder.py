@@ -71,16 +71,21 @@ class SweepFolder:
     Every method that writes raises `OutputError` if it cannot, and every one that reads rows raises
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
 
+    Args:
+        output: The folder of all sweeps.
+        name: The name of the sweep, and of its folder.
+        weights: The folder of the weights, if it is that of another sweep with the same.
+
     Attributes:
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
-        weights_folder: Where the weights are: `weights` in this folder, or in that of another sweep with the same.
+        weights_folder: The folder of the weights.
     """
 
-    def __init__(self, output: Path, name: str) -> None:
+    def __init__(self, output: Path, name: str, weights: Path | None = None) -> None:
         self.path = output / check_name(name)
         self.name = name
         self.logs = self.path / "logs"
-        self.weights_folder = self.path / "weights"
+        self.weights_folder = weights or self.path / "weights"
         self._results = self.path / "results.jsonl"
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
