@@ -165,6 +165,14 @@ def test_the_records_of_a_job_live_as_long_as_the_job_however_soon_results_expir
     assert brief.wait_for_state(run, "REVOKED", "SUCCESS")["status"] == "REVOKED"
 
 
+def test_a_job_that_is_cancelled_in_its_last_epoch_keeps_its_result(cluster: Cluster) -> None:
+    cluster.start_worker(*SLOW_EPOCHS, EPOCH_TENTHS="20")
+    run = cluster.submit(make_job(epochs=1)).id
+    wait_for(lambda: cluster.attempts(run), "the attempt", report=cluster.logs)
+    cluster.store().cancel([run], "too late")
+    assert cluster.result(run).status == "succeeded"
+
+
 def test_a_checkpoint_that_outlived_its_job_goes_when_the_message_comes_again(
     cluster: Cluster, cache_dir: Path
 ) -> None:

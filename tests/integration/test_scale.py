@@ -30,7 +30,7 @@ RATES = (0.01, 0.02, 0.03, 0.04, 0.05)
 #: By how much ten times as many jobs may multiply the executions of a line: by ten, and a little for their order.
 MOST = 15
 #: How many of some commands a job takes, those within scripts included.
-COMMANDS = {"eval_ro": 2, "evalsha": 3, "set": 5}
+COMMANDS = {"eval_ro": 1, "evalsha": 3, "set": 5}
 BLOB = to_safetensors(initial_weights((784, 8, 4, 10), np.random.RandomState(0), "float32"))
 
 

@@ -34,8 +34,22 @@ class Attempts:
     roster: Roster
     limit: int
 
-    def is_suspect(self, task_id: str, epochs: int) -> bool:
-        """Return whether the task's next attempt is its last and must run alone in its worker.
+    def earlier(self, task_id: str) -> list[Attempt]:
+        """Return the attempts at a task, oldest first: as lost if their worker is gone, and as open if it is back."""
+        attempts = self._read(task_id)
+        for attempt_id, attempt in attempts.items():
+            if attempt.end not in (None, "worker lost"):
+                continue
+            # A worker that was frozen or cut off from Redis may be back. Its attempt is no longer lost.
+            end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
+            if end != attempt.end:
+                ended = None if end is None else self.roster.clock.now()
+                attempts[attempt_id] = attempt.model_copy(update={"end": end, "ended": ended})
+                self._put(task_id, attempt_id, attempts[attempt_id])
+        return _in_order(attempts)
+
+    def is_suspect(self, earlier: list[Attempt], epochs: int) -> bool:
+        """Return whether the next attempt after these is a task's last and must run alone in its worker.
 
         A worker may have died because of another job that it trained at the same time; an isolated attempt rules that
         out. The task's checkpoint has `epochs` epochs.
@@ -43,20 +57,28 @@ class Attempts:
         Raises:
             TooManyAttemptsError: the task has hung or taken its worker down as often as the limit allows.
         """
-        strikes = _strikes(self._mark_lost(task_id), epochs)
+        strikes = _strikes(earlier, epochs)
         if len(strikes) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
             did = "hung or took" if any(attempt.end == "hung" for attempt in strikes) else "took"
             raise TooManyAttemptsError(f"the job {did} its worker down {len(strikes)} times ({what}) and is given up")
         return len(strikes) == self.limit - 1 and any(attempt.end == "worker lost" for attempt in strikes)
 
-    def start(self, task_id: str, worker: str, epochs: int = 0) -> tuple[str, Attempt]:
+    def start(
+        self, task_id: str, worker: str, epochs: int = 0, earlier: Sequence[Attempt] | None = None
+    ) -> tuple[str, Attempt]:
         """Record a new attempt, which begins from a checkpoint of `epochs` epochs.
+
+        Args:
+            task_id: The task.
+            worker: The name of the worker.
+            epochs: As for `is_suspect`.
+            earlier: What `earlier` returned; by default, it is asked.
 
         Returns:
             The id of the attempt, for `finish`, and the attempt.
         """
-        earlier = self._mark_lost(task_id)
+        earlier = self.earlier(task_id) if earlier is None else earlier
         attempt = Attempt(
             number=len(earlier) + 1,
             cause=_cause(earlier[-1] if earlier else None),
@@ -97,20 +119,6 @@ class Attempts:
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
         return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))
-
-    def _mark_lost(self, task_id: str) -> list[Attempt]:
-        """Mark attempts as lost if their worker is gone, and as open if it is back; return all."""
-        attempts = self._read(task_id)
-        for attempt_id, attempt in attempts.items():
-            if attempt.end not in (None, "worker lost"):
-                continue
-            # A worker that was frozen or cut off from Redis may be back. Its attempt is no longer lost.
-            end = None if self.roster.is_alive(attempt.worker, attempt.started) else "worker lost"
-            if end != attempt.end:
-                ended = None if end is None else self.roster.clock.now()
-                attempts[attempt_id] = attempt.model_copy(update={"end": end, "ended": ended})
-                self._put(task_id, attempt_id, attempts[attempt_id])
-        return _in_order(attempts)
 
     def _put(self, task_id: str, attempt_id: str, attempt: Attempt) -> None:
         name = key("attempts", task_id)

@@ -56,13 +56,15 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         job = accept(task.request.id, fields)
         checkpoint = checkpoints.load(task.store(), task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
-        suspect = task.attempts().is_suspect(task.request.id, epochs)
+        attempts = task.attempts()
+        earlier = attempts.earlier(task.request.id)
+        suspect = attempts.is_suspect(earlier, epochs)
         keep_log = partial(task.store().put_log, task.request.id)
         with (
             isolated(task) if suspect else contextlib.nullcontext(),
             job_log(settings.log_dir, task.request.id, settings.silent_seconds, keep_log) as log,
         ):
-            return Execution(task, job, task.begin_attempt(epochs), log).run(checkpoint)
+            return Execution(task, job, task.begin_attempt(epochs, earlier), log).run(checkpoint)
 
 
 def _check_wanted(task: TrainingTask) -> None:
