@@ -190,8 +190,9 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     """Open a ZIP file; `BadZipFile` if its list of files, which is read into memory, has more than `most` bytes."""
     from zipfile import BadZipFile, ZipFile
 
-    file.seek(-42, 2)
-    large, end = file.read(20), file.read()
+    file.seek(max(0, file.seek(0, 2) - 42))
+    last = file.read()
+    large, end = last[:-22], last[-22:]
     if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:
         raise BadZipFile("it is not a ZIP file, or has a comment or too many files")
     return ZipFile(file)

@@ -116,7 +116,7 @@ def test_a_table_is_copied_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", [b"ab,", b'"a\n",'])
 def test_a_row_is_measured_before_it_is_parsed(tmp_path: Path, field: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(b"a,target\n" * (b"\n" in field) + field * 5_000_000)
-    with at_most(130 * 2**20), pytest.raises(DatasetError, match=r"columns; allowed|values; expected 2"):
+    with at_most(130 * 2**20), pytest.raises(DatasetError, match=r"a row has more than 4194304 characters"):
         load(tmp_path / "a.csv", "target")
 
 
@@ -249,8 +249,8 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
             archive.writestr("y.npy", content)
         with pytest.raises(DatasetError):
             load(path, "y")
-    path.write_bytes(pickle.dumps(_Bomb()))
-    with pytest.raises(DatasetError, match=r"not an intact .npz file"):
+    path.write_bytes(pickle.dumps(_Bomb())[:40])
+    with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
         load(path, "y")
 
 

@@ -78,10 +78,12 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Yield the lines of one row. The rest of one that is too long is another row, and of another length."""
+    """Yield the lines of one row."""
     left = MAX_ROW
-    while line := text.readline(left):
+    while line := text.readline(left + 1):
         left -= len(line)
+        if left < 0:
+            raise csv.Error(f"a row has more than {MAX_ROW} characters")
         yield line
 
 
