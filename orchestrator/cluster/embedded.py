@@ -20,8 +20,6 @@ import time
 from pathlib import Path
 from typing import Self
 
-from celery.utils.sysinfo import cpu_budget
-
 from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
 
@@ -47,6 +45,9 @@ def _private_folder() -> Path:
 
 def available_cores() -> int:
     """Return the number of cores that the process's affinity and its control group's quota allow."""
+    # Imported here because most commands start no cluster.
+    from celery.utils.sysinfo import cpu_budget
+
     return int(cpu_budget(use_cgroup_quota=True).count)
 
 

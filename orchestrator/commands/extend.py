@@ -21,7 +21,6 @@ from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interruption
-from orchestrator.running.cancel import cancel_jobs
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
@@ -137,6 +136,9 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
         rows, gone = folder.rows_of(manifest.jobs_by_key() | jobs), set(manifest.jobs) - set(jobs)
         left = {key: row for key, row in rows.items() if key in jobs}
         if place.cluster is not None:
+            # Imported here because it imports Celery, which `sweep` does later.
+            from orchestrator.running.cancel import cancel_jobs
+
             registry = place.cluster.registry
             # The cluster first: another session may be faster.
             if registry.manifest(manifest.name) is not None:

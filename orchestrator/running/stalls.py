@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.errors import ClusterError
+from orchestrator.running.underway import share_of_time
 from worker.job import Needs
 from worker.records.presence import Presence, Problem, clocks_of, problem_of
 from worker.redis.clock import disagreeing, disagreement
@@ -34,17 +35,6 @@ CHANGE_SECONDS = 5.0
 MISSED_HEARTBEATS = 3
 #: How many workers a message names.
 SHOWN = 5
-
-
-def share_of_time(taken: float, shortest: float, longest: float) -> float:
-    """Return the pause after periodic work, in seconds, with which the work takes a tenth of the time.
-
-    Args:
-        taken: Seconds that the work took.
-        shortest: The shortest pause, in seconds.
-        longest: The longest pause, in seconds.
-    """
-    return min(max(shortest, 9 * taken), longest)
 
 
 class LostJobs:

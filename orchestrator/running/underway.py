@@ -9,7 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from itertools import islice
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,11 +20,12 @@ from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.running.listener import SILENT, Progress
-from orchestrator.running.stalls import share_of_time
 from worker.job import Job
-from worker.records.presence import Presence
 from worker.records.report import Report
 from worker.trainers import registry
+
+if TYPE_CHECKING:
+    from worker.records.presence import Presence
 
 #: The shortest and the longest time between two records, and the time for which a process between two jobs counts as
 #: busy, in seconds.
@@ -32,6 +33,17 @@ INTERVAL, LONGEST_INTERVAL = 1.0, 10.0
 BUSY_SECONDS = 4.0
 #: How many jobs tell what a job takes besides its training.
 _LAST = 100
+
+
+def share_of_time(taken: float, shortest: float, longest: float) -> float:
+    """Return the pause after periodic work, in seconds, with which the work takes a tenth of the time.
+
+    Args:
+        taken: Seconds that the work took.
+        shortest: The shortest pause, in seconds.
+        longest: The longest pause, in seconds.
+    """
+    return min(max(shortest, 9 * taken), longest)
 
 
 class Underway(Progress):

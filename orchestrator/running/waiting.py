@@ -12,7 +12,8 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.results import Cancelled, Ended, Running
 from orchestrator.running.listener import Progress
 from orchestrator.running.membership import Membership
-from orchestrator.running.stalls import LostJobs, StallWatch, share_of_time
+from orchestrator.running.stalls import LostJobs, StallWatch
+from orchestrator.running.underway import share_of_time
 from orchestrator.text import counted
 from worker.job import Job
 from worker.records.report import Report

@@ -33,6 +33,7 @@ PROGRAMS = {
         "from worker.trainers.sklearn.trainer import SklearnTrainer; SklearnTrainer().options_for({})",
         {"numpy", "scipy", "sklearn"},
     ),
+    "a sweep, before the embedded cluster starts": ("import orchestrator.cli.sweep", {"celery", "kombu", "redis"}),
     "a trainer": ("from seedsweep import Trainer, Metric, check_trainer", {"orchestrator"}),
 }
 

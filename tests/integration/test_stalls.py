@@ -9,7 +9,8 @@ import pytest
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.running import stalls, waiting
 from orchestrator.running.listener import SILENT
-from orchestrator.running.stalls import LONGEST_LOOK_SECONDS, REMINDER_SECONDS, StallWatch, share_of_time
+from orchestrator.running.stalls import LONGEST_LOOK_SECONDS, REMINDER_SECONDS, StallWatch
+from orchestrator.running.underway import share_of_time
 from orchestrator.running.waiting import LONGEST_PAUSE, SHORTEST_PAUSE, Waiting
 from tests.support.cluster import Cluster, make_job
 from tests.support.presences import presence

@@ -67,13 +67,7 @@ class Attempts:
     def start(
         self, task_id: str, worker: str, epochs: int = 0, earlier: Sequence[Attempt] | None = None
     ) -> tuple[str, Attempt]:
-        """Record a new attempt, which begins from a checkpoint of `epochs` epochs.
-
-        Args:
-            task_id: The task.
-            worker: The name of the worker.
-            epochs: As for `is_suspect`.
-            earlier: What `earlier` returned; by default, it is asked.
+        """Record a new attempt after those that `earlier` returned, which begins from a checkpoint of `epochs` epochs.
 
         Returns:
             The id of the attempt, for `finish`, and the attempt.
