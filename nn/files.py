@@ -34,11 +34,16 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 JSON_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"(\s*:)?|\Z)', re.DOTALL)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, sync: bool = True) -> None:
     """Call `write` with a new file, and rename the file to `path` once it is complete and on disk.
 
     Readers see the old file or the new one, never a partial one. On an error the old file remains and the new one is
     removed.
+
+    Args:
+        path: The file.
+        write: Writes its content.
+        sync: Whether its name is on disk, too, when this returns; if not, the caller calls `sync_folder`.
 
     Raises:
         OSError: the folder is missing or cannot be written, or the disk is full.
@@ -53,7 +58,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager

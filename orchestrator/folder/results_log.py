@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 
@@ -83,17 +83,17 @@ def lines_of(path: Path, is_wanted: Callable[[str], bool]) -> Iterator[bytes]:
         yield from (line for line in _lines(file) if line.endswith(b"\n") and is_wanted(_job_of(line)))
 
 
-def append_row(path: Path, row: Row) -> None:
-    """Append a row: all of its line, or nothing. Once this returns, the row survives a power cut.
+def append_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Append rows: all of their lines, or nothing. Once this returns, they survive a power cut.
 
     Raises:
         OSError: the file cannot be written, or is not a regular file.
     """
-    line = row.line().encode()
+    lines = "".join(row.line() for row in rows).encode()
     with open_own(path, os.O_APPEND | os.O_CREAT) as file:
         size = file.seek(0, os.SEEK_END)
         try:
-            if file.write(line) != len(line):
+            if file.write(lines) != len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
         except OSError:

@@ -46,7 +46,7 @@ from orchestrator.errors import (
     SweepUnreadableError,
 )
 from orchestrator.folder.reading import FILE, READING_BYTES, READING_VALUES, Reading
-from orchestrator.folder.results_log import append_row, cut_torn_line, lines_of, read_rows
+from orchestrator.folder.results_log import append_rows, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import check_name
@@ -90,6 +90,8 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
+        #: Whether the names of some weights may not be on disk yet: one sync serves those of many rows.
+        self._unsynced = False
         self.known: frozenset[str] = frozenset()
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
@@ -263,10 +265,13 @@ class SweepFolder:
         lines, verb = counted(self._damaged, "line"), "is" if self._damaged == 1 else "are"
         return f"{lines} of {self._results} {verb} damaged or of another sweep, and {verb} not read"
 
-    def append(self, row: Row) -> None:
-        """Append a row to `results.jsonl`. Once this returns, the row survives the end of this process."""
+    def append(self, *rows: Row) -> None:
+        """Append rows to `results.jsonl`. Once this returns, they and their weights survive a power cut."""
         with self.writing():
-            append_row(self._results, row)
+            if self._unsynced:
+                sync_folder(self.weights_folder)
+                self._unsynced = False
+            append_rows(self._results, rows)
 
     def drop_rows(self, keys: Collection[str]) -> None:
         """Remove the rows of these jobs, which wait again. The caller holds `exclusive()`."""
@@ -340,7 +345,8 @@ class SweepFolder:
         # Safetensors begin with the length of their JSON header.
         is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
         suffix = _SAFETENSORS if is_safetensors else _OTHERS
-        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob)
+        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob, sync=False)
+        self._unsynced = True
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
@@ -363,7 +369,7 @@ class SweepFolder:
             with contextlib.suppress(OSError):
                 # A hard link to a symbolic link would be a symbolic link.
                 os.link(inside(source, other.path), target)
-                sync_folder(target.parent)
+                self._unsynced = True
                 return
         self.keep_weights(sha256, other.weights(job, sha256))
 
@@ -428,10 +434,10 @@ class SweepFolder:
                 remove_stale(folder, 0.0)
             _remove_empty(self.logs)
 
-    def _write(self, target: Path, content: str | bytes) -> None:
+    def _write(self, target: Path, content: str | bytes, *, sync: bool = True) -> None:
         data = content if isinstance(content, bytes) else content.encode()
         with self.writing():
-            write_atomically(target, lambda file: file.write(data))
+            write_atomically(target, lambda file: file.write(data), sync=sync)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
+from typing import Protocol
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
@@ -28,6 +29,8 @@ WEIGHTS_TRIES = 3
 #: Longest wait for the end of a failed attempt, in seconds: a worker records it just after it stored the failure.
 LONGEST_WAIT = 1.0
 _PAUSE = 0.05
+#: Rows that are kept together.
+SOME_ROWS = 16
 #: Bytes of artifacts that are released together.
 SOME_BYTES = 2**24
 #: Bytes that Redis needs for an artifact beside its content.
@@ -41,19 +44,29 @@ class _EndedForAnotherError(Exception):
     """The cancellation of another sweep ended a job of this one. Caught in this module."""
 
 
+class Accepts(Protocol):
+    """Keeps rows and weights: a session."""
+
+    def accept_weights(self, row: Row, blob: bytes) -> None:
+        """Keep the weights of a row, which `accept` gets soon afterwards."""
+
+    def accept(self, *rows: Row) -> list[Row]:
+        """Keep rows, one per job; return them as they are in memory."""
+
+
 class Collector:
     """Turns the states of a sweep's jobs into rows.
 
     Args:
         sweep: The sweep on its cluster.
-        accept: Keeps a row, and its weights if they were fetched, once per job; returns the row as it is in memory.
+        session: Keeps the rows, and the weights that were fetched.
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
     """
 
-    def __init__(self, sweep: Membership, accept: Callable[[Row, bytes | None], Row], keeper: Keeper) -> None:
+    def __init__(self, sweep: Membership, session: Accepts, keeper: Keeper) -> None:
         self._cluster = sweep.cluster
         self._sweep = sweep
-        self._accept = accept
+        self._session = session
         self._progress = sweep.progress
         self._names = sweep.names
         self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
@@ -91,17 +104,15 @@ class Collector:
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages(jobs)
         epochs = max((job.epochs for job in jobs.values()), default=1)
-        waiting, again = dict(jobs), {}
+        waiting, again = dict(jobs), dict[str, Job]()
         for some in chunks(jobs):
             ended = {key: each for key, each in cluster.results.states(some, epochs) if not isinstance(each, Running)}
             if reused_from is None:
                 self._ahead = cluster.attempts(list(ended))
-            for key, state in ended.items():
-                usable = reuse and isinstance(state, Finished) and fits(state.result)
-                if usable and self._take(jobs[key], state, reused_from):
-                    del waiting[key]
-                else:
-                    again[key] = jobs[key]
+            again |= {key: jobs[key] for key in ended}
+            finished = {key: each for key, each in ended.items() if isinstance(each, Finished) and fits(each.result)}
+            for key in self._take(jobs, finished if reuse else {}, reused_from):
+                del waiting[key], again[key]
         under_way = messages & waiting.keys()
         if under_way:
             are = "is" if len(under_way) == 1 else "are"
@@ -121,37 +132,54 @@ class Collector:
         waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
         for states in waiting:
             self._ahead = self._cluster.attempts(list(states))
-            for key, state in states.items():
-                if self._take(jobs[key], state):
-                    yield key
-                else:
-                    waiting.again(jobs[key])
+            again = dict(states)
+            for key in self._take(jobs, states):
+                del again[key]
+                yield key
+            for key in again:
+                waiting.again(jobs[key])
         self._artifacts.release()
 
     def _attempts(self, key: str) -> list[Attempt]:
         """Skip to this one of the jobs ahead, and return the attempts at it, oldest first."""
         return next((attempts for found, attempts in self._ahead if found == key), [])
 
-    def _take(self, job: Job, state: Ended, reused_from: str | None = None) -> bool:
-        """Accept a job that has ended.
+    def _take(
+        self, jobs: Mapping[str, Job], states: Mapping[str, Ended], reused_from: str | None = None
+    ) -> Iterator[str]:
+        """Accept jobs that have ended, and yield the keys of those that have their rows.
 
-        Returns:
-            Whether the job has its row. If not, it must be trained again: its weights are gone, or the cancellation of
-            another sweep ended it.
+        The others must be trained again: their weights are gone, or the cancellation of another sweep ended them.
         """
+        for some in chunks(states, SOME_ROWS):
+            rows: list[Row] = []
+            try:
+                for key in some:
+                    self._fetch(jobs[key], states[key], reused_from, rows)
+            finally:
+                # Together, because each write waits for the disk; and also if this was interrupted.
+                rows = self._session.accept(*rows) if rows else []
+            for row in rows:
+                state = states[row.job]
+                if self._keeper.releases and isinstance(state, Finished) and row.accepted:
+                    # The folder has the weights now, or has decided against them.
+                    self._artifacts.add(row.job, jobs[row.job], state.result)
+                self._progress.finished(row)
+                if isinstance(state, Failed):
+                    self._sweep.failed(row.job)
+                yield row.job
+
+    def _fetch(self, job: Job, state: Ended, reused_from: str | None, rows: list[Row]) -> None:
+        """Add the row of a job that has ended, after its weights are kept, unless it must be trained again."""
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
-            return False
-        row = self._accept(row, blob)
-        if self._keeper.releases and isinstance(state, Finished) and row.accepted:
-            # The folder has the weights now, or has decided against them.
-            self._artifacts.add(row.job, job, state.result)
-        self._progress.finished(row)
-        if isinstance(state, Failed):
-            self._sweep.failed(row.job)
-        return True
+            return
+        with self._sweep.interruption.shield():
+            if blob is not None:
+                self._session.accept_weights(row, blob)
+            rows.append(row)
 
     def _row(self, job: Job, state: Ended, reused_from: str | None) -> tuple[Row, bytes | None]:
         match state:

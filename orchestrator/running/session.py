@@ -173,18 +173,21 @@ class Session:
         missing, bare = dict(self.missing), self.keeper.bare
         return sibling_results(self.folder, missing, tell, self._fits, bare=bare, named=self.reuse_from)
 
-    def accept(self, row: Row, blob: bytes | None) -> Row:
-        """Keep weights, then their row, which never names a missing file; return the row as `rows` has it."""
-        with self.interruption.shield():
-            if blob is not None:
-                self.folder.keep_weights(str(row.weights_sha256), blob)
-                self.keeper.note(row)
-            self._keep(row)
-        return self.rows[row.job]
+    def accept_weights(self, row: Row, blob: bytes) -> None:
+        """Keep the weights of a row that `accept` keeps then: a row never names a missing file."""
+        self.folder.keep_weights(str(row.weights_sha256), blob)
+        self.keeper.note(row)
 
-    def _keep(self, row: Row) -> None:
-        self.folder.append(row)
-        self._note(row)
+    def accept(self, *rows: Row) -> list[Row]:
+        """Keep rows; return them as `rows` has them."""
+        with self.interruption.shield():
+            self._keep(*rows)
+        return [self.rows[row.job] for row in rows]
+
+    def _keep(self, *rows: Row) -> None:
+        self.folder.append(*rows)
+        for row in rows:
+            self._note(row)
 
     def _note(self, row: Row) -> None:
         self.rows[row.job] = row
@@ -306,7 +309,7 @@ class Session:
     def _collector(self, sweep: Membership) -> Collector:
         from orchestrator.running.collect import Collector
 
-        return Collector(sweep, self.accept, self.keeper)
+        return Collector(sweep, self, self.keeper)
 
     def _end(self, sweep: Membership) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""

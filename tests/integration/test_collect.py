@@ -42,13 +42,15 @@ class Recorder:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.blobs: list[bytes | None] = []
+        self.blobs: list[bytes] = []
         self.messages: list[str] = []
 
-    def accept(self, row: Row, blob: bytes | None) -> Row:
-        self.rows.append(row)
+    def accept_weights(self, _row: Row, blob: bytes) -> None:
         self.blobs.append(blob)
-        return row
+
+    def accept(self, *rows: Row) -> list[Row]:
+        self.rows += rows
+        return [*rows]
 
     def message(self, text: str) -> None:
         self.messages.append(text)
@@ -67,7 +69,7 @@ def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
     manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
-    return Collector(sweep, recorder.accept, Keeper(folder, "all")), recorder
+    return Collector(sweep, recorder, Keeper(folder, "all")), recorder
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:

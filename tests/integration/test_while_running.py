@@ -276,7 +276,8 @@ def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(
         # Why a job failed stays known until it has another row.
         assert (JOBS[1].key in folder.rows(BY_KEY)) == (status == "failed")
         if ends:
-            session.accept(row(JOBS[1]), BLOB)
+            session.accept_weights(row(JOBS[1]), BLOB)
+            session.accept(row(JOBS[1]))
         raise KeyboardInterrupt
     # Then the round is gone, and the looks before are not; without any end, all is as it was.
     found = folder.manifest()
