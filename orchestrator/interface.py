@@ -434,11 +434,8 @@ class Sweep:
         Raises:
             SeedsweepError: the command's errors.
         """
-        fresh: int | tuple[int, ...]
-        if _is_count(seeds):
-            fresh = _integer("seeds", seeds, 1, MAX_JOBS)
-        else:
-            fresh = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
+        given = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
+        fresh = len(given) if _is_count(seeds) else given
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
         by = _metric(metric)
         plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh, metric=by)

@@ -178,7 +178,7 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
     if fault is not None:
         remedy = f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
         if not job.is_current:
-            trained = "an earlier version of Seedsweep trained them"
+            trained = f"version {job.version} of the trainer {job.trainer} trained them"
             remedy = f"{trained}; to have others, start the sweep again under another --name"
         raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {remedy}")
     return folder.weights(job, sha256)

@@ -135,11 +135,9 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
     jobs = manifest.jobs_by_key()
     if list(jobs) != manifest.jobs:
         trainer = registry.trainer(manifest.specification.trainer)
-        this = f"Version {trainer.version} of the trainer {trainer.name}, which is installed here,"
-        if trainer.name == registry.DEFAULT:
-            this = "This version of Seedsweep"
         raise SweepExistsError(
-            f"{this} derives other jobs from the specification of this sweep: start it again under another --name"
+            f"Version {trainer.version} of the trainer {trainer.name}, which is installed here, derives other jobs "
+            "from the specification of this sweep: start it again under another --name"
         )
     refuse_earlier(jobs)
     return jobs
@@ -148,16 +146,11 @@ def jobs_of(manifest: Manifest) -> dict[str, Job]:
 def refuse_earlier(jobs: Mapping[str, Job]) -> None:
     """Raise `SweepExistsError` if an earlier version trained the sweep's jobs to other bits than this one would."""
     old = next((job for job in jobs.values() if not job.is_current), None)
-    if old is None:
-        return
-    if old.trainer == registry.DEFAULT:
-        by, which, this = "An earlier version of Seedsweep", "the float64 jobs", "this one"
-    else:
-        by, which, this = f"Version {old.version} of the trainer {old.trainer}", "the jobs", "the version here"
-    raise SweepExistsError(
-        f"{by} trained {which} of this sweep, to other bits than {this}: they cannot be resumed or "
-        "verified; start the sweep again under another --name"
-    )
+    if old is not None:
+        raise SweepExistsError(
+            f"Version {old.version} of the trainer {old.trainer} trained the jobs of this sweep, to other bits than "
+            "the version here: they cannot be resumed or verified; start the sweep again under another --name"
+        )
 
 
 def registered(place: Place, manifest: Manifest) -> Manifest:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nn.files import json_values, open_own, open_regular, sync_folder
 from orchestrator.errors import SweepUnreadableError
-from orchestrator.folder.rows import MAX_HISTORY, Row, Rows
+from orchestrator.folder.rows import Row, Rows
 from orchestrator.text import counted
 from worker.errors import TrainerUnusableError
 from worker.job import Job, misfit
@@ -152,8 +152,6 @@ def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
         return None
     with contextlib.suppress(ValidationError, TrainerUnusableError):
         row = Row.model_validate_json(line, context=job.trainer)
-        if len(row.history) > MAX_HISTORY:
-            row = row.model_copy(update={"history": row.history[-MAX_HISTORY:]})
         # JSON takes the last of two keys.
         own = jobs.get(row.job)
         if own and not (row.accepted and misfit(own, row.status, row.validation_score, row.others, row.stopped)):

@@ -42,8 +42,6 @@ from worker.trainers.registry import DEFAULT
 
 #: The most attempts that a row keeps: the last ones. A job has a few, and one more with each restart of a worker.
 MAX_HISTORY = 20
-#: The most that a row may have when it is read: earlier versions kept more.
-_MOST_HISTORY = 1000
 #: The most characters of the name of an attempt's worker.
 _MAX_WORKER = 300
 #: The texts of a row that others may make long, and how many characters are left of one that is shortened: rows are
@@ -166,7 +164,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
     )
     history: Annotated[list[AttemptRecord], FailFast()] = Field(
         default_factory=list,
-        max_length=_MOST_HISTORY,
+        max_length=MAX_HISTORY,
         description="The attempts that were made for this sweep, oldest first; absent where the result was reused.",
     )
     correct: Packed | None = Field(

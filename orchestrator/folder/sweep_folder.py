@@ -90,8 +90,6 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
-        #: Whether the names of some weights may not be on disk yet: one sync serves those of many rows.
-        self._unsynced = False
         self.known: frozenset[str] = frozenset()
         #: The folder that this process has locked.
         self._held: os.stat_result | None = None
@@ -268,9 +266,8 @@ class SweepFolder:
     def append(self, *rows: Row) -> None:
         """Append rows to `results.jsonl`. Once this returns, they and their weights survive a power cut."""
         with self.writing():
-            if self._unsynced:
+            if any(row.weights_sha256 for row in rows):
                 sync_folder(self.weights_folder)
-                self._unsynced = False
             append_rows(self._results, rows)
 
     def drop_rows(self, keys: Collection[str]) -> None:
@@ -341,12 +338,10 @@ class SweepFolder:
         found = hashlib.sha256(blob).hexdigest()
         if found != sha256:
             raise WeightsError(f"These are not the weights {sha256}: their SHA-256 is {found}")
-        path = self.weights_path(sha256)
         # Safetensors begin with the length of their JSON header.
         is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
         suffix = _SAFETENSORS if is_safetensors else _OTHERS
-        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob, sync=False)
-        self._unsynced = True
+        self._write(self.weights_path(sha256).with_suffix(suffix), blob, sync=False)
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
@@ -369,7 +364,6 @@ class SweepFolder:
             with contextlib.suppress(OSError):
                 # A hard link to a symbolic link would be a symbolic link.
                 os.link(inside(source, other.path), target)
-                self._unsynced = True
                 return
         self.keep_weights(sha256, other.weights(job, sha256))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
@@ -23,6 +23,9 @@ from worker.job import Attempt, Job, Result, misfit
 from worker.records import store
 from worker.redis import limits
 from worker.redis.bounded import chunks, read_lowest
+
+if TYPE_CHECKING:
+    from orchestrator.running.session import Session
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
@@ -44,16 +47,6 @@ class _EndedForAnotherError(Exception):
     """The cancellation of another sweep ended a job of this one. Caught in this module."""
 
 
-class Accepts(Protocol):
-    """Keeps rows and weights: a session."""
-
-    def accept_weights(self, row: Row, blob: bytes) -> None:
-        """Keep the weights of a row, which `accept` gets soon afterwards."""
-
-    def accept(self, *rows: Row) -> list[Row]:
-        """Keep rows, one per job; return them as they are in memory."""
-
-
 class Collector:
     """Turns the states of a sweep's jobs into rows.
 
@@ -63,7 +56,7 @@ class Collector:
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
     """
 
-    def __init__(self, sweep: Membership, session: Accepts, keeper: Keeper) -> None:
+    def __init__(self, sweep: Membership, session: Session, keeper: Keeper) -> None:
         self._cluster = sweep.cluster
         self._sweep = sweep
         self._session = session

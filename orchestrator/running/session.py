@@ -160,7 +160,7 @@ class Session:
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
-                self._keep(row if other is self.folder else row.reused(other.name))
+                self.accept(row if other is self.folder else row.reused(other.name))
                 counts[str(other.path)] += 1
         if back := counts.pop(str(self.folder.path), 0):
             tell(f"{counted(back, 'row')} taken back from what undo withdrew")
@@ -181,13 +181,10 @@ class Session:
     def accept(self, *rows: Row) -> list[Row]:
         """Keep rows; return them as `rows` has them."""
         with self.interruption.shield():
-            self._keep(*rows)
+            self.folder.append(*rows)
+            for row in rows:
+                self._note(row)
         return [self.rows[row.job] for row in rows]
-
-    def _keep(self, *rows: Row) -> None:
-        self.folder.append(*rows)
-        for row in rows:
-            self._note(row)
 
     def _note(self, row: Row) -> None:
         self.rows[row.job] = row

@@ -105,15 +105,15 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
         if len(rows) < len(jobs):
             disk.restore(middle)
 
-    keep = Session._keep
+    accept = Session.accept
 
-    def kept(session: Session, *rows: Row) -> None:
-        keep(session, *rows)
-        accepted.extend(rows)
+    def kept(session: Session, *rows: Row) -> list[Row]:
+        accepted.extend(accept(session, *rows))
+        return accepted[-len(rows) :]
 
     monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     with monkeypatch.context() as patched:
-        patched.setattr(Session, "_keep", kept)
+        patched.setattr(Session, "accept", kept)
         disk = Disk(output)
         disk.after_sync = cut
         disk.watch(patched)

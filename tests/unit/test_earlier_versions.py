@@ -49,11 +49,11 @@ def test_it_is_neither_resumed_nor_verified(plan: Any, earlier: SweepFolder) -> 
     with pytest.raises(SweepExistsError) as caught:
         plan(earlier, Place(Settings()))
     assert str(caught.value) == (
-        "An earlier version of Seedsweep trained the float64 jobs of this sweep, to other bits than this one: they "
+        "Version 1 of the trainer network trained the jobs of this sweep, to other bits than the version here: they "
         "cannot be resumed or verified; start the sweep again under another --name"
     )
 
 
 def test_missing_weights_are_not_to_be_had_by_resuming_it(earlier: SweepFolder) -> None:
-    with pytest.raises(WeightsError, match="is missing: an earlier version of Seedsweep trained them; to have others"):
+    with pytest.raises(WeightsError, match="is missing: version 1 of the trainer network trained them; to have others"):
         trained_job(Sweep.read(earlier), ["seed=0", "learning_rate=0.01"])

@@ -71,13 +71,6 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     for each in (folder, other):
         assert names_in(each.path / "weights") == [f"{name}.{suffix}"]
         assert each.weights_fault(JOBS[0], name) is None
-    # An earlier version gave everything one name: it is read, and made whole, under that.
-    (folder.path / "weights" / f"{name}.{suffix}").rename(folder.path / "weights" / f"{name}.safetensors")
-    assert folder.weights_fault(JOBS[0], name) is None
-    folder.weights_path(name).write_bytes(b"damaged")
-    folder.keep_weights(name, blob)
-    assert names_in(folder.path / "weights") == [f"{name}.safetensors"]
-    assert folder.weights_fault(JOBS[0], name) is None
 
 
 def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:

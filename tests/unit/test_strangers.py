@@ -133,11 +133,6 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
         folder.append(Row.model_validate(json.loads(row(job).line()) | texts | told))
     rows = folder.rows_of(BY_KEY)
     assert [len(each.history) for each in rows.values()] == [MAX_HISTORY] * 2
-    # Of an earlier version's row, as many are kept.
-    long_ago = json.loads(row(JOBS[0]).line()) | {"history": [{"cause": "hung"}] * 1000}
-    folder.append(Row.model_validate(long_ago))
-    assert len(folder.rows_of(BY_KEY)[JOBS[0].key].history) == MAX_HISTORY
-    folder.append(Row.model_validate(json.loads(row(JOBS[0]).line()) | texts | told))
     # Those of many jobs are shortened.
     monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows_of(BY_KEY)
