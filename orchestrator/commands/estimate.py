@@ -141,7 +141,8 @@ def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
                 its = other.manifest()
                 same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
                 jobs = its.jobs_by_key() if same and len(its.jobs) <= _JOBS else {}
-                rows = _measured(other.rows_of(jobs).values())
+                fits = wanted <= _models(jobs.values())
+                rows = _measured(other.rows_of(jobs).values()) if fits or (jobs and not found[1]) else []
                 alike = [row for row in rows if _models([row]) <= wanted]
                 if _models(alike) == wanted:
                     return other, alike, None

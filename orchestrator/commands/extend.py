@@ -78,9 +78,10 @@ class GrowthPlan(SweepPlan):
                         # A job that had failed before has ended meanwhile: what was seen before stays recorded.
                         before = before.model_copy(update={"looks": self.folder.manifest().looks})
                     with contextlib.suppress(OutputError), interruption.shield():
-                        for key, row in session.again.items():
-                            if row.status == "cancelled" and key not in session.rows:
-                                self.folder.append(row)
+                        again = session.again.items()
+                        lost = [row for key, row in again if row.status == "cancelled" and key not in session.rows]
+                        if lost:
+                            self.folder.append(*lost)
                         self.folder.write_manifest(before)
                 raise
 

@@ -30,7 +30,7 @@ from worker.records.presence import Roster, problem_of
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
-#: Most jobs of a cluster's sweeps that are shown: 100,000 take two seconds. A sweep counts as so many at least.
+#: Most jobs of a cluster's sweeps that are shown: 100,000 take two seconds. A sweep counts as `_LEAST_JOBS` at least.
 _MOST_JOBS, _LEAST_JOBS = 3 * MAX_JOBS, 200
 _FIGURES = ("done", "running", "waiting", "failed", "diverged", "retried")
 

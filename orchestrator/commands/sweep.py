@@ -148,7 +148,7 @@ def refuse_earlier(jobs: Mapping[str, Job]) -> None:
     old = next((job for job in jobs.values() if not job.is_current), None)
     if old is not None:
         raise SweepExistsError(
-            f"Version {old.version} of the trainer {old.trainer} trained the jobs of this sweep, to other bits than "
+            f"Version {old.version} of the trainer {old.trainer} trained jobs of this sweep, to other bits than "
             "the version here: they cannot be resumed or verified; start the sweep again under another --name"
         )
 

@@ -65,11 +65,11 @@ def sibling_results(
             elif other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
                 yield row, other
-    told = ((foreign, "because other users can write to them"), (weightless, "where they have no weights"))
-    for skipped, why in told:
+    told = ((foreign, "", ", because other users can write to them"), (weightless, " without weights", ""))
+    for skipped, which, why in told:
         if skipped:
-            whose = f"The results of {counted(len(skipped), 'sweep')} in {output} are not reused"
-            tell(f"{whose}, {why}: {some([*skipped])}. --reuse-from takes those of one")
+            whose = f"Results{which} of {counted(len(skipped), 'sweep')} in {output} are not reused{why}"
+            tell(f"{whose}: {some([*skipped])}. --reuse-from takes those of one")
 
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:

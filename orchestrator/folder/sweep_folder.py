@@ -74,7 +74,7 @@ class SweepFolder:
     Args:
         output: The folder of all sweeps.
         name: The name of the sweep, and of its folder.
-        weights: The folder of the weights, if it is that of another sweep with the same.
+        weights: The folder of the weights; by default, `weights` in the sweep's folder.
 
     Attributes:
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
@@ -156,7 +156,7 @@ class SweepFolder:
             # A stranger's folder must not show another sweep of its reader as its own.
             for file in (self._description, self._results, self.weights_folder, self._reading):
                 if file.is_symlink() and file.exists():
-                    inside(file, self.path)
+                    inside(file, file.parent)
             file = self._description
             manifest = Manifest.read(read_regular(file, limits.MANIFEST))
         except OSError as error:
@@ -266,7 +266,7 @@ class SweepFolder:
     def append(self, *rows: Row) -> None:
         """Append rows to `results.jsonl`. Once this returns, they and their weights survive a power cut."""
         with self.writing():
-            if any(row.weights_sha256 for row in rows):
+            if any(map(self.holds, rows)):
                 sync_folder(self.weights_folder)
             append_rows(self._results, rows)
 
@@ -329,8 +329,8 @@ class SweepFolder:
             raise WeightsError(f"{path} is damaged")
         return blob
 
-    def keep_weights(self, sha256: str, blob: bytes) -> None:
-        """Write weights: the whole file or nothing.
+    def keep_weights(self, sha256: str, blob: bytes, *, sync: bool = True) -> None:
+        """Write weights: the whole file or nothing. Without `sync`, their name is on disk after the next `append`.
 
         Raises:
             WeightsError: the blob has another hash.
@@ -341,7 +341,8 @@ class SweepFolder:
         # Safetensors begin with the length of their JSON header.
         is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
         suffix = _SAFETENSORS if is_safetensors else _OTHERS
-        self._write(self.weights_path(sha256).with_suffix(suffix), blob, sync=False)
+        path = self.weights_path(sha256)
+        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob, sync=sync)
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
@@ -365,7 +366,7 @@ class SweepFolder:
                 # A hard link to a symbolic link would be a symbolic link.
                 os.link(inside(source, other.path), target)
                 return
-        self.keep_weights(sha256, other.weights(job, sha256))
+        self.keep_weights(sha256, other.weights(job, sha256), sync=False)
 
     def keep_log(self, key: str, text: str) -> None:
         """Write the log of a job."""

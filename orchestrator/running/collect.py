@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -34,7 +35,7 @@ LONGEST_WAIT = 1.0
 _PAUSE = 0.05
 #: Rows that are kept together.
 SOME_ROWS = 16
-#: Bytes of artifacts that are released together.
+#: Bytes of artifacts that are kept, or released, together.
 SOME_BYTES = 2**24
 #: Bytes that Redis needs for an artifact beside its content.
 _OVERHEAD = 512
@@ -103,8 +104,8 @@ class Collector:
             if reused_from is None:
                 self._ahead = cluster.attempts(list(ended))
             again |= {key: jobs[key] for key in ended}
-            finished = {key: each for key, each in ended.items() if isinstance(each, Finished) and fits(each.result)}
-            for key in self._take(jobs, finished if reuse else {}, reused_from):
+            usable = [key for key, each in ended.items() if reuse and isinstance(each, Finished) and fits(each.result)]
+            for key in self._take(jobs, {key: ended[key] for key in usable}, reused_from):
                 del waiting[key], again[key]
         under_way = messages & waiting.keys()
         if under_way:
@@ -121,7 +122,7 @@ class Collector:
         return waiting
 
     def collect(self, jobs: Mapping[str, Job]) -> Iterator[str]:
-        """Wait for these queued jobs, by key; accept each as it ends, and yield its key."""
+        """Wait for these queued jobs, by key; accept those that have ended, and yield their keys."""
         waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
         for states in waiting:
             self._ahead = self._cluster.attempts(list(states))
@@ -144,13 +145,16 @@ class Collector:
 
         The others must be trained again: their weights are gone, or the cancellation of another sweep ended them.
         """
-        for some in chunks(states, SOME_ROWS):
+        left = deque(states)
+        while left:
             rows: list[Row] = []
+            size = 0
             try:
-                for key in some:
-                    self._fetch(jobs[key], states[key], reused_from, rows)
+                while left and len(rows) < SOME_ROWS and size < SOME_BYTES:
+                    key = left.popleft()
+                    size += self._fetch(jobs[key], states[key], reused_from, rows)
             finally:
-                # Together, because each write waits for the disk; and also if this was interrupted.
+                # In one write, because each waits for the disk; in `finally`, so that an interruption loses none.
                 rows = self._session.accept(*rows) if rows else []
             for row in rows:
                 state = states[row.job]
@@ -160,19 +164,24 @@ class Collector:
                 self._progress.finished(row)
                 if isinstance(state, Failed):
                     self._sweep.failed(row.job)
-                yield row.job
+            yield from [row.job for row in rows]
 
-    def _fetch(self, job: Job, state: Ended, reused_from: str | None, rows: list[Row]) -> None:
-        """Add the row of a job that has ended, after its weights are kept, unless it must be trained again."""
+    def _fetch(self, job: Job, state: Ended, reused_from: str | None, rows: list[Row]) -> int:
+        """Add the row of a job that has ended, after its weights are kept, unless it must be trained again.
+
+        Returns:
+            The size of the weights in bytes.
+        """
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:
             self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
-            return
+            return 0
         with self._sweep.interruption.shield():
             if blob is not None:
                 self._session.accept_weights(row, blob)
             rows.append(row)
+        return len(blob or b"")
 
     def _row(self, job: Job, state: Ended, reused_from: str | None) -> tuple[Row, bytes | None]:
         match state:

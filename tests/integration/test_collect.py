@@ -8,6 +8,7 @@ from collections.abc import Callable, Container
 from operator import call
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from unittest.mock import Mock
 
 import pytest
 from celery.exceptions import TaskRevokedError
@@ -15,7 +16,7 @@ from celery.exceptions import TaskRevokedError
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
-from orchestrator.errors import ClusterFullError
+from orchestrator.errors import BrokerUnreachableError, ClusterFullError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -45,6 +46,7 @@ class Recorder:
         self.rows: list[Row] = []
         self.blobs: list[bytes] = []
         self.messages: list[str] = []
+        self.shown: list[str] = []
 
     def accept_weights(self, _row: Row, blob: bytes) -> None:
         self.blobs.append(blob)
@@ -60,7 +62,7 @@ class Recorder:
         pass
 
     def finished(self, row: Row) -> None:
-        pass
+        self.shown.append(row.job)
 
 
 def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
@@ -154,6 +156,29 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     assert all(recorder.blobs)
     assert [row.weights_sha256 for row in recorder.rows if row.job == dropped.key] == [lost]
     assert any("is trained again" in message for message in recorder.messages)
+
+
+def test_jobs_that_end_together_are_kept_though_the_next_is_not_asked_for_or_not_had(
+    cluster: Cluster, view: ClusterView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given three jobs that have failed
+    jobs = jobs_by_key(3)
+    for key in jobs:
+        cluster.app.backend.store_result(key, ValueError("why"), "FAILURE")
+    # When they are no longer asked for after the first
+    collector, recorder = collector_for(view)
+    keys = collector.collect(jobs)
+    assert next(keys) in jobs
+    keys.close()
+    # Then all are kept and shown
+    assert [row.job for row in recorder.rows] == recorder.shown == [*jobs]
+    # And if Redis goes at the last one, those before are kept
+    collector, recorder = collector_for(view)
+    attempts = Mock(side_effect=[[], [], BrokerUnreachableError("it has gone")])
+    monkeypatch.setattr(collector, "_attempts", attempts)
+    with pytest.raises(BrokerUnreachableError):
+        list(collector.collect(jobs))
+    assert [row.job for row in recorder.rows] == [*jobs][:2]
 
 
 def test_a_job_is_lost_only_after_two_looks_that_found_nothing(

@@ -15,6 +15,7 @@ from orchestrator.cluster.connect import Place
 from orchestrator.commands.sweep import plan_resumption, plan_sweep, train
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.running import waiting
 from orchestrator.running.session import Session
 from tests.support import launcher
 from tests.support.sweeps import sweep_of
@@ -113,6 +114,8 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
 
     monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
     with monkeypatch.context() as patched:
+        # Long enough for several jobs to end, so that their rows are written together.
+        patched.setattr(waiting, "SHORTEST_PAUSE", 3.0)
         patched.setattr(Session, "accept", kept)
         disk = Disk(output)
         disk.after_sync = cut

@@ -333,7 +333,7 @@ def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, clu
     # Given no worker, the command returns at once, and says how to go on.
     made(command_line.folder / "runs", "b").path.chmod(0o777)
     done = command_line.run("submit", *SMALL, "--name", "a", "--broker", cluster.server.url, "--json")
-    assert "The results of 1 sweep in runs are not reused, because other users can write to them: b. " in done.stderr
+    assert "Results of 1 sweep in runs are not reused, because other users can write to them: b. " in done.stderr
     told = json.loads(done.stdout)
     assert (told["name"], told["jobs"]) == ("a", 4)
     cluster.wait_until_queued(4)

@@ -49,7 +49,7 @@ def test_it_is_neither_resumed_nor_verified(plan: Any, earlier: SweepFolder) -> 
     with pytest.raises(SweepExistsError) as caught:
         plan(earlier, Place(Settings()))
     assert str(caught.value) == (
-        "Version 1 of the trainer network trained the jobs of this sweep, to other bits than the version here: they "
+        "Version 1 of the trainer network trained jobs of this sweep, to other bits than the version here: they "
         "cannot be resumed or verified; start the sweep again under another --name"
     )
 

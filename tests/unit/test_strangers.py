@@ -325,8 +325,8 @@ def test_what_somebody_else_could_have_written_is_reused_if_it_is_named(
     elif is_named:
         assert said == []
     else:
-        why = "where they have no weights" if blob is None else "because other users can write to them"
-        told = f"The results of 1 sweep in {output} are not reused, {why}: theirs. --reuse-from takes those of one"
+        which, why = (" without weights", "") if blob is None else ("", ", because other users can write to them")
+        told = f"Results{which} of 1 sweep in {output} are not reused{why}: theirs. --reuse-from takes those of one"
         assert said == [told]
 
 

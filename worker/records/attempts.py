@@ -35,7 +35,7 @@ class Attempts:
     limit: int
 
     def earlier(self, task_id: str) -> list[Attempt]:
-        """Return the attempts at a task, oldest first: as lost if their worker is gone, and as open if it is back."""
+        """Mark attempts as lost if their worker is gone, and as open if it is back; return all, oldest first."""
         attempts = self._read(task_id)
         for attempt_id, attempt in attempts.items():
             if attempt.end not in (None, "worker lost"):
@@ -67,7 +67,9 @@ class Attempts:
     def start(
         self, task_id: str, worker: str, epochs: int = 0, earlier: Sequence[Attempt] | None = None
     ) -> tuple[str, Attempt]:
-        """Record a new attempt after those that `earlier` returned, which begins from a checkpoint of `epochs` epochs.
+        """Record a new attempt, which begins from a checkpoint of `epochs` epochs.
+
+        It comes after `earlier`, as `self.earlier` returned them; None to ask now.
 
         Returns:
             The id of the attempt, for `finish`, and the attempt.

@@ -8,7 +8,6 @@ An oversized value, or a key of another type, reads as an empty value, which is 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -95,12 +94,15 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
 def read(client: Redis, name: str, limit: int) -> bytes | None:
     """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
     some = min(limit, _SHORT)
-    with contextlib.suppress(ResponseError, SeedsweepError):
+    try:
         value: Any = client.getrange(name, 0, some)
-        if len(value) <= some:
-            return value or None
-    # Only a long value is worth the script that measures it, and that tells a key of another type from other errors.
-    return next(read_each(client, [name], limit))
+    except (ResponseError, SeedsweepError) as error:
+        # The client may have made an error of ours of Redis's.
+        if "WRONGTYPE" not in str(error):
+            raise
+        return b""
+    # Only a long value is worth the script that measures it.
+    return next(read_each(client, [name], limit)) if len(value) > some else value or None
 
 
 def read_each(client: Redis, names: Iterable[str], limit: int) -> Iterator[bytes | None]:

@@ -28,7 +28,7 @@ REASON = 4096
 ATTEMPT, ATTEMPTS = 4096, 4096
 #: A mismatch, with two hashes and two names of at most 300 bytes; the first ones of a job are enough.
 MISMATCH, MISMATCHES = 1024, 16
-#: The presence of a worker that trains a thousand tasks at once, of 130 bytes each, in a thousand versions.
+#: The presence of a worker that trains a thousand tasks at once, of 130 bytes each, and jobs of a thousand versions.
 PRESENCE, PRESENCES, PRESENCE_VALUES = 2**18, 4096, 5000
 #: A manifest: 100,000 job keys and as many seeds take 9 MB.
 MANIFEST = 2**24

@@ -64,7 +64,7 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
             isolated(task) if suspect else contextlib.nullcontext(),
             job_log(settings.log_dir, task.request.id, settings.silent_seconds, keep_log) as log,
         ):
-            return Execution(task, job, task.begin_attempt(epochs, earlier), log).run(checkpoint)
+            return Execution(task, job, task.begin_attempt(epochs, None if suspect else earlier), log).run(checkpoint)
 
 
 def _check_wanted(task: TrainingTask) -> None:

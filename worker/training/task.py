@@ -90,8 +90,8 @@ class TrainingTask(Task):
         """Forget this thread's previous attempt. Celery calls this before each execution."""
         self._attempt.set(None)
 
-    def begin_attempt(self, epochs: int, earlier: list[Attempt]) -> Attempt:
-        """Record that an attempt begins after these; it takes over `epochs` epochs from a checkpoint."""
+    def begin_attempt(self, epochs: int, earlier: list[Attempt] | None) -> Attempt:
+        """Record that an attempt at the current task begins. Arguments: see `Attempts.start`."""
         attempt_id, attempt = self.attempts().start(self.request.id, self.request.hostname, epochs, earlier)
         self._attempt.set((attempt_id, attempt))
         return attempt
