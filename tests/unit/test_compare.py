@@ -88,6 +88,7 @@ def test_what_would_decide_is_forecast(tmp_path: Path) -> None:
         needed = known(forecast(deviation, gap))
         assert (found.outcome, found.seeds_to_decide) == ("undecided", needed - 4)
         assert str(found).endswith(f"; about {needed - 4} more seeds each would probably decide.")
+    assert str(compared(tmp_path, outcomes, 0.0024)).endswith("; 10,000 more seeds each would not decide.")
     # While the sweep runs, those of the last look count, and a seed after it is there already.
     pairs = [*np.subtract(*outcomes.values()), 0.0]
     found = compared(tmp_path, {rate: [*scores, 0.92, 0.92, None] for rate, scores in outcomes.items()})
