@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from operator import call
 
@@ -128,7 +127,7 @@ def test_a_patient_client_waits_for_as_long_as_it_takes(
     # Given more failures than a power of two can count in a float
     failures = iter([redis.ConnectionError("away")] * 1500)
     pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.setattr("redis.retry.sleep", pauses.append)
 
     def command() -> str:
         for failure in failures:

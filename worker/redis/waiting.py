@@ -10,13 +10,12 @@ repetition (`Store.mismatches`).
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import redis
 from celery.utils.log import get_logger
-from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
+from redis.backoff import DecorrelatedJitterBackoff, NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError
@@ -27,8 +26,6 @@ T = TypeVar("T")
 
 logger = get_logger(__name__)
 
-#: Failures after which the pause between two tries no longer grows.
-MOST_DOUBLINGS = 10
 #: Errors of a lost connection.
 LOST = (RedisConnectionError, RedisTimeoutError, OSError)
 _TRANSIENT = (*LOST, OutOfMemoryError, MasterDownError, ReadOnlyError, TryAgainError)
@@ -67,26 +64,21 @@ Policy = Callable[[Callable[[], Any]], Any]
 
 
 class Patient:
-    """Retries a command while its error is transient, with exponential backoff and without a limit. For workers."""
+    """Retries a command while its error is transient, with growing random pauses and without a limit. For workers."""
 
     def __init__(self, on_retry: Callable[[], None] = lambda: None) -> None:
-        self._backoff = ExponentialWithJitterBackoff(cap=2.0, base=0.1)
         self._on_retry = on_retry
 
     def __call__(self, command: Callable[[], T]) -> T:
         """Return what the command returns."""
-        failures = 0
-        while True:
-            try:
-                return command()
-            except (redis.RedisError, OSError) as error:
-                if not is_transient(error):
-                    raise
-                logger.warning("A command to Redis failed and is retried: %s", error)
-                self._on_retry()
-                # The pause stops growing long before; its formula overflows at a thousand failures.
-                failures = min(failures + 1, MOST_DOUBLINGS)
-                time.sleep(self._backoff.compute(failures))
+        # Made for each command, because it remembers its last pause. An exponential one overflows at 1,024 failures.
+        pauses = DecorrelatedJitterBackoff(cap=2.0, base=0.1)
+        retry = Retry(pauses, retries=-1, supported_errors=(redis.RedisError, OSError))
+        return retry.call_with_retry(command, self._failed, is_transient)
+
+    def _failed(self, error: Exception) -> None:
+        logger.warning("A command to Redis failed and is retried: %s", error)
+        self._on_retry()
 
 
 class WaitingRedis(redis.Redis):
