@@ -21,8 +21,7 @@ def counted(sweep: Sweep, on_progress: OnProgress) -> Iterator[Row]:
 
 def start_of(sweep: Sweep, row: Row) -> float:
     """Return when a job's first attempt began, in seconds since 1970; the sweep's start if its row does not tell."""
-    known = (attempt.started for attempt in row.history if attempt.started is not None)
-    return next(known, sweep.start)
+    return row.history[0].started if row.history else sweep.start
 
 
 def metric_of(sweep: Sweep) -> str:

@@ -72,13 +72,9 @@ class _Record(BaseModel):
 class AttemptRecord(_Record, frozen=True, extra="forbid"):
     """An attempt at a job of a sweep."""
 
-    worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] | None = Field(
-        default=None, description="The Celery name of the worker."
-    )
+    worker: Annotated[OneLine, Field(max_length=_MAX_WORKER)] = Field(description="The Celery name of the worker.")
     cause: Cause = Field(description="Why the attempt was made.")
-    started: Time | None = Field(
-        default=None, description="When it began, in seconds since the epoch, by the clock of the cluster's Redis."
-    )
+    started: Time = Field(description="When it began, in seconds since the epoch, by the clock of the cluster's Redis.")
     ended: Time | None = Field(
         default=None,
         description="When its end was recorded, by the same clock; of a lost worker, when its loss was noticed.",
@@ -210,7 +206,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
             # A worker stores a result before it removes the record of the attempt, which may be open or doubted.
             if known is None or known.end != "finished":
                 told[record.worker, record.started] = record
-        kept = sorted(told.values(), key=lambda record: record.started or 0.0)
+        kept = sorted(told.values(), key=lambda record: record.started)
         return self.model_copy(update={"history": kept[-MAX_HISTORY:]})
 
     def reused(self, origin: str) -> Self:

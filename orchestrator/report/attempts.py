@@ -12,8 +12,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import AttemptRecord, Row
 from worker.job import Cause, End, Job
 
-#: Worker of an attempt whose record names none.
-UNKNOWN = "unknown"
 #: Longest gap between attempts that never counts as a pause, in seconds.
 LEAST_PAUSE = 60.0
 
@@ -109,11 +107,9 @@ def of(sweep: Sweep) -> Attempts:
 
 
 def _timed(job: Job, row: Row) -> Iterable[Span]:
-    """Yield each attempt at a job whose start and end are known, in seconds since 1970."""
+    """Yield each attempt at a job whose end is known, in seconds since 1970."""
     first = max(row.attempts - len(row.history), 0) + 1
     for place, (record, epochs) in enumerate(contributions(row)):
-        if record.started is None:
-            continue
         until = record.ended
         if until is None and record.end == "finished":
             # The sweep was interrupted before the worker recorded the end: it trained at least this long.
@@ -121,7 +117,7 @@ def _timed(job: Job, row: Row) -> Iterable[Span]:
         if until is not None:
             # Times in a foreign folder may be wrong.
             times = record.started, max(until, record.started)
-            yield Span(job, first + place, record.worker or UNKNOWN, record.cause, record.end, *times)
+            yield Span(job, first + place, record.worker, record.cause, record.end, *times)
 
 
 def contributions(row: Row) -> list[tuple[AttemptRecord, Sequence[float]]]:

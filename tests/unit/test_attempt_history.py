@@ -74,14 +74,15 @@ def test_a_row_keeps_a_bounded_number_of_attempts_and_of_their_workers_names() -
     assert (row.attempts, len(row.history), row.history[-1].started) == (len(made), MAX_HISTORY, 10.0 * len(made))
     assert Row.model_validate_json(row.line()).of(JOB) == row
     assert len(row.line()) < 2**20
+    told = json.loads(row.line())
     with pytest.raises(ValidationError):
-        Row.model_validate(json.loads(row.line()) | {"history": [{"cause": "hung"}] * 1001})
+        Row.model_validate(told | {"history": told["history"][:1] * 1001})
 
 
 @pytest.mark.parametrize(
     "hostile",
     [{"started": -1.0}, {"ended": 1e300}, {"ended": "now"}, {"end": "vanished"}, {"worker": 3}, {"epochs_before": -1},
-     {"worker": "w" * 301}, {"more": 1}],
+     {"worker": "w" * 301}, {"worker": None}, {"started": None}, {"more": 1}],
 )  # fmt: skip
 def test_a_foreign_row_with_an_impossible_attempt_is_invalid(hostile: dict[str, Any]) -> None:
     row = json.loads(lost_row(JOB, "failed", "it broke", [attempt()]).line())

@@ -126,7 +126,7 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     monkeypatch.setattr(results_log, "_FILE_BYTES", 0)
     long, escaped = "\x01" * MAX_TEXT, "\U000e0001"
     texts = {"worker": "😀" + long[:999], "environment": long[:1000], "code": long[:1000], "reused_from": long}
-    history = [{"cause": "hung", "worker": "😀" * 300}] * MAX_HISTORY
+    history = [{"cause": "hung", "worker": "😀" * 300, "started": 1e9}] * MAX_HISTORY
     mismatches = [{"first": "😀" * 64, "second": "😀" * 64, "run": "😀" * 300, "worker": escaped * 300}] * MISMATCHES
     for job in JOBS:
         told = {"stopped": escaped * MAX_TEXT, "history": history, "mismatches": mismatches, "correct": "A" * 2**17}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.report import attempts
-from orchestrator.report.attempts import UNKNOWN, Attempts, Span
+from orchestrator.report.attempts import Attempts, Span
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.text import counted, duration
 
@@ -98,11 +98,10 @@ def workers(sweep: Sweep, made: Attempts) -> DataTable | None:
     # The seconds of the epochs of each attempt.
     work: dict[str, list[Sequence[float]]] = {name: [] for name in (*spans, *jobs)}
     for row in own:
-        if row.worker is not None and not any(record.worker for record in row.history):
+        if row.worker is not None and not row.history:
             work[row.worker].append(row.epoch_seconds)
-            continue
         for record, epochs in attempts.contributions(row):
-            work.setdefault(record.worker or UNKNOWN, []).append(epochs)
+            work.setdefault(record.worker, []).append(epochs)
     active = made.seconds - made.paused
     headings = ("worker", "jobs finished", "attempts", "epochs", "training, s", "processes", "busy")
     rows = [_worker(name, jobs[name], spans.get(name, ()), epochs, active) for name, epochs in work.items()]
