@@ -29,21 +29,20 @@ from worker.training.shared import longest_silence
 IDLE_SECONDS = 60.0
 
 
-def check(app: SeedsweepApp, host: str, now: float | None = None) -> tuple[bool, str]:
+def check(app: SeedsweepApp, host: str) -> tuple[bool, str]:
     """Return whether every worker of a host makes progress, and the reason as a sentence for a user.
 
     Args:
         app: The app of the cluster.
         host: The host's name, as `socket.gethostname()` returns it on that host.
-        now: The time of the check by Redis's clock, in seconds since the epoch; None for the current time.
 
     Raises:
         redis.RedisError: Redis does not answer.
         kombu.exceptions.OperationalError: the broker does not answer.
     """
     roster = app.tasks[TRAIN].roster(patient=False)
-    workers = [worker for worker in roster.all(now) if worker.host == host]
-    now = roster.clock.now() if now is None else now
+    workers = [worker for worker in roster.all() if worker.host == host]
+    now = roster.clock.now()
     if not workers:
         return False, f"no worker on {host} has sent a heartbeat recently"
     with app.connection_for_read() as connection:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,8 @@ def test_a_worker_on_which_every_job_fails_takes_no_more(cluster: Cluster) -> No
     wait_for(lambda: check(strict)[0], "a healthy worker", report=strict.logs)
 
 
-def check(cluster: Cluster, seconds_later: float = 0.0) -> tuple[bool, str]:
-    return health.check(cluster.app, socket.gethostname(), time.time() + seconds_later)
+def check(cluster: Cluster) -> tuple[bool, str]:
+    return health.check(cluster.app, socket.gethostname())
 
 
 def wait_until_healthy(cluster: Cluster) -> None:
@@ -102,11 +101,15 @@ def wait_until_noticed(cluster: Cluster, sentence: str) -> None:
     wait_for(lambda: sentence in check(cluster)[1], sentence, report=cluster.logs)
 
 
-def report_alive(cluster: Cluster, seconds_later: float) -> None:
-    """Report the only worker, which is frozen, as if it were alive at a later time."""
-    [seen] = cluster.app.tasks[TRAIN].roster().all()
-    later = time.time() + seconds_later
-    cluster.app.tasks[TRAIN].roster().report(seen.model_copy(update={"beat": later, "looped": later}))
+def report_alive(cluster: Cluster, seconds: float) -> None:
+    """Report the only worker, which is frozen, as if it were alive, and had done nothing for some seconds."""
+    roster = cluster.app.tasks[TRAIN].roster()
+    [seen] = roster.all()
+    now = roster.now()
+    running = dict.fromkeys(seen.running, now - seconds)
+    # The last report of a job counts by the clock of its worker's host.
+    changed = {"beat": now, "looped": now, "kept_up": now - seconds, "running": running, "ahead": seconds}
+    roster.report(seen.model_copy(update=changed))
 
 
 def test_a_worker_is_well_until_it_takes_no_jobs(cluster: Cluster) -> None:
@@ -129,8 +132,8 @@ def test_a_worker_is_well_until_it_takes_no_jobs(cluster: Cluster) -> None:
     wait_until_noticed(cluster, "w1@test has sent no heartbeat for")
     # and when it reports, has a process free, and takes nothing
     cluster.submit(make_job())
-    report_alive(cluster, later := health.IDLE_SECONDS + 1)
-    assert "w1@test is connected but has taken no job for" in check(cluster, later)[1]
+    report_alive(cluster, health.IDLE_SECONDS + 1)
+    assert "w1@test is connected but has taken no job for" in check(cluster)[1]
 
 
 def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
@@ -140,12 +143,11 @@ def test_a_job_that_shows_no_new_epoch_is_noticed(cluster: Cluster) -> None:
     worker.children()[0].suspend()
     roster = cluster.app.tasks[TRAIN].roster()
     wait_for(lambda: run in roster.all()[0].running, "the job on record", report=cluster.logs)
-    # When somebody looks at once, then all is well; when somebody looks much later, it is not
+    # At first, all is well; after a long time without progress, it is not
     assert check(cluster)[0]
     worker.signal_all(signal.SIGSTOP)
-    later = cluster.settings.hang_seconds + cluster.settings.lease_seconds + 1
-    report_alive(cluster, later)
-    sentence = check(cluster, later)[1]
+    report_alive(cluster, cluster.settings.hang_seconds + cluster.settings.lease_seconds + 1)
+    sentence = check(cluster)[1]
     assert f"has trained {run[:12]} for " in sentence
     assert sentence.endswith(" s without finishing an epoch")
 

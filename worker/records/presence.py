@@ -125,14 +125,9 @@ class Roster:
         """Remove a worker that shuts down."""
         self.store.client.hdel(WORKERS, name)
 
-    def all(self, at: float | None = None) -> list[Presence]:
-        """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases.
-
-        Args:
-            at: The time by Redis's clock, in seconds since the epoch; None for the current time.
-        """
-        measured = self.now()
-        now = measured if at is None else at
+    def all(self) -> list[Presence]:
+        """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases."""
+        now = self.now()
         stored = read_hash(self.store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
         while stored:
