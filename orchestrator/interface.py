@@ -36,8 +36,7 @@ from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
 from orchestrator.cli.shared.progress import progress_for
 from orchestrator.cli.verify import describe
-from orchestrator.cluster.connect import Place, connect, place_for, require_broker
-from orchestrator.cluster.embedded import EmbeddedCluster
+from orchestrator.cluster.connect import Place, ignore, place_for, require_broker
 from orchestrator.commands import claim as claiming
 from orchestrator.commands import confirm as confirming
 from orchestrator.commands import decide as deciding
@@ -55,6 +54,7 @@ from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
+from orchestrator.interruption import Interruption
 from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
@@ -776,7 +776,7 @@ def cluster(
     Args:
         workers: The number of its processes; None for one per core.
         trainer: The trainer of its workers; they take no jobs of another one.
-        data: Their data set; None for the trainer's own.
+        data: Their data set; None for that of SEEDSWEEP_DATA if it is for this trainer, else for the trainer's own.
 
     Yields:
         Its address, for the argument `broker`.
@@ -785,17 +785,15 @@ def cluster(
         InvalidInputError: the number is not allowed.
         ClusterError: it does not start.
     """
-    processes, known, settings = _workers(workers), registry.trainer(trainer, "trainer"), load_settings()
-    variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_CACHE_DIR": str(settings.cache_dir.absolute())}
-    if data is not None:
-        variables["SEEDSWEEP_DATA"] = registry.source(known, os.fspath(data))
-    with EmbeddedCluster(Place(settings, workers=processes).processes(MAX_WORKERS), variables) as embedded:
-        embedded.wait_for_server()
-        place = Place(settings, connect(settings.model_copy(update={"broker_url": embedded.url}), lambda _: None))
-        while not place.width(1):
+    known, settings = registry.trainer(trainer, "trainer"), load_settings()
+    own = settings.data if settings.trainer == trainer else None
+    source = registry.source(known, (own or known.data) if data is None else os.fspath(data))
+    place = Place(settings, workers=_workers(workers))
+    with place.open(trainer, source, jobs=MAX_WORKERS, interruption=Interruption(), tell=ignore) as embedded:
+        while not embedded.roster.online():
             embedded.check()
             time.sleep(0.1)
-        yield embedded.url
+        yield embedded.app.broker_address
 
 
 def _plan(

@@ -145,7 +145,10 @@ def test_another_trainer_takes_its_own_options() -> None:
         sweep.best().network()
 
 
-def test_it_works_in_a_thread_and_several_sweeps_share_a_cluster() -> None:
+def test_it_works_in_a_thread_and_several_sweeps_share_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given settings that name another cluster, which is away
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, "redis://127.0.0.1:1/0")
     found: list[seedsweep.Sweep] = []
 
     def train() -> None:
