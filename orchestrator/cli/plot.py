@@ -57,9 +57,10 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    found = plot(Sweep.read(folder, metric), kind or DEFAULT)
+    name = kind or DEFAULT
+    found = plot(Sweep.read(folder, metric), name)
     if as_json:
-        return print_json(as_dict(found))
+        return print_json({"chart": name, **as_dict(found)})
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
     say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
@@ -71,7 +72,6 @@ class Field:
     """Lines or points.
 
     Attributes:
-        name: The chart's name.
         title: What it shows.
         across: The title of the x axis.
         up: The title of the y axis.
@@ -82,7 +82,6 @@ class Field:
         known: The number of series, including those left out.
     """
 
-    name: str
     title: str
     across: str
     up: str
@@ -97,11 +96,11 @@ Plot = Rows | Field
 
 
 def as_dict(plot: Plot) -> dict[str, Any]:
-    """Return a chart as `--json` prints it."""
-    found: dict[str, Any] = {"chart": plot.name, "title": plot.title}
+    """Return a chart as `--json` prints it, without its name."""
     if isinstance(plot, Field):
         series = [{"label": label, "points": points} for label, points in plot.series.items()]
-        return {**found, "axes": {"x": plot.across, "y": plot.up}, "series": series, "known": plot.known}
+        axes = {"x": plot.across, "y": plot.up}
+        return {"title": plot.title, "axes": axes, "series": series, "known": plot.known}
     rows = [
         {
             plot.heading: row.label,
@@ -113,7 +112,7 @@ def as_dict(plot: Plot) -> dict[str, Any]:
         }
         for row in plot.strips
     ]
-    return {**found, "axis": plot.axis, "rows": rows, "known": plot.known}
+    return {"title": plot.title, "axis": plot.axis, "rows": rows, "known": plot.known}
 
 
 def plot(sweep: Sweep, name: str) -> Plot:
@@ -140,7 +139,6 @@ def _by_axis(axis: by_axis.Axis) -> Plot:
     means = [(x, labels.drawn(metric, each.mean)) for x, each in groups if each.mean is not None]
     values = [x for x, _ in groups]
     return Field(
-        name=axis.name,
         title=axis.title,
         across=axis.heading,
         up=labels.axis_title(metric),
@@ -163,7 +161,6 @@ def _curves(sweep: Sweep) -> Field:
     }
     values = [value for points in series.values() for _, value in points]
     return Field(
-        name="curves",
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
         across="epoch",
         up=labels.axis_title(metric),

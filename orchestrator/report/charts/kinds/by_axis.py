@@ -40,7 +40,6 @@ class Axis:
     """An option that varies.
 
     Attributes:
-        name: The chart's name.
         heading: The option's name in text.
         metric: What was measured.
         values: The results at each value: numbers in ascending order, others in the sweep's order.
@@ -50,7 +49,6 @@ class Axis:
         each_job: Whether each job has a mark of its own.
     """
 
-    name: str
     heading: str
     metric: Metric
     values: Mapping[Any, Group]
@@ -75,7 +73,7 @@ class Axis:
         each_job = configurations.draws_jobs(sweep) and len(sweep.jobs) * len(names.varying) <= MOST_DOTS
         title = labels.plain(heading(names.model, option))
         rows, others = configurations.levels(sweep, option, MOST_ROWS), len(names.varying) - 1
-        return cls(name, title, sweep.names.metric, values, shown, rows, others, each_job)
+        return cls(title, sweep.names.metric, values, shown, rows, others, each_job)
 
     @property
     def title(self) -> str:
@@ -158,7 +156,6 @@ def rows(axis: Axis) -> Rows:
         said = f"{axis.heading} {text}: {group.said(axis.metric)}"
         made.append(strip_of(group, axis.metric, label, said, axis.each_job))
     return Rows(
-        name=axis.name,
         title=axis.title,
         axis=labels.axis_title(axis.metric),
         heading=axis.heading,

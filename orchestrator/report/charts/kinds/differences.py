@@ -79,7 +79,6 @@ def chart(sweep: Sweep, name: str) -> Chart:
     leader = configurations.drawn(sweep)[0]
     each_job = sum(len(gap.by_seed) for gap in found) <= configurations.MOST_JOBS
     rows = Rows(
-        name=name,
         title=f"How much worse than {labels.short(leader.name, MOST_NAME)} the others are",
         axis=f"how much worse, {'points' if metric.is_share else 'in the unit of the metric'}",
         heading=configurations.axis_title(sweep),

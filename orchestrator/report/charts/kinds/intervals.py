@@ -38,7 +38,6 @@ def rows(sweep: Sweep) -> Rows:
     metric = sweep.names.metric
     each_job = configurations.draws_jobs(sweep)
     return Rows(
-        name="intervals",
         title=f"{labels.headline(metric)}: mean and interval of each configuration, by rank",
         axis=labels.axis_title(metric),
         heading=configurations.axis_title(sweep),

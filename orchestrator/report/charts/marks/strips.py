@@ -81,7 +81,6 @@ class Rows:
     """Rows along one axis, for a page or a terminal.
 
     Attributes:
-        name: The chart's name.
         title: What it shows.
         axis: The title of the x axis.
         heading: What the rows are.
@@ -93,7 +92,6 @@ class Rows:
         sequential: Whether the intervals stay valid however often one looks.
     """
 
-    name: str
     title: str
     axis: str
     heading: str
