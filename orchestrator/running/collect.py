@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
 from orchestrator.cluster.cluster import Cluster
@@ -24,9 +23,6 @@ from worker.job import Attempt, Job, Result, misfit
 from worker.records import store
 from worker.redis import limits
 from worker.redis.bounded import chunks, read_lowest
-
-if TYPE_CHECKING:
-    from orchestrator.running.session import Session
 
 #: The number of attempts to fetch a job's weights. If they are not in the store, the job is trained again.
 WEIGHTS_TRIES = 3
@@ -53,14 +49,21 @@ class Collector:
 
     Args:
         sweep: The sweep on its cluster.
-        session: Keeps the rows, and the weights that were fetched.
+        accept_weights: Keeps the weights of a row, which is accepted soon afterwards.
+        accept: Keeps rows, one per job; returns them as they are in memory.
         keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
     """
 
-    def __init__(self, sweep: Membership, session: Session, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        sweep: Membership,
+        accept_weights: Callable[[Row, bytes], None],
+        accept: Callable[..., list[Row]],
+        keeper: Keeper,
+    ) -> None:
         self._cluster = sweep.cluster
         self._sweep = sweep
-        self._session = session
+        self._accept_weights, self._accept = accept_weights, accept
         self._progress = sweep.progress
         self._names = sweep.names
         self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
@@ -155,7 +158,7 @@ class Collector:
                     size += self._fetch(jobs[key], states[key], reused_from, rows)
             finally:
                 # In one write, because each waits for the disk; in `finally`, so that an interruption loses none.
-                rows = self._session.accept(*rows) if rows else []
+                rows = self._accept(*rows) if rows else []
             for row in rows:
                 state = states[row.job]
                 if self._keeper.releases and isinstance(state, Finished) and row.accepted:
@@ -179,7 +182,7 @@ class Collector:
             return 0
         with self._sweep.interruption.shield():
             if blob is not None:
-                self._session.accept_weights(row, blob)
+                self._accept_weights(row, blob)
             rows.append(row)
         return len(blob or b"")
 

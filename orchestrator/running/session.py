@@ -306,7 +306,7 @@ class Session:
     def _collector(self, sweep: Membership) -> Collector:
         from orchestrator.running.collect import Collector
 
-        return Collector(sweep, self, self.keeper)
+        return Collector(sweep, self.accept_weights, self.accept, self.keeper)
 
     def _end(self, sweep: Membership) -> None:
         """Add evidence and late ends of attempts to the rows, and mark the sweep as finished on the cluster."""

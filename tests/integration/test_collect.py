@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Container
 from operator import call
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from unittest.mock import Mock
 
 import pytest
@@ -24,7 +24,6 @@ from orchestrator.interruption import Interruption
 from orchestrator.running import stalls
 from orchestrator.running.collect import Collector
 from orchestrator.running.membership import Membership
-from orchestrator.running.session import Session
 from orchestrator.running.stalls import LostJobs
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.sweep_folders import result
@@ -72,7 +71,7 @@ def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
     manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
-    return Collector(sweep, cast("Session", recorder), Keeper(folder, "all")), recorder
+    return Collector(sweep, recorder.accept_weights, recorder.accept, Keeper(folder, "all")), recorder
 
 
 def jobs_by_key(count: int, **fields: Any) -> dict[str, Job]:
