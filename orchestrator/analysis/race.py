@@ -162,5 +162,6 @@ class Race:
         if self.ended not in (None, "budget"):
             return ""
         left, needed = self.terms.budget - self.spent, counted(self.next_jobs, "further job")
-        told = f"The next look, at {self.next_look} seeds, takes {needed}; {left} of {self.terms.budget} are left"
+        has = f"{left} of {self.terms.budget} are left" if left >= 0 else f"{self.spent} were added before"
+        told = f"The next look, at {self.next_look} seeds, takes {needed}; {has}"
         return f"{told}: --budget {self.spent + self.next_jobs} goes on." if self.ended else f"{told}."

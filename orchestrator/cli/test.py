@@ -71,7 +71,7 @@ def _print(console: Console, found: HeldOut) -> None:
         for name, each in (("validation", record.validation), ("test", record.test))
     ]
     unit = " in %" if metric.is_share else ""
-    these = "95 %, these samples" if record.test.method is not None else "95 % (needs 2 seeds)"
+    these = "95 %, these samples" if len(record.jobs) > 1 else "95 % (needs 2 seeds)"
     print_table(console, ("samples", f"mean{unit}", these, "95 %, new samples"), rows)
 
 

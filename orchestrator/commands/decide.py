@@ -111,8 +111,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
     ended = race.standing(session.manifest, session.rows)
-    if ended.ended != "budget" or ended.spent:
-        # A race that added no jobs is the sweep's answer, too; one that could not begin leaves it as it is.
+    if ended.ended != "budget":
+        # A race that needed no jobs is the sweep's answer, too; one whose budget allows none leaves it as it is.
         session.look("decide", terms.within, str(ended.sweep.scoring))
     finish(session)
     return DecideResult(

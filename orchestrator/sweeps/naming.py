@@ -27,7 +27,7 @@ def check_name(name: str) -> str:
     """
     if not is_name(name):
         raise InvalidInputError(
-            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit, but not last"
+            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; not the word last"
         )
     return name
 

@@ -137,6 +137,12 @@ def test_a_race_whose_cluster_fails_ends_with_status_3_and_goes_on_later(command
     assert seeds_by_rate(command_line, "a") == {0.001: 5, 0.04: 8, 0.041: 8}
     why, _ = last_lines(done.stdout)
     assert why == "The next look, at 12 seeds, takes 8 further jobs; 5 of 17 are left: --budget 20 goes on."
+    # Another race that may add no job leaves the sweep's tolerance as it is.
+    looks = command_line.description("a")["looks"]
+    done = command_line.run("decide", "a", "--within", "0.0001", "--budget", "3", status=1)
+    why, _ = last_lines(done.stdout)
+    assert why == "The next look, at 12 seeds, takes 8 further jobs; 12 were added before: --budget 20 goes on."
+    assert command_line.description("a")["looks"] == looks
 
 
 def test_a_sweep_that_another_process_works_on_is_refused_and_a_cluster_that_does_not_answer_is_status_3(
