@@ -34,7 +34,6 @@ from worker.job import (
     Text,
     Time,
     check_lengths,
-    misfit,
 )
 from worker.redis import limits
 from worker.trainers import registry
@@ -229,11 +228,9 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
     def of(self, job: Job) -> Self | None:
         """Return the row with all options of its job; None if it is not a row of this job.
 
-        A foreign folder may hold any row under any key.
+        A foreign folder may hold any row under any key. `read_rows` has checked how many epochs it has.
         """
         if (self.job, self.seed) != (job.key, job.seed) or contradictions(self.options, job):
-            return None
-        if self.accepted and misfit(job, self.status, self.validation_score, self.others, self.stopped):
             return None
         return self.model_copy(update={"options": job.options})
 
