@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import socket
 from collections.abc import Sequence
@@ -87,7 +86,7 @@ def summaries(output: Path) -> list[Summary]:
     Raises:
         SweepUnreadableError: the folder cannot be read.
     """
-    return [summary(output / name) for name in Sweeps(output).names()] if os.path.lexists(output) else []
+    return [summary(output / name) for name in Sweeps(output).names()]
 
 
 def summary(folder: Path) -> Summary:

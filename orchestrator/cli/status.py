@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -43,7 +42,7 @@ def command(
     folder = None if name is None else open_any(name, output, broker)
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
-    names, taken = Sweeps(output).names() if os.path.lexists(output) else [], locks()
+    names, taken = Sweeps(output).names(), locks()
     if may_run or any(held(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.
         from orchestrator.cluster.connect import place_for

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
     output, own, wanted = session.folder.path.parent, session.manifest, _models(session.jobs.values())
     found: tuple[SweepFolder, list[Row], str | None] = session.folder, [], None
     with contextlib.suppress(SeedsweepError):
-        for name in Sweeps(output).names()[:_SWEEPS] if os.path.lexists(output) else ():
+        for name in Sweeps(output).names()[:_SWEEPS]:
             with contextlib.suppress(SeedsweepError):
                 other = SweepFolder(output, name)
                 its = other.manifest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -52,7 +51,7 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
     """
     found: Status = {"sweeps": [], "jobs": [], "workers": []}
     cluster, told, taken = place.reached().cluster, set[str](), locks()
-    for each in Sweeps(output, name).names() if os.path.lexists(output) else ():
+    for each in Sweeps(output, name).names():
         folder = SweepFolder(output, each)
         activity = Activity.read(folder.path) if held(folder.path, taken) else None
         # A folder may be removed, and an embedded cluster may end meanwhile.

@@ -67,8 +67,7 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False, advice: 
         path = Path(argument).resolve()
         return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
     if argument == LAST:
-        names = Sweeps(output).names() if os.path.lexists(output) else []
-        if not names:
+        if not (names := Sweeps(output).names()):
             raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")
         return SweepFolder(output, names[0])
     if is_name(argument):
@@ -100,7 +99,7 @@ class Sweeps:
     """The sweeps of an output folder.
 
     Args:
-        output: The folder.
+        output: The folder; a missing one has no sweeps.
         only: The name of the only sweep to show; None for all.
     """
 
@@ -115,7 +114,8 @@ class Sweeps:
             SweepUnreadableError: the output folder cannot be read.
         """
         try:
-            names = [entry.name for entry in os.scandir(self.output) if is_name(entry.name)]
+            entries = os.scandir(self.output) if os.path.lexists(self.output) else ()
+            names = [entry.name for entry in entries if is_name(entry.name)]
         except OSError as error:
             raise SweepUnreadableError(self.output, error) from None
         changed = {name: _changed(self.output / name) for name in names if self.only in (None, name)}
