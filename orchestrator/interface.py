@@ -835,11 +835,9 @@ def _specification(
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as in a specification file: `Listed` values, a list for a value of several numbers."""
-    return {name: Listed(map(_plain, value)) if _is_list(value) else _plain(value) for name, value in options.items()}
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    given = {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in options.items()}
+    several = {name: Listed(map(_plain, each)) for name, each in given.items() if isinstance(each, (list, range))}
+    return {name: _plain(each) for name, each in given.items()} | several
 
 
 def _plain(value: Any) -> Any:
