@@ -58,7 +58,7 @@ def check(app: SeedsweepApp, host: str) -> tuple[bool, str]:
     training = sum(len(worker.running) for worker in workers)
     sentence = f"{len(workers)} worker(s) on {host}: {training} job(s) in training, {waiting} waiting"
     # Only reported: it does not keep a worker from its jobs.
-    clock = disagreement(clocks_of(workers), app.settings.lease_seconds)
+    clock = disagreement(clocks_of(workers, roster.clock), app.settings.lease_seconds)
     return True, sentence if clock is None else f"{sentence}. {clock}"
 
 

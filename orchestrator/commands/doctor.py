@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ def _workers(cluster: Cluster) -> Iterator[Finding]:
     for worker in workers:
         if problem := problem_of(worker, now, patience=lease, idle=float("inf")):
             yield Finding("worker", f"{worker.name} {problem.sentence}", "see its log, and restart it")
-    ahead = clocks_of(workers) | {socket.gethostname(): roster.clock.ahead}
+    ahead = clocks_of(workers, roster.clock)
     cure = disagreement(ahead, lease)
     yield Finding("clocks", f"at most {max(map(abs, ahead.values())):.1f} s from that of Redis's host", cure)
 

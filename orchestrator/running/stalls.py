@@ -6,7 +6,6 @@ that dies between taking a message and recording it loses the message.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -157,9 +156,7 @@ class StallWatch:
             self._tell(stall.sentence)
 
     def _tell_clocks(self, workers: list[Presence]) -> None:
-        ahead = clocks_of(workers)
-        host = socket.gethostname()
-        ahead[host] = max(ahead.get(host, 0.0), self._roster.clock.ahead, key=abs)
+        ahead = clocks_of(workers, self._roster.clock)
         hosts = disagreeing(ahead, self._lease)
         if hosts - self._clocks_told:
             self._clocks_told |= hosts

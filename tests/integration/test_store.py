@@ -160,10 +160,12 @@ def test_what_a_presence_says_is_one_line(store: Store) -> None:
     now = time.time()
     report(store, forged, host=forged, broken=forged, exhausted=forged, beat=now, ahead=1e9)
     # Then nothing that is said of it does
-    [read] = Roster(store, lease_seconds=10).all()
+    roster = Roster(store, lease_seconds=10)
+    [read] = roster.all()
     workers = (read, read.model_copy(update={"exhausted": None}))
     problems = [str(problem_of(worker, now, patience=5, idle=5)) for worker in workers]
-    said = [read.name, *clocks_of([read]), *problems]
+    _, host = clocks_of([read], roster.clock)
+    said = [read.name, host, *problems]
     assert all("seed 1" in text and text.isprintable() for text in said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -211,9 +212,9 @@ def problem_of(worker: Presence, now: float, *, patience: float, idle: float) ->
     return None
 
 
-def clocks_of(workers: Iterable[Presence]) -> dict[str, float]:
-    """Return the seconds by which the clock of each worker's host is ahead of Redis's, by the host's name."""
-    ahead: dict[str, float] = {}
+def clocks_of(workers: Iterable[Presence], here: ServerClock) -> dict[str, float]:
+    """Return the seconds by which this host's clock and each worker's are ahead of Redis's, by the host's name."""
+    ahead = {socket.gethostname(): here.ahead}
     for worker in workers:
         ahead[worker.host] = max(ahead.get(worker.host, 0.0), worker.ahead, key=abs)
     return ahead
