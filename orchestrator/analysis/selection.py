@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from nn.errors import InvalidInputError
 from nn.options.describe import Reader, label, word
+from orchestrator.sweeps.axes import NUMBER
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import listed
@@ -25,7 +26,7 @@ MOST_LISTED = 8
 
 _SEED_NAMES = ("seed", "seeds")
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
-_COORDINATES = re.compile(r"(?P<seed>\d{1,10}):(?P<value>[0-9.eE+-]{1,30})", re.ASCII)
+_COORDINATES = re.compile(rf"(?P<seed>\d{{1,10}}):(?P<value>{NUMBER})", re.ASCII)
 
 
 def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str], field: str = "the job") -> list[str]:
@@ -124,7 +125,7 @@ class Picker:
         if of_this := {key for key, job in jobs if str(job.seed) == typed}:
             return of_this
         if match := _COORDINATES.fullmatch(typed):
-            seed, value = int(match["seed"]), _number(match["value"])
+            seed, value = int(match["seed"]), float(match["value"])
             of_seed = {key: job for key, job in jobs if job.seed == seed}
             required = [name for name, info in self._model.model_fields.items() if info.is_required()]
             return {
@@ -175,10 +176,3 @@ class Picker:
     def _values_of_seed(self) -> str:
         ranges = seeds_as_text(self._seeds).split(",")
         return ",".join(ranges[:MOST_LISTED]) + (",..." if len(ranges) > MOST_LISTED else "")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

@@ -95,8 +95,8 @@ def test_a_job_is_named_by_its_key_or_its_coordinates_or_is_the_best_of_the_firs
 @pytest.mark.parametrize(
     ("chosen", "reason"),
     [
-        *((each, "the sweep a has no such job") for each in ("1:0.5", "77:0.1", "1:1e", "0" * 64, "007")),
-        *((each, "SEED:LEARNING_RATE") for each in ("1:", "", "best", "f" * 65)),
+        *((each, "the sweep a has no such job") for each in ("1:0.5", "77:0.1", "0" * 64, "007")),
+        *((each, "SEED:LEARNING_RATE") for each in ("1:", "1:1e", "", "best", "f" * 65)),
     ],
 )
 def test_what_names_no_job_is_refused(tmp_path: Path, chosen: str, reason: str) -> None:
