@@ -154,7 +154,9 @@ def test_it_works_in_a_thread_and_several_sweeps_share_a_cluster(monkeypatch: py
     def train() -> None:
         with seedsweep.cluster(workers=1) as broker:
             found.append(seedsweep.sweep(seeds=[0], name="one", broker=broker, **TINY))
-            found.append(seedsweep.sweep(seeds=[1], name="two", broker=broker, **TINY))
+            # Values may be arrays of NumPy.
+            arrays = {"learning_rate": np.array(0.01), "hidden_layer_sizes": np.array([[8, 4], [4, 2]])}
+            found.append(seedsweep.sweep(seeds=np.arange(1), name="two", broker=broker, **TINY | arrays))
 
     thread = threading.Thread(target=train)
     thread.start()
