@@ -43,6 +43,11 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "Use learning rate 0.03: no other is better by more than 0.036 points. 0.02 is not distinguishable from it: "
         "the difference is 0.02 ± 0.06 points.", False, [0.03, 0.02],
     ),
+    "one rival, and a seed after the last look": (
+        {0.02: [*CLOSE, 0.9737], 0.03: [*CLOSE[::-1], 0.9739]}, RACE,
+        "Use learning rate 0.03: no other is better by more than 0.038 points. 0.02 is not distinguishable from it: "
+        "the difference is 0.00 ± 0.04 points over the first 5 of 6 common seeds.", False, [0.03, 0.02],
+    ),
     "one rival, and one that is ruled out": (
         {0.01: WORST, 0.02: CLOSE, 0.03: BEST}, {},
         "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 is not distinguishable from it: "
@@ -167,13 +172,13 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "one seed each": (
         {0.02: [0.97], 0.03: [0.5], 0.04: [0.98]}, {},
-        "Undecided, seeds are too few to compare: learning rate 0.04 has the best mean, 98.00 %; train at least 5.",
-        False, [0.04, 0.02, 0.03],
+        "Undecided, seeds are too few to compare: learning rate 0.04 has the best mean, 98.00 %; train at least 5 "
+        "seeds each.", False, [0.04, 0.02, 0.03],
     ),
     "one seed each, so far": (
         {0.02: [0.97, None], 0.03: [0.5, None]}, {},
-        "So far, seeds are too few to compare: learning rate 0.02 has the best mean, 97.00 %; train at least 5. Of 4 "
-        "jobs, 2 have no result yet.", False, [0.02, 0.03],
+        "So far, seeds are too few to compare: learning rate 0.02 has the best mean, 97.00 %; train at least 5 "
+        "seeds each. Of 4 jobs, 2 have no result yet.", False, [0.02, 0.03],
     ),
     "no result": ({0.1: [None], 0.2: [None]}, {}, "No job has a result. Of 2 jobs, 2 have no result yet.", False, []),
     "lost": (

@@ -535,7 +535,8 @@ def _conclusion(found: Judgement) -> list[str]:
         return [f"Only {name} can be recommended; {the_others} have no mean, or most of their jobs diverged"]
     if found.regret is None:
         few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
-        return [f"{few}: {name} has the best mean, {metric.shown(leader.mean or 0.0)}; train at least {FIRST_LOOK}"]
+        best = f"{name} has the best mean, {metric.shown(leader.mean or 0.0)}"
+        return [f"{few}: {best}; train at least {FIRST_LOOK} seeds each"]
     best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
     which = "that trains as reliably " if found.unreliable else ""
     if any(not each.trained and not each.diverged for each in found.scored):
@@ -578,7 +579,11 @@ def _tied(found: Judgement) -> list[str]:
         return [told]
     if len(rivals) == 1:
         mean, low, high = gaps[0]
-        return [f"{told}: the difference is {by_margin(found.names.metric, mean, (high - low) / 2)}"]
+        [(i, rival)], leader = rivals.items(), found.scored[0]
+        count, common = found.from_leader.n[i], len(leader.trained.keys() & rival.trained.keys())
+        # A sequential comparison waits for its next look.
+        over = f" over the first {count:.0f} of {common} common seeds" if count < common else ""
+        return [f"{told}: the difference is {by_margin(found.names.metric, mean, (high - low) / 2)}{over}"]
     is_share = found.names.metric.is_share
     by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
     return [f"{told}: they are behind by {by}{' points' if is_share else ''}"]
