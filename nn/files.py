@@ -38,12 +38,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, sync: b
     """Call `write` with a new file, and rename the file to `path` once it is complete and on disk.
 
     Readers see the old file or the new one, never a partial one. On an error the old file remains and the new one is
-    removed.
-
-    Args:
-        path: The file.
-        write: Writes its content.
-        sync: Whether its name is on disk, too, when this returns; if not, the caller calls `sync_folder`.
+    removed. Without `sync`, its name is not on disk yet when this returns: the caller calls `sync_folder`.
 
     Raises:
         OSError: the folder is missing or cannot be written, or the disk is full.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from nn.files import digest, read_regular
+from nn.files import open_regular
 from orchestrator.analysis.claim import Claim
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
@@ -42,23 +44,28 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
             f"The sweep {sweep.name} has {size} bytes; verify-claim reads crates of less than {MOST_BYTES}"
         )
     with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
-        _put(archive, "ro-crate-metadata.json", json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode())
-        for name, content in made.items():
-            _put(archive, name, content)
+        described = {"ro-crate-metadata.json": json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode()}
+        for name, content in (described | made).items():
+            _put(archive, name, io.BytesIO(content))
         for name, sha256 in files.items():
-            content = read_regular(sweep.folder.path / name, MOST_BYTES)
-            if digest(content) != sha256:
-                raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
-            _put(archive, name, content)
+            with open_regular(sweep.folder.path / name, MOST_BYTES) as file:
+                if _put(archive, name, file) != sha256:
+                    raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
     on_progress(len(sweep.ended), len(sweep.ended))
 
 
-def _put(archive: ZipFile, name: str, content: bytes) -> None:
-    """Add a file to a ZIP file, whose bytes depend on nothing else: it has the earliest time that the format knows."""
+def _put(archive: ZipFile, name: str, content: BinaryIO) -> str:
+    """Add a file to a ZIP file, whose bytes depend on nothing else, and return the file's SHA-256."""
+    # It has the earliest time that the format knows.
     entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     # Others may read it.
     entry.external_attr, entry.compress_type = 0o644 << 16, archive.compression
-    archive.writestr(entry, content)
+    found = hashlib.sha256()
+    with archive.open(entry, "w") as packed:
+        while piece := content.read(2**20):
+            found.update(piece)
+            packed.write(piece)
+    return found.hexdigest()
 
 
 def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""`results.jsonl`: one line for each row, written soon after its job has ended; no crash costs a row.
-
-Up to 16 rows that end together are written together, after their weights.
-"""
+"""`results.jsonl`: a line for each row. Up to 16 rows that end together are written together, after their weights."""
 
 from __future__ import annotations
 
@@ -26,16 +23,16 @@ from worker.job import Job, misfit
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of a file: some for any sweep, and for each job its longest row, beside the numbers of its epochs.
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
-#: Most pieces of lines that are too long: reading a file that is mostly a hole would take minutes.
-_PIECES = 64
+#: Most bytes of lines that are no rows of the sweep's jobs, and for each job that was withdrawn.
+_SKIPPED_BYTES, _WITHDRAWN_BYTES = 2**28, 2**14
 #: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
 _LONG_ROWS = 64
 #: Most bytes of a line, and most values, beside the numbers of its epochs.
 _LINE_BYTES, _LINE_VALUES = 2**21, 2**16
 #: Most bytes of a number.
 _NUMBER_BYTES = 30
-#: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
-_FILE_LINES, _JOB_LINES = 1_000_000, 100
+#: Most lines of a file, and of those that are parsed: some for any sweep, and those of a job, one whenever it ends.
+_FILE_LINES, _PARSED_LINES, _JOB_LINES = 1_000_000, 10_000, 10
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -57,19 +54,20 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows = Rows()
-    damaged, others, pieces = 0, known - jobs.keys(), 0
-    most = _FILE_LINES + _JOB_LINES * (len(jobs) + min(len(others), _LONG_ROWS))
+    damaged, parsed, skipped, others = 0, 0, 0, known - jobs.keys()
+    most = _SKIPPED_BYTES + _WITHDRAWN_BYTES * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
+    ends = _JOB_LINES * len(jobs)
     try:
         with _open(path, jobs, len(others)) as file:
             for number, line in enumerate(_lines(file)):
-                pieces += not line.endswith(b"\n")
-                if number >= most:
-                    raise OSError(errno.EFBIG, f"more than {most} lines for {counted(len(jobs), 'job')}")
-                if pieces > _PIECES:
-                    raise OSError(errno.EFBIG, "lines that are longer than any row")
-                row = _read(line, jobs)
+                if number >= _FILE_LINES + ends or parsed > _PARSED_LINES + ends or skipped > most:
+                    raise OSError(errno.EFBIG, f"more lines than {counted(len(jobs), 'job')} can have")
+                key = _job_of(line)
+                parsed += key in jobs
+                row = _read(line, jobs[key], jobs) if key in jobs else None
                 if row is None:
-                    damaged += line.endswith(b"\n") and _job_of(line) not in others
+                    skipped += len(line)
+                    damaged += line.endswith(b"\n") and key not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
                     rows[row.job] = row
@@ -143,13 +141,12 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _read(line: bytes, jobs: Mapping[str, Job]) -> Row | None:
-    """Read a row of one of these jobs. Nothing is parsed that is longer than a row of the job can be.
+def _read(line: bytes, job: Job, jobs: Mapping[str, Job]) -> Row | None:
+    """Read a row of a job, one of these. Nothing is parsed that is longer than a row of the job can be.
 
     A row of a trainer that cannot be imported is skipped like a torn one.
     """
-    job = jobs.get(_job_of(line))
-    if job is None or len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
+    if len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
         return None
     if json_values(line) > _LINE_VALUES + _numbers(job):
         return None

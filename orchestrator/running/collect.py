@@ -17,6 +17,7 @@ from orchestrator.folder.rows import Row, accepted_row, check_weights, lost_row
 from orchestrator.running.cancel import ended_by_a_cancelled_sweep
 from orchestrator.running.membership import Membership
 from orchestrator.running.waiting import Waiting
+from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.errors import WeightsMissingError
 from worker.job import Attempt, Job, Result, misfit
@@ -300,7 +301,8 @@ class Artifacts:
             released = self._add_released(waiting)
         job_of: dict[str, str] = {}
         highest = released - self._cluster.app.settings.artifact_bytes
-        while oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest):
+        # The rest is left to the next one, because there may be any number.
+        while len(job_of) < MAX_JOBS and (oldest := read_lowest(kept.client, _RELEASED, limits.ARTIFACT, highest)):
             names = ((name.hex()[:64], name.hex()[64:]) for name in oldest)
             job_of.update((store.artifact(*name), name[0]) for name in names)
             # If another session removes some meanwhile, others are forgotten here: they expire.

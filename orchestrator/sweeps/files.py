@@ -28,6 +28,7 @@ MAX_VALUES = 10 * MAX_JOBS
 MAX_DOTS = 16
 SECTIONS = ("options", "grid")
 
+_LONG_NUMBER = re.compile(r"[0-9_]{1000}")
 _KEY = re.compile(r"=|^[ \t]*\[", re.MULTILINE)
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")
@@ -96,8 +97,8 @@ class SpecificationFile:
 def _words(path: Path) -> Mapping[str, Any]:
     try:
         text = (stored := read_regular(path, limits.MANIFEST)).decode()
-        if json_values(stored) > MAX_VALUES:
-            raise ValueError("it has too many values")
+        if json_values(stored) > MAX_VALUES or _LONG_NUMBER.search(text):
+            raise ValueError("it has too many values, or a number of too many digits")
         if text.lstrip().startswith("{"):
             return _specification(json.loads(text))
         if len(text) > MAX_TOML_BYTES or len(_KEY.findall(text)) > MAX_KEYS:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from worker.job import AttemptNumber, Epochs, Score, Seconds, Text, Time
+from worker.job import AttemptNumber, Epochs, Score, Seconds, ShortLine, Time
 
 #: The job is being trained.
 PROGRESS = "PROGRESS"
@@ -29,7 +29,7 @@ class Report(BaseModel):
     slowest_epoch: Seconds
     #: Time of the report in seconds since the epoch, by the worker's clock.
     at: Time
-    worker: Text
+    worker: ShortLine
     attempt: AttemptNumber
 
 

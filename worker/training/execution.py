@@ -56,9 +56,8 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         job = accept(task.request.id, fields)
         checkpoint = checkpoints.load(task.store(), task.request.id, job)
         epochs = 0 if checkpoint is None else len(checkpoint.history)
-        attempts = task.attempts()
-        earlier = attempts.earlier(task.request.id)
-        suspect = attempts.is_suspect(earlier, epochs)
+        earlier = task.attempts().earlier(task.request.id)
+        suspect = task.attempts().is_suspect(earlier, epochs)
         keep_log = partial(task.store().put_log, task.request.id)
         with (
             isolated(task) if suspect else contextlib.nullcontext(),

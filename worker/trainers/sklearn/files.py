@@ -62,14 +62,15 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         position = _position(name, columns, target)
         features, texts = array("d"), list[str]()
         others = [*columns[:position], *columns[position + 1 :]]
-        for number, row in enumerate(filter(None, rows), 1):
+        for number, row in enumerate(rows, 1):
             if number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
                 raise _too_large(name)
             where = f"row {number} of {name}"
-            if len(row) != len(columns):
+            if row and len(row) != len(columns):
                 raise DatasetError(f"{where} has {len(row)} values; expected {len(columns)}, as in its first line")
-            texts.append(row.pop(position).strip())
-            features.extend(_numbers(where, others, row))
+            if row:
+                texts.append(row.pop(position).strip())
+                features.extend(_numbers(where, others, row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{name} is not CSV in UTF-8: {error}"[:300]) from None
     import numpy as np
@@ -170,7 +171,11 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
                 raise DatasetError(f"{name} has no array X, which holds the features")
             _found(name, [each for each in names if each != "X"], target)
             features, labels = (_read_array(name, archive, each) for each in ("X", target))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, SyntaxError) as error:
+            texts = list(map(str, labels.astype(str).tolist())) if labels.dtype.kind in "US" else None
+    except (DatasetError, MemoryError):
+        raise
+    except Exception as error:
+        # On a damaged file, NumPy and zipfile raise exceptions of many types.
         raise DatasetError(f"{name} is not an intact .npz file: {error}"[:300]) from None
     if features.ndim < 2 or labels.shape != features.shape[:1]:
         raise DatasetError(
@@ -178,8 +183,8 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
             "expected (n, n_features) and (n,)"
         )
     features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
-    if labels.dtype.kind in "US":
-        return features, _target(name, [str(each) for each in labels.astype(str).tolist()])
+    if texts is not None:
+        return features, _target(name, texts)
     return features, integers(finite(f"{target} of {name}", labels))
 
 
@@ -189,17 +194,16 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
     from numpy.lib import format as npy
 
     info = archive.getinfo(f"{member}.npy")
-    most = 8 * MAX_VALUES if member == "X" else 32 * MAX_SAMPLES
+    most, longest = (8 * MAX_VALUES, 16) if member == "X" else (32 * MAX_SAMPLES, 4 * MAX_NAME)
     if info.file_size > most:
         raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
-        version = npy.read_magic(file)
-        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-        if read is None:
-            raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0) and (2, 0)")
-        shape, is_fortran, dtype = read(file)
-        if dtype.kind not in "biufUS" or dtype.itemsize == 0:
-            raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: numbers")
+        # Later ones have longer headers, for the names of fields.
+        if (version := npy.read_magic(file)) != (1, 0):
+            raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0)")
+        shape, is_fortran, dtype = npy.read_array_header_1_0(file)
+        if dtype.kind not in "biufUS" or not 0 < dtype.itemsize <= longest:
+            raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: numbers and short texts")
         if math.prod(shape) > MAX_VALUES or shape[:1] > (MAX_SAMPLES,):
             raise _too_large(f"{member} of {name}")
         content = file.read()
