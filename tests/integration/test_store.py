@@ -193,9 +193,10 @@ def test_those_long_silent_are_forgotten(store: Store, client: redis.Redis) -> N
     report(store, "dead@host", beat=presence.beat - 101)
     report(store, "future@host", beat=1e11)
     client.hset(WORKERS, "strange", json.dumps({"name": 3}))
-    # One of another version, of which only the beat can be read
-    client.hset(WORKERS, "newer@host", json.dumps({"beat": presence.beat, "started": presence.started, "more": 1}))
-    assert [worker.name for worker in Roster(store, 10).all()] == ["live@host"]
+    # One of a later version, which says more
+    newer = presence.model_dump(mode="json") | {"name": "newer@host", "more": 1}
+    client.hset(WORKERS, "newer@host", json.dumps(newer))
+    assert [worker.name for worker in Roster(store, 10).all()] == ["live@host", "newer@host"]
     assert sorted(client.hkeys(WORKERS)) == [b"live@host", b"newer@host"]
     assert Roster(store, 10).is_alive("newer@host", presence.started)
 

@@ -15,6 +15,7 @@ def presence(silent_for: float = 0.0, **fields: Any) -> Presence:
     usual: dict[str, Any] = {
         "name": "w1@dead", "host": socket.gethostname(), "pid": 1, "started": beat - 50, "beat": beat, "looped": beat,
         "kept_up": beat, "running": {}, "concurrency": 1, "blocking": False, "consuming": True, "broken": None,
-        "dataset": None, "interval": 1.0,
+        "dataset": None, "trainer": "network", "versions": [1, 2], "data": "", "done": 0, "interval": 1.0,
+        "connected": True, "stopping": False, "exhausted": None, "ahead": 0.0,
     }  # fmt: skip
     return Presence(**usual | fields)

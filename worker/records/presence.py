@@ -14,7 +14,6 @@ from worker.records.store import Store, read_record
 from worker.redis import limits
 from worker.redis.bounded import read_fields, read_hash
 from worker.redis.clock import ServerClock
-from worker.trainers.registry import DEFAULT
 
 WORKERS = "seedsweep:workers"
 
@@ -31,29 +30,16 @@ Difference = Annotated[float, Field(ge=-1e11, le=1e11)]
 FORGOTTEN_AFTER = 10
 
 
-class _Pulse(BaseModel):
-    """The fields that all versions share. Times are in seconds since the epoch, by Redis's clock."""
+class Presence(BaseModel):
+    """The state of a worker at its last heartbeat. Times are in seconds since the epoch, by Redis's clock."""
 
     model_config = ConfigDict(frozen=True, strict=True)
-
-    started: Time
-    beat: Time
-
-    def age(self, now: float) -> float:
-        """Return the seconds since the last heartbeat, or until it if its time is in the future.
-
-        Args:
-            now: The time by Redis's clock (`Roster.clock`).
-        """
-        return abs(now - self.beat)
-
-
-class Presence(_Pulse):
-    """The state of a worker at its last heartbeat."""
 
     name: OneLine
     host: OneLine
     pid: Count
+    started: Time
+    beat: Time
     #: When its event loop last ran.
     looped: Time
     #: When it last took a job, or could not: no process was idle, or the queue was empty.
@@ -69,23 +55,30 @@ class Presence(_Pulse):
     broken: OneLine | None
     #: The digest of its data set; None until it is loaded.
     dataset: Text | None
-    # The following fields have defaults, so that workers of an earlier version are read, too.
     #: Its trainer, and the versions of jobs that the trainer trains.
-    trainer: OneLine = DEFAULT
-    versions: list[Count] = Field(default=[1, 2], max_length=1000)
+    trainer: OneLine
+    versions: list[Count] = Field(max_length=1000)
     #: The source of its data set, and the number of attempts that have ended since it started.
-    data: OneLine = ""
-    done: Count = 0
+    data: OneLine
+    done: Count
     #: Seconds between two heartbeats.
-    interval: Time = 10.0
+    interval: Time
     #: Whether it is connected to the queue's Redis.
-    connected: bool = True
+    connected: bool
     #: Whether it is shutting down.
-    stopping: bool = False
+    stopping: bool
     #: Why it can open no more files and connections; None if it can.
-    exhausted: OneLine | None = None
+    exhausted: OneLine | None
     #: Seconds by which its host's clock is ahead of Redis's; negative if it is behind.
-    ahead: Difference = 0.0
+    ahead: Difference
+
+    def age(self, now: float) -> float:
+        """Return the seconds since the last heartbeat, or until it if its time is in the future.
+
+        Args:
+            now: The time by Redis's clock (`Roster.clock`).
+        """
+        return abs(now - self.beat)
 
     def has(self, needs: Needs) -> bool:
         """Return whether the worker has what a job needs."""
@@ -134,11 +127,10 @@ class Roster:
         while stored:
             # Taken out, so that its memory is free for what it becomes.
             name, value = stored.popitem()
-            pulse = read_record(_Pulse, value, limits.PRESENCE_VALUES)
             presence = read_record(Presence, value, limits.PRESENCE_VALUES)
-            if pulse is None or pulse.age(now) > FORGOTTEN_AFTER * self.lease:
+            if presence is None or presence.age(now) > FORGOTTEN_AFTER * self.lease:
                 self.store.client.hdel(WORKERS, cast("str", name))
-            elif presence is not None:
+            else:
                 found.append(presence)
         return sorted(found, key=lambda presence: presence.name)
 
@@ -157,9 +149,9 @@ class Roster:
         """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
         now = self.now()
         value = read_fields(self.store.client, WORKERS, [name], limits.PRESENCE)[0]
-        pulse = None if value is None else read_record(_Pulse, value, limits.PRESENCE_VALUES)
+        presence = None if value is None else read_record(Presence, value, limits.PRESENCE_VALUES)
         # A process of this name that started later is a different worker.
-        return pulse is not None and pulse.age(now) < self.lease and pulse.started <= since
+        return presence is not None and presence.age(now) < self.lease and presence.started <= since
 
     def trainers_of(self, needs: Needs) -> list[str]:
         """Return the names of the live workers that have what a job needs."""
