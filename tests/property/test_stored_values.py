@@ -155,7 +155,7 @@ def test_a_stored_error_keeps_its_name_and_its_words(view: Cluster, error: Excep
 @given(nearly(REPORT))
 def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     report = read_report(json.loads(as_json(value)))
-    assert report is None or report.epoch == value.get("epoch")
+    assert report is None or (report.epoch == value.get("epoch") and len(report.worker) <= 1000)
     console = Console(file=StringIO(), force_terminal=True, width=100, height=20)
     progress = LiveProgress(console, unsaved({JOB.key: JOB}))
     progress.underway(Activity(began=0.0, at=0.0, running=1, jobs={JOB.key: report}))

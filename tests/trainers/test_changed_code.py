@@ -83,7 +83,7 @@ def test_a_job_waits_for_a_worker_with_its_version(cluster: Cluster, command_lin
     ] * 2
     # And an orchestrator with version 2 does not go on with the sweep, because its jobs are others
     refused = command_line.run("sweep", "--resume", *words, status=2, PYTHONPATH=new)
-    assert "Version 1 of the trainer own trained the jobs of this sweep, to other bits" in refused.stderr
+    assert "Version 1 of the trainer own trained jobs of this sweep, to other bits" in refused.stderr
     # But trains its own sweeps
     command_line.run("sweep", *grid, "--name", "second", *words[2:], PYTHONPATH=new)
     assert [row["worker"] for row in command_line.rows("second")] == [newer.name] * 2

@@ -225,7 +225,8 @@ def file(metavar: str, help: str) -> Any:  # noqa: A002
 def sweeps(context: typer.Context) -> list[str]:
     """Return the names of the sweeps, for completion; none if they cannot be read."""
     with contextlib.suppress(SeedsweepError):
-        return [LAST, *Sweeps(Path(context.params.get("output") or DEFAULT_OUTPUT)).names()]
+        names = Sweeps(Path(context.params.get("output") or DEFAULT_OUTPUT)).names()
+        return [LAST, *names] if names else []
     return []
 
 
