@@ -8,8 +8,12 @@ import pytest
 
 import seedsweep
 from nn.files import digest
-from tests.support.cluster import Cluster
+from orchestrator.cluster.cluster import Cluster as ClusterView
+from orchestrator.running import collect
+from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
+from tests.support.sweep_folders import result
+from worker.redis.bounded import CHUNK
 
 #: Redis keeps no artifact for later sweeps.
 NONE_LEFT = {"SEEDSWEEP_ARTIFACT_BYTES": "0"}
@@ -114,6 +118,17 @@ def test_who_follows_a_sweep_from_another_host_leaves_its_artifacts(
     command_line.run("watch", "a", "--broker", broker, **NONE_LEFT)
     # Then it has the weights, and the session that goes on will find them.
     assert len(files(command_line, "a")) == left(cluster) == 2
+
+
+def test_a_release_takes_a_bounded_number_of_what_was_released_before(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "MAX_JOBS", 1)
+    cluster.server.client().zadd("seedsweep:released", {number.to_bytes(40, "big"): -1.0 for number in range(1000)})
+    artifacts = collect.Artifacts(ClusterView(cluster.with_settings(artifact_bytes=0).settings), "a")
+    artifacts.add("0" * 64, make_job(), result(make_job(), 0.5, 0.6))
+    artifacts.release()
+    assert cluster.server.client().zcard("seedsweep:released") == 1001 - CHUNK
 
 
 def test_a_cluster_keeps_the_last_artifacts_up_to_a_bound(command_line: CommandLine, cluster: Cluster) -> None:

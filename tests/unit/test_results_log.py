@@ -71,6 +71,10 @@ def test_the_name_of_an_artifact_says_whether_it_is_safetensors(tmp_path: Path, 
     for each in (folder, other):
         assert names_in(each.path / "weights") == [f"{name}.{suffix}"]
         assert each.weights_fault(JOBS[0], name) is None
+    # A damaged file is made whole under the name that it has.
+    (folder.path / "weights" / f"{name}.safetensors").write_bytes(b"damaged")
+    folder.keep_weights(name, blob)
+    assert folder.weights_fault(JOBS[0], name) is None
 
 
 def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
