@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.chromium import DESKTOP, PHONE, Page, Screen
+from tests.support.chromium import DESKTOP, PHONE, Page, Report, Screen
 from tests.support.report_folders import KINDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
-
-Report = Callable[[str], Path]
 
 #: Pixels on the screen: less cannot be read.
 SMALLEST_TEXT = 10

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.chromium import Page
+from tests.support.chromium import Page, Report
 from tests.support.command_line import CommandLine
 from tests.support.report_folders import CONTROLS, INJECTIONS, TEXTS, large
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
-
-Report = Callable[[str], Path]
 
 SHOWN = [*INJECTIONS, *TEXTS, *CONTROLS.values()]
 POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.support.axe import violations
-from tests.support.chromium import DESKTOP, PHONE, Page, Screen
+from tests.support.chromium import DESKTOP, PHONE, Page, Report, Screen
 from tests.support.report_folders import KINDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
@@ -20,8 +18,6 @@ NO_MODEL = ("axes", "foreign")
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_screen = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=str)
 every_theme = pytest.mark.parametrize("theme", ["light", "dark"])
-
-Report = Callable[[str], Path]
 
 SHOWN = """
 return [...document.querySelectorAll('#report > section')].filter(section => section.checkVisibility())

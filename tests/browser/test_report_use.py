@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.support.chromium import DESKTOP, PHONE, Page, Screen
+from tests.support.chromium import DESKTOP, PHONE, Page, Report, Screen
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow(reason="needs Chromium"), pytest.mark.timeout(300)]
-
-Report = Callable[[str], Path]
 
 FOCUSED = """
 const node = document.activeElement, box = node.getBoundingClientRect();

@@ -111,10 +111,8 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
 
 def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Cluster) -> None:
     # Given a sweep of which one job has finished, whose orchestrator is killed, and whose worker has gone
-    process = command_line.start("sweep", *small(epochs="8"), "--name", "a", **cluster.environment)
     worker = cluster.start_worker(*SLOW_EPOCHS)
-    command_line.wait_for_rows("a", 1, process)
-    command_line.kill(process)
+    command_line.kill(command_line.begin(*small(epochs="8"), **cluster.environment))
     worker.kill()
     # When it is cancelled while nobody collects, then who looks later finds a row for every job.
     command_line.run("cancel", "a", "--broker", cluster.server.url)

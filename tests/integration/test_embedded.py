@@ -26,17 +26,10 @@ STEADY = (*small(seeds="0-9", epochs="10"), "--workers", "1")
 GO_ON = "go on with: orchestrator sweep --resume --name a\n"
 
 
-def running(command_line: CommandLine) -> launcher.Popen:
-    """Start a sweep, and return it when its first job has ended."""
-    process = command_line.start("sweep", *STEADY, "--name", "a")
-    command_line.wait_for_rows("a", 1, process)
-    return process
-
-
 @pytest.mark.slow(reason="trains twenty jobs twice")
 def test_an_interrupted_sweep_keeps_its_results_and_can_go_on(command_line: CommandLine) -> None:
     # Given a sweep that is interrupted by Ctrl-C after its first result
-    process = running(command_line)
+    process = command_line.begin(*STEADY)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
 
@@ -70,7 +63,7 @@ def test_an_interrupted_sweep_keeps_its_results_and_can_go_on(command_line: Comm
 def test_the_cluster_is_private_and_sigterm_ends_it_as_ctrl_c_does(command_line: CommandLine) -> None:
     # Given a sweep that Python has started, and no fork of ours
     command_line.forks = False
-    process = running(command_line)
+    process = command_line.begin(*STEADY)
     # Then its server is reached through a folder of this user's own, and in no other way.
     (folder,) = command_line.temporary.iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -89,7 +82,7 @@ def test_the_cluster_is_private_and_sigterm_ends_it_as_ctrl_c_does(command_line:
 def test_a_killed_orchestrator_takes_its_cluster_with_it(command_line: CommandLine) -> None:
     # Given a sweep that Python has started, and no fork of ours
     command_line.forks = False
-    process = running(command_line)
+    process = command_line.begin(*STEADY)
     assert len(command_line.cluster_processes()) >= 4  # reaper, server, worker and its child
 
     process.kill()
@@ -111,7 +104,7 @@ def test_a_killed_orchestrator_takes_its_cluster_with_it(command_line: CommandLi
 def test_a_part_that_dies_ends_the_sweep_with_a_clear_message(
     command_line: CommandLine, part: str, message: str
 ) -> None:
-    process = running(command_line)
+    process = command_line.begin(*STEADY)
 
     # When a part is killed, or something cleans the folder for temporary files
     (folder,) = command_line.temporary.iterdir()

@@ -167,8 +167,7 @@ def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
 
 
 def test_a_sweep_whose_folder_is_removed_ends_with_the_truth(command_line: CommandLine) -> None:
-    running = command_line.start("sweep", *small(epochs="60", seeds="0-9"), "--workers", "1", "--name", "gone")
-    command_line.wait_for_rows("gone", 1, running)
+    running = command_line.begin(*small(epochs="60", seeds="0-9"), "--workers", "1", name="gone")
     # At once: a row that is just written would keep `rmtree` from its end. Another sweep takes the name.
     command_line.sweep("gone").rename(command_line.folder / "away")
     other = made(command_line.folder / "runs", "gone")

@@ -8,7 +8,6 @@ import contextlib
 import json
 import math
 import threading
-import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -62,6 +61,10 @@ def assert_trained(cluster: Cluster) -> None:
     assert cluster.result(cluster.submit(make_job(seed=seed)).id).status == "succeeded"
 
 
+#: A key that is no queue's.
+FOREIGN = "seedsweep:finished:x"
+
+
 def held_message(job: Job, queue: str = QUEUE) -> str:
     """Return what is stored of the message of a job while a worker holds it."""
     return json.dumps([json.loads(message(body(job), task_id=job.key)), "", queue])
@@ -90,41 +93,32 @@ def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(serving: 
     assert resident_peak(worker.process.pid) < 1 << 30
 
 
-def test_held_messages_that_are_none_do_not_keep_others_waiting(serving: Cluster) -> None:
-    # Given garbage in the place of messages that a worker held until it died, older and younger than a job's
+#: What lies in the place of messages that a worker held until it died, and when the leases of all ended; a job's: at 3.
+HELD: dict[str, tuple[dict[str, str], dict[str, float]]] = {
+    "older and younger ones": (
+        {"1": "{garbage", "2": held_message(make_job(), FOREIGN), "4": "[7]", "5": "[" * 200_000},
+        {"1": 1.0, "2": 2.0, "4": 4.0, "5": 5.0},
+    ),
+    "thousands": (dict.fromkeys(map(str, range(10_000)), "junk"), dict.fromkeys(map(str, range(10_000)), 1e9)),
+    "thousands without a lease": (dict.fromkeys(map(str, range(3_000)), "junk"), {}),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_held_messages_that_are_none_do_not_keep_a_job_waiting(serving: Cluster, case: str) -> None:
+    # Given a message that a dead worker held, and others that are none
     client = serving.server.client()
-    job = make_job(seed=1001)
-    held = {
-        "older": "{garbage",
-        "elsewhere": held_message(job, "seedsweep:finished:x"),
-        "job": held_message(job),
-        "younger": "[7]",
-        "nested": "[" * 200_000,
-    }
-    client.hset("seedsweep:unacked", mapping=held)
-    client.zadd("seedsweep:unacked_index", {tag: float(score) for score, tag in enumerate(held, start=1)})
+    job = make_job(seed=1001 + list(HELD).index(case))
+    junk, leases = HELD[case]
+    with client.pipeline() as pipeline:
+        pipeline.hset("seedsweep:unacked", mapping=junk | {"job": held_message(job)})
+        if leases:
+            pipeline.zadd("seedsweep:unacked_index", leases | {"job": 3.0})
+        pipeline.execute()
     # Then the job is given back and trained, and the garbage is gone
     assert serving.result(job.key).status == "succeeded"
     assert_lives(serving)
-    assert not client.exists("seedsweep:finished:x")
-
-
-@pytest.mark.parametrize(("leased", "count"), [(True, 10_000), (False, 3_000)], ids=["leased", "not leased"])
-def test_thousands_of_held_messages_that_are_none_do_not_keep_a_job_waiting(
-    serving: Cluster, leased: bool, count: int
-) -> None:
-    # Given a message that a dead worker held, and many that are none, whose leases ended later or never began
-    client = serving.server.client()
-    job = make_job(seed=1002 + leased)
-    junk = {f"{leased}-{number}": "junk" for number in range(count)}
-    with client.pipeline() as pipeline:
-        pipeline.hset("seedsweep:unacked", mapping=junk | {"job": held_message(job)})
-        if leased:
-            pipeline.zadd("seedsweep:unacked_index", dict.fromkeys(junk, time.time() - 1000) | {"job": 1.0})
-        pipeline.execute()
-    # Then it is given back, and nothing is left of the others
-    assert serving.result(job.key).status == "succeeded"
-    assert_lives(serving)
+    assert not client.exists(FOREIGN)
 
 
 def test_a_message_that_a_worker_takes_meanwhile_is_not_dropped(

@@ -21,7 +21,7 @@ from worker import health
 from worker.messages import QUEUE, TRAIN
 
 #: Eight jobs of some tenths of a second each.
-STEADY = ("--seeds", "0-3", "--learning-rates", "0.01,0.03", "--epochs", "20", "--limit", "1000", "--name", "a")
+STEADY = ("--seeds", "0-3", "--learning-rates", "0.01,0.03", "--epochs", "20", "--limit", "1000")
 JOBS = 8
 #: Within this time a sweep says what it waits for, with the default lease.
 SAID_SECONDS = 10.0
@@ -36,18 +36,11 @@ def patient_cluster(cluster: Cluster) -> Cluster:
     return cluster.with_settings(lease_seconds=30.0)
 
 
-def start_sweep(command_line: CommandLine, cluster: Cluster, **environment: str) -> Output:
-    """Start a sweep, and wait until it has a row."""
-    process = command_line.start("sweep", *STEADY, **cluster.environment | environment)
-    command_line.wait_for_rows("a", 1, process)
-    return Output(process)
-
-
 @pytest.mark.slow(reason="a sweep of eight jobs, which may have to be submitted again")
 def test_a_sweep_ends_although_somebody_operates(command_line: CommandLine, patient_cluster: Cluster) -> None:
     control = patient_cluster.app.control
     patient_cluster.start_worker(concurrency=2)
-    output = start_sweep(command_line, patient_cluster)
+    output = Output(command_line.begin(*STEADY, **patient_cluster.environment))
     assert "rate_limit is rejected" in str(control.rate_limit(TRAIN, "1/h", reply=True, limit=1))
     assert "time_limit is rejected" in str(control.time_limit(TRAIN, 0.01, reply=True, limit=1))
     assert "hrink" in str(control.pool_shrink(1, reply=True, limit=1))
@@ -128,7 +121,7 @@ def test_a_sweep_says_what_is_wrong_with_its_only_worker_and_goes_on_when_that_i
     (tmp_path / "stuck").mkdir()
     (tmp_path / "stuck" / "sitecustomize.py").write_text(STAND_STILL)
     worker = patient_cluster.start_worker(PYTHONPATH=str(tmp_path / "stuck"))
-    output = start_sweep(command_line, patient_cluster)
+    output = Output(command_line.begin(*STEADY, **patient_cluster.environment))
     # When its worker takes no more jobs, then it says so soon
     harm(worker, patient_cluster)
     assert sentence in output.wait_for("No worker", timeout=SAID_SECONDS)

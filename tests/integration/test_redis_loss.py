@@ -36,9 +36,8 @@ def assert_whole(command_line: CommandLine, name: str, clean: bytes) -> None:
 @pytest.mark.persistent
 def test_a_restart_with_persistence_costs_nothing(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
     # Given a sweep in its middle, on a server that writes its data
-    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
     cluster.start_worker(*SLOW_EPOCHS)
-    command_line.wait_for_rows("a", 1, process)
+    process = command_line.begin(*SLOW, **cluster.environment)
     # When that restarts
     cluster.server.restart(signal.SIGKILL)
     # Then the sweep ends as if nothing had been, with no job trained twice.
@@ -50,10 +49,8 @@ def test_a_restart_without_persistence_is_said_and_made_good(
     command_line: CommandLine, cluster: Cluster, clean: bytes
 ) -> None:
     # Given a sweep with one row, whose worker has gone: its other jobs are in Redis alone
-    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
     worker = cluster.start_worker(*SLOW_EPOCHS)
-    command_line.wait_for_rows("a", 1, process)
-    output = Output(process)
+    output = Output(command_line.begin(*SLOW, **cluster.environment))
     worker.kill()
     left = 4 - len(command_line.rows("a"))
     # When the server comes back empty
@@ -72,9 +69,8 @@ def test_a_restart_without_persistence_is_said_and_made_good(
 def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, cluster: Cluster, clean: bytes) -> None:
     # Given a sweep with one row of four
     client = cluster.server.client()
-    process = command_line.start("sweep", *SLOW, "--name", "a", **cluster.environment)
     cluster.start_worker(*SLOW_EPOCHS)
-    command_line.wait_for_rows("a", 1, process)
+    process = command_line.begin(*SLOW, **cluster.environment)
     # When Redis has no room for more
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", str(2**20))

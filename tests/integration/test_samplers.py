@@ -77,8 +77,7 @@ def test_a_search_whose_orchestrator_was_killed_goes_on_by_watch(command_line: C
     # Given a search that is watched from two places, from one of them in its own folder
     address = cluster.server.url
     cluster.start_worker()
-    process = command_line.start("sweep", *OPTUNA, "--name", "a", "--broker", address)
-    command_line.wait_for_rows("a", 1, process)
+    process = command_line.begin(*OPTUNA, "--broker", address)
     watch = ("watch", "a", "--broker", address)
     watchers = [command_line.start(*watch, *more) for more in ((), ("--output", "elsewhere"))]
     command_line.wait_for_rows("a", 5, process)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from selenium.webdriver.chrome.service import Service
 
 from tests.support.redis_server import require
 
+#: The fixture `report`: returns the file of the report of a kind of sweep (`tests.support.report_folders`).
+Report = Callable[[str], Path]
 FLAGS = (
     "--headless",
     "--no-sandbox",

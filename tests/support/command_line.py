@@ -100,6 +100,12 @@ class CommandLine:
         """Start a command, with both outputs in one pipe."""
         return self._popen(arguments, environment, stderr=subprocess.STDOUT)
 
+    def begin(self, *arguments: str, name: str = "a", **environment: str) -> launcher.Popen:
+        """Start a sweep, and return its process once it has a row."""
+        process = self.start("sweep", *arguments, "--name", name, **environment)
+        self.wait_for_rows(name, 1, process)
+        return process
+
     def _popen(self, arguments: tuple[str, ...], environment: dict[str, str], *, stderr: int) -> launcher.Popen:
         process = launcher.Popen(
             self.command(*arguments),

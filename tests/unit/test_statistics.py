@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -62,26 +62,19 @@ class TestIntervals:
     @pytest.mark.parametrize(
         ("rule", "fewest", "method"), [(t_interval, 2, "t"), (confidence_sequence, 4, "confidence sequence")]
     )
-    def test_it_takes_some_values_five_if_all_are_equal_and_their_order_does_not_matter(
-        self, rule: Callable[[Sequence[float]], Interval | None], fewest: int, method: str
+    def test_it_takes_some_values_five_if_all_are_equal_in_any_order_and_a_chosen_one_allows_for_its_choice(
+        self, rule: Callable[..., Interval | None], fewest: int, method: str
     ) -> None:
         assert [rule(VALUES[:n]) is not None for n in range(6)] == [n >= fewest for n in range(6)]
         assert rule([0.1] * 4) is None
         assert rule([0.1] * 5) == Interval(0.1, 0.1, method)
         assert rule(VALUES) == rule(VALUES[::-1])
-
-    @pytest.mark.parametrize(
-        ("rule", "name"), [(t_interval, "t"), (confidence_sequence, "confidence sequence")], ids=["t", "sequence"]
-    )
-    def test_the_lower_end_of_a_chosen_one_allows_for_its_choice(
-        self, rule: Callable[..., Interval | None], name: str
-    ) -> None:
-        # By the union bound: that of an interval at 0.05 / 2.
+        # The lower end of a chosen one, by the union bound: that of an interval at 0.05 / 2.
         one, two = (known(rule(VALUES, chosen_of=k)) for k in (1, 2))
         low, _ = scipy.stats.t.interval(0.975, 4, np.mean(VALUES), scipy.stats.sem(VALUES))
         wide = low if rule is t_interval else known(confidence_sequence(VALUES, 0.025)).low
         assert ends(two) == pytest.approx((wide, one.high))
-        assert (one.method, two.method) == (name, f"{name}, chosen")
+        assert (one.method, two.method) == (method, f"{method}, chosen")
 
     def test_huge_values_do_not_overflow(self) -> None:
         low, high = ends(t_interval([1e300, 1.1e300, 1.2e300]))

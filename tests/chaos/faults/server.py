@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.arena.arena import Arena
@@ -30,13 +31,13 @@ def _restart_redis(arena: Arena, choice: int, event: Event, how: signal.Signals)
         raise NothingToHarm
     arena.redis_is_away = True
     arena.redis.stop(how)
+    arena.later((choice % 30) / 10, partial(_start_redis, arena, event))
 
-    def start() -> None:
-        arena.redis.start()
-        arena.redis_is_away = False
-        end(arena, event)
 
-    arena.later((choice % 30) / 10, start)
+def _start_redis(arena: Arena, event: Event) -> None:
+    arena.redis.start()
+    arena.redis_is_away = False
+    end(arena, event)
 
 
 def crash_redis(arena: Arena, choice: int, event: Event) -> None:
@@ -52,12 +53,7 @@ def crash_redis(arena: Arena, choice: int, event: Event) -> None:
             if log in logs:
                 event["lost_bytes"] = log.stat().st_size - logs[log]
                 os.truncate(log, logs[log])
-        arena.later((choice % 20) / 10, start)
-
-    def start() -> None:
-        arena.redis.start()
-        arena.redis_is_away = False
-        end(arena, event)
+        arena.later((choice % 20) / 10, partial(_start_redis, arena, event))
 
     arena.later(LOST_SECONDS, kill)
 
