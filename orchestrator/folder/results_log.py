@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,14 +26,16 @@ _PIECE_BYTES = 16 * 2**20
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
 #: Most bytes of lines that are no rows of the sweep's jobs, and for each job that was withdrawn.
 _SKIPPED_BYTES, _WITHDRAWN_BYTES = 2**28, 2**14
+#: Most bytes of damaged rows, and for each job: parsing them takes longest.
+_DAMAGED_BYTES, _JOB_DAMAGED_BYTES = 2**24, 2**10
 #: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
 _LONG_ROWS = 64
 #: Most bytes of a line, and most values, beside the numbers of its epochs.
-_LINE_BYTES, _LINE_VALUES = 2**21, 2**16
+_LINE_BYTES, _LINE_VALUES = 2**21, 2**14
 #: Most bytes of a number.
 _NUMBER_BYTES = 30
-#: Most lines of a file, and of those that are parsed: some for any sweep, and those of a job, one whenever it ends.
-_FILE_LINES, _PARSED_LINES, _JOB_LINES = 1_000_000, 10_000, 10
+#: Most lines of a file: some for any sweep, and those of each job, which gets one whenever it ends.
+_FILE_LINES, _JOB_LINES = 1_000_000, 100
 #: Finds the job of a line without parsing it.
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
@@ -54,17 +57,20 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
     """
     rows = Rows()
-    damaged, parsed, skipped, others = 0, 0, 0, known - jobs.keys()
+    damaged, own, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
     most = _SKIPPED_BYTES + _WITHDRAWN_BYTES * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
-    ends = _JOB_LINES * len(jobs)
+    lines = _FILE_LINES + _JOB_LINES * len(jobs)
     try:
         with _open(path, jobs, len(others)) as file:
+            room = _most(jobs, os.fstat(file.fileno()).st_size), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs), most
             for number, line in enumerate(_lines(file)):
-                if number >= _FILE_LINES + ends or parsed > _PARSED_LINES + ends or skipped > most:
+                if number >= lines or any(map(operator.gt, (own, broken, skipped), room)):
                     raise OSError(errno.EFBIG, f"more lines than {counted(len(jobs), 'job')} can have")
                 key = _job_of(line)
-                parsed += key in jobs
-                row = _read(line, jobs[key], jobs) if key in jobs else None
+                row = None
+                if key in jobs:
+                    own, row = own + len(line), _read(line, jobs[key], jobs)
+                    broken += len(line) if row is None else 0
                 if row is None:
                     skipped += len(line)
                     damaged += line.endswith(b"\n") and key not in others
@@ -121,16 +127,20 @@ def cut_torn_line(path: Path) -> None:
 def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
     """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
     file = open_regular(path)
-    size, count = os.fstat(file.fileno()).st_size, len(jobs)
+    size = os.fstat(file.fileno()).st_size
     # Others may have had more epochs; made-up ones must not lift the bound.
-    most = _FILE_BYTES + (count + others) * _JOB_BYTES + min(others, _LONG_ROWS) * _PIECE_BYTES
-    if size > most:
-        # Asked only now: it takes a while for many jobs.
-        most += count * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
+    most = _most(jobs, size) + others * _JOB_BYTES + min(others, _LONG_ROWS) * _PIECE_BYTES
     if size > most:
         file.close()
-        raise OSError(errno.EFBIG, f"{size} bytes; the rows of {counted(count, 'job')} have at most {most}")
+        raise OSError(errno.EFBIG, f"{size} bytes; the rows of {counted(len(jobs), 'job')} have at most {most}")
     return file
+
+
+def _most(jobs: Mapping[str, Job], size: int) -> int:
+    """Return how many bytes the rows of these jobs have at most, in a file of this size."""
+    most = _FILE_BYTES + len(jobs) * _JOB_BYTES
+    # Asked only then: it takes a while for many jobs.
+    return most if size <= most else most + len(jobs) * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:

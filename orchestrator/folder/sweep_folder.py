@@ -71,14 +71,9 @@ class SweepFolder:
     Every method that writes raises `OutputError` if it cannot, and every one that reads rows raises
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
 
-    Args:
-        output: The folder of all sweeps.
-        name: The name of the sweep, and of its folder.
-        weights: The folder of the weights; by default, `weights` in the sweep's folder.
-
     Attributes:
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
-        weights_folder: The folder of the weights.
+        weights_folder: The folder of the weights: the argument `weights`, or `weights` in this folder.
     """
 
     def __init__(self, output: Path, name: str, weights: Path | None = None) -> None:

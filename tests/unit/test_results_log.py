@@ -85,7 +85,8 @@ def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, mo
     for job in longer.jobs_by_key().values():
         folder.append(row(job))
     size = (folder.path / "results.jsonl").stat().st_size
-    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size - 2**24)
+    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", 2 * size // 3 + 1)
+    monkeypatch.setattr("orchestrator.folder.results_log._JOB_BYTES", 0)
     # Then nothing is damaged, and the row is reused if it fits.
     assert (list(folder.rows_of(BY_KEY)), folder.damage) == (list(BY_KEY), None)
     wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}

@@ -91,7 +91,7 @@ def test_without_sections_a_list_varies(tmp_path: Path) -> None:
         pytest.param("#" * (4 * 2**20 + 1), "sweep.json (allowed: at most 4194304 characters and", id="long"),
         pytest.param('{"specification": {"x": [' + "[{}]," * 350_000 + "0]}}", "it has too many values", id="values"),
         pytest.param("x = [" + "[]," * 500_001 + "]", "it has too many values", id="lists"),
-        pytest.param("seeds = 1" + "0" * 999, "a number of too many digits", id="digits"),
+        pytest.param("seeds = 0x" + "f" * 1000, "a number of too many digits", id="digits"),
         pytest.param("[a]\n" * 10_001, "characters and 10000 keys", id="sections"),
         pytest.param("a.b=1\n" * 10_001, "characters and 10000 keys", id="keys"),
     ],
