@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,9 +23,9 @@ from worker.job import Job, misfit
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of a file: some for any sweep, and for each job its longest row, beside the numbers of its epochs.
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
-#: Most bytes of lines that are no rows of the sweep's jobs, and for each job that was withdrawn.
-_SKIPPED_BYTES, _WITHDRAWN_BYTES = 2**28, 2**14
-#: Most bytes of damaged rows, and for each job: parsing them takes longest.
+#: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
+_SKIPPED_BYTES = 2**28
+#: Bytes of damaged rows, some for each job, after which no row is read: parsing them takes longest.
 _DAMAGED_BYTES, _JOB_DAMAGED_BYTES = 2**24, 2**10
 #: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
 _LONG_ROWS = 64
@@ -54,25 +53,26 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         The rows, and the number of lines that were skipped although they are complete: foreign or damaged ones.
 
     Raises:
-        SweepUnreadableError: the file exists and cannot be read, or is longer than its rows can be.
+        SweepUnreadableError: the file exists and cannot be read, or has more than its rows can have.
     """
     rows = Rows()
     damaged, own, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
-    most = _SKIPPED_BYTES + _WITHDRAWN_BYTES * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
-    lines = _FILE_LINES + _JOB_LINES * len(jobs)
+    lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
         with _open(path, jobs, len(others)) as file:
-            room = _most(jobs, os.fstat(file.fileno()).st_size), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs), most
+            numbers = _numbers_of(jobs, os.fstat(file.fileno()).st_size)
+            most = _FILE_BYTES + (_JOB_BYTES + numbers) * len(jobs)
+            most_skipped = _SKIPPED_BYTES + numbers * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
-                if number >= lines or any(map(operator.gt, (own, broken, skipped), room)):
-                    raise OSError(errno.EFBIG, f"more lines than {counted(len(jobs), 'job')} can have")
+                if number >= lines or own > most or skipped > most_skipped:
+                    raise OSError(errno.EFBIG, f"more than the rows of {counted(len(jobs), 'job')} can have")
                 key = _job_of(line)
                 row = None
                 if key in jobs:
-                    own, row = own + len(line), _read(line, jobs[key], jobs)
-                    broken += len(line) if row is None else 0
+                    own += len(line)
+                    row = _read(line, jobs[key], jobs) if broken < most_broken else None
                 if row is None:
-                    skipped += len(line)
+                    skipped, broken = skipped + len(line), broken + len(line) * (key in jobs)
                     damaged += line.endswith(b"\n") and key not in others
                 # The last row of a job counts, but one without a result never replaces a result.
                 elif row.accepted or row.job not in rows or not rows[row.job].accepted:
@@ -103,7 +103,7 @@ def append_rows(path: Path, rows: Iterable[Row]) -> None:
                 if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
-        except OSError:
+        except BaseException:
             file.truncate(size)
             raise
     if size == 0:
@@ -129,18 +129,19 @@ def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
     file = open_regular(path)
     size = os.fstat(file.fileno()).st_size
     # Others may have had more epochs; made-up ones must not lift the bound.
-    most = _most(jobs, size) + others * _JOB_BYTES + min(others, _LONG_ROWS) * _PIECE_BYTES
+    most = _FILE_BYTES + (len(jobs) + others) * (_JOB_BYTES + _numbers_of(jobs, size))
+    most += min(others, _LONG_ROWS) * _PIECE_BYTES
     if size > most:
         file.close()
         raise OSError(errno.EFBIG, f"{size} bytes; the rows of {counted(len(jobs), 'job')} have at most {most}")
     return file
 
 
-def _most(jobs: Mapping[str, Job], size: int) -> int:
-    """Return how many bytes the rows of these jobs have at most, in a file of this size."""
-    most = _FILE_BYTES + len(jobs) * _JOB_BYTES
-    # Asked only then: it takes a while for many jobs.
-    return most if size <= most else most + len(jobs) * _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
+def _numbers_of(jobs: Mapping[str, Job], size: int) -> int:
+    """Return the bytes of the numbers of the longest row; 0 for a file of a size that needs none."""
+    if size <= min(_FILE_BYTES + len(jobs) * _JOB_BYTES, _SKIPPED_BYTES):
+        return 0
+    return _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:

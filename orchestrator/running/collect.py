@@ -151,8 +151,7 @@ class Collector:
         """
         left = deque(states)
         while left:
-            rows: list[Row] = []
-            size = 0
+            rows, size = list[Row](), 0
             try:
                 while left and len(rows) < SOME_ROWS and size < SOME_BYTES:
                     key = left.popleft()
@@ -171,11 +170,7 @@ class Collector:
             yield from [row.job for row in rows]
 
     def _fetch(self, job: Job, state: Ended, reused_from: str | None, rows: list[Row]) -> int:
-        """Add the row of a job that has ended, after its weights are kept, unless it must be trained again.
-
-        Returns:
-            The size of the weights in bytes.
-        """
+        """Add the row of a job that has ended, unless it must be trained again; return the bytes of kept weights."""
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:

@@ -174,7 +174,7 @@ class Session:
         return sibling_results(self.folder, missing, tell, self._fits, bare=bare, named=self.reuse_from)
 
     def accept_weights(self, row: Row, blob: bytes) -> None:
-        """Keep a row's weights before `accept` keeps the row, which so never names a missing file."""
+        """Keep a row's weights before `accept` keeps the row, so that a row never names a missing file."""
         self.folder.keep_weights(str(row.weights_sha256), blob, sync=False)
         self.keeper.note(row)
 

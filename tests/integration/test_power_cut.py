@@ -85,6 +85,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
     output.mkdir()
     settings = Settings(broker_url=None, result_backend=None, cache_dir=cache_dir)
     accepted: list[Row] = []
+    batches: list[int] = []
     cuts = 0
 
     def cut(disk: Disk) -> None:
@@ -110,6 +111,7 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
 
     def kept(session: Session, *rows: Row) -> list[Row]:
         accepted.extend(accept(session, *rows))
+        batches.append(len(rows))
         return accepted[-len(rows) :]
 
     monkeypatch.setattr(subprocess, "Popen", launcher.Popen)
@@ -124,8 +126,9 @@ def test_rows_and_weights_survive_a_power_cut_after_any_sync(
             done = train(session)
 
     assert done.accounting.accepted == len(accepted) == 3
-    # The folder, then weights and row of each job, then the results in order and the leaderboard.
+    # The folder, then weights of each job and rows of several, then the results in order and the leaderboard.
     assert cuts > 10
+    assert max(batches) > 1
     assert (left / "cut" / "leaderboard.csv").read_bytes() == (output / "cut" / "leaderboard.csv").read_bytes()
 
     with plan_resumption(SweepFolder(middle, "cut"), Place(settings)).begin() as session:

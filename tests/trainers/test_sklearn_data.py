@@ -177,13 +177,13 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
     np.savez(tmp_path / "c.npz", X=X, target=CLASSES)
     np.savez(tmp_path / "long.npz", X=X[:39], target=np.full(40, "a" * 200))
     np.savez(tmp_path / "wide.npz", X=X[:39], target=np.zeros(1, "S801"))
-    (tmp_path / "empty.csv").write_text("a,target\n" + "\n" * 40)
+    (tmp_path / "empty.csv").write_text("a,target\n" + "\n" * 80)
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 39)
     for name, said in (
         ("b.csv", "b.csv is too large; allowed: at most 134217728 values and 39 samples"),
         ("c.npz", "X of c.npz is too large; allowed: at most 134217728 values and 39 samples"),
         ("long.npz", "target of long.npz has 32128 bytes; allowed: at most 1248"),
-        ("wide.npz", r"target of wide.npz has the type \|S801; allowed: numbers and short texts"),
+        ("wide.npz", r"target of wide.npz has the type \|S801; allowed: numbers, and texts of at most 200 characters"),
         ("empty.csv", "empty.csv is too large"),
     ):
         with pytest.raises(DatasetError, match=said):

@@ -9,6 +9,7 @@ import pytest
 
 from nn.errors import WeightsError
 from nn.files import digest
+from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -92,6 +93,10 @@ def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, mo
     wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}
     assert [row.job for row, _ in sibling_results(folder, wanted, pytest.fail)] == list(wanted)
     assert list(sibling_results(folder, wanted, pytest.fail, lambda _row: False)) == []
+    # But its room is not for rows of the other jobs.
+    folder.append(*[row(JOBS[0])] * 2)
+    with pytest.raises(SweepUnreadableError, match="more than the rows of 2 jobs can have"):
+        folder.rows_of(BY_KEY)
 
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:

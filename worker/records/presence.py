@@ -33,6 +33,7 @@ FORGOTTEN_AFTER = 10
 class Presence(BaseModel):
     """The state of a worker at its last heartbeat. Times are in seconds since the epoch, by Redis's clock."""
 
+    # A field that is added later needs a default: two versions share a cluster during an upgrade.
     model_config = ConfigDict(frozen=True, strict=True)
 
     name: OneLine

@@ -62,8 +62,9 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         position = _position(name, columns, target)
         features, texts = array("d"), list[str]()
         others = [*columns[:position], *columns[position + 1 :]]
-        for number, row in enumerate(rows, 1):
-            if number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
+        for read, row in enumerate(rows):
+            number = len(texts) + 1
+            if read > 2 * MAX_SAMPLES or number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
                 raise _too_large(name)
             where = f"row {number} of {name}"
             if row and len(row) != len(columns):
@@ -194,7 +195,9 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
     from numpy.lib import format as npy
 
     info = archive.getinfo(f"{member}.npy")
-    most, longest = (8 * MAX_VALUES, 16) if member == "X" else (32 * MAX_SAMPLES, 4 * MAX_NAME)
+    most, longest, allowed = 8 * MAX_VALUES, 16, "numbers"
+    if member != "X":
+        most, longest, allowed = 32 * MAX_SAMPLES, 4 * MAX_NAME, f"numbers, and texts of at most {MAX_NAME} characters"
     if info.file_size > most:
         raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
@@ -203,7 +206,7 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
             raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0)")
         shape, is_fortran, dtype = npy.read_array_header_1_0(file)
         if dtype.kind not in "biufUS" or not 0 < dtype.itemsize <= longest:
-            raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: numbers and short texts")
+            raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: {allowed}")
         if math.prod(shape) > MAX_VALUES or shape[:1] > (MAX_SAMPLES,):
             raise _too_large(f"{member} of {name}")
         content = file.read()
