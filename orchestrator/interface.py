@@ -836,8 +836,10 @@ def _specification(
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as in a specification file: `Listed` values, a list for a value of several numbers."""
     given = {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in options.items()}
-    several = {name: Listed(map(_plain, each)) for name, each in given.items() if isinstance(each, (list, range))}
-    return {name: _plain(each) for name, each in given.items()} | several
+    return {
+        name: Listed(map(_plain, each)) if isinstance(each, (list, range)) else _plain(each)
+        for name, each in given.items()
+    }
 
 
 def _plain(value: Any) -> Any:

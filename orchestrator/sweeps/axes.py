@@ -23,8 +23,8 @@ Kind = Literal["log", "linear"]
 MAX_POINTS = 100_000
 EXAMPLES = "log:0.001..0.3:7 or linear:0..1:5"
 
-#: The form of a number.
-NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+#: The form of a number; a dot before another dot belongs to a range.
+NUMBER = r"[+-]?(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"(log|linear):({NUMBER})\.\.({NUMBER})(?::(\d{{1,18}}))?", re.ASCII)
 _BEGINNING = re.compile(r"\s*[a-z]+:", re.ASCII | re.IGNORECASE)
 #: Decimal arithmetic gives the same points on every machine; the C library's `exp` and `pow` do not.

@@ -28,7 +28,7 @@ MAX_VALUES = 10 * MAX_JOBS
 MAX_DOTS = 16
 SECTIONS = ("options", "grid")
 
-_LONG_NUMBER = re.compile(r"[0-9a-fA-F_]{1000}")
+_LONG_NUMBER = re.compile(r"(?<![0-9a-fA-F_])[0-9a-fA-F_]{1000}")
 _KEY = re.compile(r"=|^[ \t]*\[", re.MULTILINE)
 _BETWEEN_KEYS = re.compile(r"[\n,=\[\]]")
 _DOTS = re.compile(r"(?<!\.)\.(?!\.)")

@@ -178,6 +178,7 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
     np.savez(tmp_path / "long.npz", X=X[:39], target=np.full(40, "a" * 200))
     np.savez(tmp_path / "wide.npz", X=X[:39], target=np.zeros(1, "S801"))
     (tmp_path / "empty.csv").write_text("a,target\n" + "\n" * 80)
+    (tmp_path / "most.csv").write_text("a,target\n" + "1,x\n2,y\n" * 19 + "1,x\n\n")
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 39)
     for name, said in (
         ("b.csv", "b.csv is too large; allowed: at most 134217728 values and 39 samples"),
@@ -188,6 +189,7 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
     ):
         with pytest.raises(DatasetError, match=said):
             load(tmp_path / name, "target")
+    load(tmp_path / "most.csv", "target")
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 40)
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_VALUES", 100)
     with pytest.raises(DatasetError, match="at most 100 values"):
@@ -253,9 +255,10 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
             archive.writestr("y.npy", content)
         with pytest.raises(DatasetError):
             load(path, "y")
-    path.write_bytes(pickle.dumps(_Bomb())[:40])
-    with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
-        load(path, "y")
+    for content in (pickle.dumps(_Bomb()), b"short"):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
+            load(path, "y")
 
 
 @given(st.data())

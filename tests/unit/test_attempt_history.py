@@ -76,7 +76,7 @@ def test_a_row_keeps_a_bounded_number_of_attempts_and_of_their_workers_names() -
     assert len(row.line()) < 2**20
     told = json.loads(row.line())
     with pytest.raises(ValidationError):
-        Row.model_validate(told | {"history": told["history"][:1] * 1001})
+        Row.model_validate(told | {"history": told["history"][:1] * (MAX_HISTORY + 1)})
 
 
 @pytest.mark.parametrize(

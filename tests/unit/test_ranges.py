@@ -31,6 +31,7 @@ def test_points(text: str, points: list[float]) -> None:
 
 
 def test_points_of_integers() -> None:
+    assert Range.parse("linear:0...5:3") == Range.parse("linear:0..0.5:3")
     assert Range.parse("linear:1..10:4").points(integers=True) == [1, 4, 7, 10]
     assert Range.parse("log:1..100:3").points(integers=True) == [1, 10, 100]
     # Rounded ones may be equal: whoever reads them drops those, and says so.

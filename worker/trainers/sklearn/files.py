@@ -63,7 +63,7 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         features, texts = array("d"), list[str]()
         others = [*columns[:position], *columns[position + 1 :]]
         for read, row in enumerate(rows):
-            number = len(texts) + 1
+            number = len(texts) + bool(row)
             if read > 2 * MAX_SAMPLES or number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
                 raise _too_large(name)
             where = f"row {number} of {name}"
