@@ -111,10 +111,11 @@ def test_a_fault_strikes_each_job_that_its_worker_trained() -> None:
     assert check(seen, CLEAN) == []
 
 
+@pytest.mark.parametrize("name", ["refuse writes", "cut connections"])
 @pytest.mark.parametrize(("over", "found"), [(7.0, []), (5.9, ["attempt"])])
-def test_an_outage_explains_what_begins_just_after_it(over: float, found: list[str]) -> None:
+def test_an_outage_explains_what_begins_just_after_it(name: str, over: float, found: list[str]) -> None:
     seen = intact()
-    seen.events.append(fault(5.0, "refuse writes", over=over))
+    seen.events.append(fault(5.0, name, over=over))
     seen.attempts[SECOND] = [attempt(started=8.0), attempt(2, cause="delivered again", started=8.1)]
     assert [violation.kind for violation in check(seen, CLEAN) if "attempts at" in violation.text] == found
 

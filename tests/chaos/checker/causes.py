@@ -140,9 +140,10 @@ def _seconds_out(seen: Observation, since: float, until: float) -> float:
 def _until(seen: Observation, fault: Event) -> float:
     """Return until when a fault strikes attempts: a worker that was told to stop may take a job before it hears it.
 
-    And one for which Redis was away, or took nothing, records that an attempt begins at its next try.
+    And one for which Redis was away or took nothing, or that lost its connection with a job in hand, records that an
+    attempt begins at its next try.
     """
-    if fault["fault"] in OUTAGES:
+    if fault["fault"] in (*OUTAGES, *CUTS):
         return _over(fault) + NOTICE_SECONDS
     stops = fault["fault"] == "stop a worker"
     return max(_over(fault), float(fault["t"]) + (seen.stops.get(fault["worker"], 0.0) if stops else 0.0))
