@@ -26,7 +26,7 @@ STATES = {
     "running": "its process trains, or waits for workers",
     "finished": "every job has ended",
     "cancelled": "it was cancelled",
-    "interrupted": "its process has ended before all jobs had",
+    "interrupted": "its process has ended before all jobs had; on a cluster, they may go on",
     "quiet": "jobs are missing, and nothing has come for ten minutes; its process is not on this host",
     "damaged": "it cannot be read",
     "too large": "reading it takes more time or memory than the index spends on one sweep",

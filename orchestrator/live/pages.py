@@ -107,7 +107,7 @@ class Pages:
         told = {"output": str(self._sweeps.output), "unread": unread, "states": STATES, "picture": picture}
         main = _filled("index.html", sweeps=shown, **told)
         running = sum(each.state == "running" for each in shown)
-        text = f"{len(shown) + unread} sweeps, {running} running."
+        text = f"{counted(len(shown) + unread, 'sweep')}, {running} running."
         about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": text, "progress": None}
         return _page("Sweeps", main, about, partial=partial)
 
