@@ -121,8 +121,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {
             "state": "decided",
             "The leader": "learning rate 0.2: a mean of 90.20 % over 5 seeds; over all seeds,",
-            "How sure": "It is the best with a probability of at least 95 %",
-            "Regret": None,
+            "Regret": "None: it is the best, with a probability of at least 95 %",
             "What to expect of it": "90.20 % of a further seed (honest mean)",
             "What would decide": None,
         },
@@ -136,8 +135,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         },
         {
             "state": "undecided",
-            "How sure": "The best is one of 2 contenders of 3 configurations, with a probability of at least 95 %: ",
-            "Regret": "At most 1.6 points worse than the best",
+            "Regret": "At most 1.6 points worse than the best, with a probability of at least 95 %",
             "What would decide": "A race to a regret of 0.8 points takes about ",
         },
     ),
@@ -145,7 +143,6 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     "alike": (
         {rate: [0.5 + seed * rate % 0.3 for seed in range(4)] for rate in (0.1, 0.2)},
         {
-            "How sure": "Each of the 2 configurations may be the best",
             "What to expect of it": "...; its own mean is flattered, because it was chosen for it",
         },
     ),
@@ -155,19 +152,12 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {"What to expect of it": "...93.00 % of a further seed (honest mean)"},
     ),
     "alone": ({0.1: [0.9, 0.92]}, {"What to expect of it": "...91.00 % of a further seed (honest mean)"}),
-    "diverged": (
-        {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]},
-        {"How sure": "It is the only candidate: the others have no mean, or most of their jobs diverged"},
-    ),
-    "waiting": (
-        {0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"], 0.3: [None, None, None]},
-        {"How sure": "Not at all yet: 1 other configuration has no result so far"},
-    ),
+    "diverged": ({0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]}, {"Regret": None}),
     "too few": (
         {0.1: [0.9, 0.91, 0.92, None, None], 0.2: [None, None, 0.5, 0.51, 0.52]},
         {
             "state": "so-far",
-            "How sure": "Not at all: too few seeds to tell configurations apart",
+            "Regret": None,
             "What would decide": "5 seeds of each configuration are a start",
         },
     ),
@@ -179,7 +169,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         },
         {
             "state": "decided",
-            "How sure": "Each of the 2 configurations may be the best",
+            "Regret": None,
             "Probability that it is the best": None,
         },
     ),
@@ -188,7 +178,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
         {0.1: [*CLOSE, *CLOSE, 0.9738], 0.2: [*(score - 0.1 for score in [*CLOSE, *CLOSE[::-1]]), None]},
         {
             "state": "so-far",
-            "How sure": "It is the best with a probability of at least 95 %, however often one looks",
+            "Regret": "None: it is the best, with a probability of at least 95 %, however often one looks",
         },
     ),
     "fine": ({0.1: [0.5, 0.5]}, {"What went wrong": "...No job failed, diverged or was cancelled"}),

@@ -9,10 +9,7 @@ from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.parts import MOST_ROWS, DataTable, Fact
 from orchestrator.report.contents.reproduce import shell
-from orchestrator.text import counted, have, listed
-
-#: How many contenders are named.
-MOST_NAMED = 5
+from orchestrator.text import counted, listed
 
 
 def state(sweep: Sweep) -> str:
@@ -44,11 +41,7 @@ def facts(sweep: Sweep) -> list[Fact]:
 
 def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
     board = sweep.leaderboard
-    facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}")]
-    if len(board.standings) > 1:
-        facts.append(Fact("How sure", _how_sure(board)))
-    if board.verdict.regret:
-        facts.append(Fact("Regret", f"At most {at_most(board.names.metric, board.verdict.regret)} worse than the best"))
+    facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}"), *_regret(board)]
     if leader.p_best is not None:
         facts.append(Fact("Probability that it is the best", _probability(leader)))
     if leader.honest_mean is not None:
@@ -68,34 +61,13 @@ def _mean(board: Leaderboard, leader: Standing) -> str:
     return f"{over}; over all seeds, the mean is between {low} and {high} (95 % interval)"
 
 
-def _how_sure(board: Leaderboard) -> str:
-    verdict = board.verdict
-    contenders, level = verdict.contenders, f"{100 * verdict.level:.0f} %"
-    if len(contenders) < 2:
-        waiting = sum(
-            not each.n and not each.diverged and any(job.status == "missing" for job in each.jobs)
-            for each in board.standings
-        )
-        if waiting:
-            return f"Not at all yet: {have(waiting, 'other configuration')} no result so far"
-        if verdict.regret is None:
-            return "It is the only candidate: the others have no mean, or most of their jobs diverged"
-        return f"It is the best with a probability of at least {level}{_looks(board)}"
-    if verdict.regret is None:
-        return "Not at all: too few seeds to tell configurations apart"
-    candidates = sum(each.scored.is_candidate for each in board.standings)
-    if len(contenders) == candidates:
-        return f"Each of the {len(contenders)} configurations may be the best"
-    which = f"one of {len(contenders)} contenders of {counted(candidates, 'configuration')}"
-    sure = f"The best is {which}, with a probability of at least {level}{_looks(board)}"
-    if len(contenders) > MOST_NAMED:
-        return sure
-    # Semicolons, because a name may have commas.
-    return f"{sure}: {'; '.join(board.name(options) for options in contenders)}"
-
-
-def _looks(board: Leaderboard) -> str:
-    return "" if board.verdict.method == "t" else ", however often one looks"
+def _regret(board: Leaderboard) -> list[Fact]:
+    verdict, looks = board.verdict, "" if board.verdict.method == "t" else ", however often one looks"
+    sure = f"with a probability of at least {100 * verdict.level:.0f} %{looks}"
+    if verdict.regret:
+        return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best, {sure}")]
+    is_best = verdict.regret is not None and len(verdict.contenders) == 1
+    return [Fact("Regret", f"None: it is the best, {sure}")] if is_best else []
 
 
 def _probability(leader: Standing) -> str:
