@@ -1,4 +1,4 @@
-"""Writes a sweep's results in the formats of other tools. Imports `analysis`, `folder` and what lies below them.
+"""Writes a sweep's results in the formats of other tools.
 
 `jobs` has what all formats say of a job; `tables` makes the rows of a sweep and writes them as CSV; each other format
 has a module; `formats` lists them; `destination` puts an export in place, atomically. The packages that a format needs

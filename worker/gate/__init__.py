@@ -1,1 +1,1 @@
-"""The gate: validates every message before kombu or Celery acts on it. Imports `worker.messages` and `worker.text`."""
+"""The gate: validates every message before kombu or Celery acts on it."""
