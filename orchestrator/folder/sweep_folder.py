@@ -183,9 +183,8 @@ class SweepFolder:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SweepBusyError(
-                    f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
-                ) from None
+                told = f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
+                raise SweepBusyError(f"{told}; orchestrator watch {self.name} follows it") from None
             except OSError:
                 pass  # This file system has no locks.
             self._held = os.fstat(descriptor)
