@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from rich.console import Console
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.analysis import comparison as comparing
 from orchestrator.analysis import summary as summing
@@ -47,7 +47,6 @@ from orchestrator.commands import sweep as sweeping
 from orchestrator.commands import test as testing
 from orchestrator.commands import verify as verifying
 from orchestrator.commands import watch as watching
-from orchestrator.commands.claim import verify_claim as verify_claim
 from orchestrator.commands.sweep import Display, SweepPlan, silent
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
@@ -108,6 +107,10 @@ def _path(name: str, value: object) -> Path:
     if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str) and path:
         return Path(path).absolute()
     raise InvalidInputError(name, Described(repr(value)), "the path of a file or a folder")
+
+
+def _data(data: object) -> str | None:
+    return None if data is None else _text("data", os.fspath(data) if isinstance(data, os.PathLike) else data)
 
 
 def _kept(policy: object) -> str | None:
@@ -355,7 +358,7 @@ class Sweep:
             InvalidInputError: a word is invalid or fits no job.
         """
         keys = pick(self.name, self._snapshot.jobs, _picking("the job", words))
-        return {key: log for key in keys if (log := self._folder.log(key)) is not None}
+        return {key: log for key in keys if (log := self._folder.log(key))}
 
     def compare(
         self, a: str | Sequence[str], b: str | Sequence[str], *, within: float = 0.0, metric: str | None = None
@@ -406,9 +409,10 @@ class Sweep:
         if seeds is not None:
             given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
         values = words.parse(given, str, where="extend()")
+        any_code, display = _switch("reuse_anyway", reuse_anyway), _display(progress)
         plan = extending.plan_extension(self._folder, _place(broker, workers), values, words)
         with self._refreshed(), plan.begin() as session:
-            sweeping.train(session, any_code=_switch("reuse_anyway", reuse_anyway), display=_display(progress))
+            sweeping.train(session, any_code=any_code, display=display)
         return self
 
     def confirm(
@@ -437,10 +441,10 @@ class Sweep:
         given = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         fresh = len(given) if _is_count(seeds) else given
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
-        by = _metric(metric)
+        by, display = _metric(metric), _display(progress)
         plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh, metric=by)
         with self._refreshed(), plan.begin() as session:
-            return confirming.confirmed(session, sweeping.train(session, display=_display(progress)), by)
+            return confirming.confirmed(session, sweeping.train(session, display=display), by)
 
     def decide(
         self,
@@ -466,9 +470,10 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _metric(metric))
+        display = _display(progress)
         plan = deciding.plan_decide(self._folder, terms, _place(broker, workers))
         with self._refreshed(), plan.begin() as session:
-            return deciding.decide(session, terms, display=_display(progress)).sweep.judgement.verdict
+            return deciding.decide(session, terms, display=display).sweep.judgement.verdict
 
     def verify(
         self,
@@ -674,9 +679,10 @@ def sweep(
         "reuse_from": _named(reuse_from),
         "fail_fast": None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS),
         "keep_weights": _kept(keep_weights),
+        "display": _display(progress),
     }
     with plan.begin() as session:
-        return Sweep(sweeping.train(session, **given, display=_display(progress)))
+        return Sweep(sweeping.train(session, **given))
 
 
 def submit(
@@ -753,7 +759,7 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
     found = Sweeps(_path("output", output))
     opened = []
     for each in found.names():
-        with contextlib.suppress(SweepNotFoundError):
+        with contextlib.suppress(SeedsweepError):
             opened.append(Sweep(Snapshot.read(found.folder(each))))
     return opened
 
@@ -765,6 +771,47 @@ def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
         SweepUnreadableError: the folder cannot be read.
     """
     return summing.summaries(_path("output", output))
+
+
+def verify_claim(
+    path: str | os.PathLike[str],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    rebuild: bool = False,
+    jobs: int | None = None,
+    seed: int | None = None,
+    signers: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    tell: Callable[[str], None] = ignore,
+) -> claiming.ClaimResult:
+    """Check a claim, even a stranger's. Jobs are trained again, unless the claim is refuted first.
+
+    Args:
+        path: The claim's file, or the sweep's folder with `claim.json`.
+        folder: The sweep's folder, or a ZIP file of it; None for the folder of the claim's file.
+        rebuild: Whether to do without the folder.
+        jobs: How many jobs to train again, chosen at random; None for 5, or for all of a rebuilt sweep.
+        seed: The same seed chooses the same jobs; None for a random one.
+        signers: The keys that may have signed it: a file as `allowed_signers` of ssh-keygen. None to check no
+            signature.
+        data: The data set; None for the claim's if that is one of the trainer's own names, else that of the settings.
+        tell: Receives sentences for the user, such as which job was trained again.
+
+    Raises:
+        ClaimError: the file is not a claim, or its signature is by an unknown key, or a job cannot be trained here.
+        InvalidInputError: an argument is not allowed.
+        SeedsweepError: the folder, the trainer or the data set is missing or cannot be read; or training cannot go on.
+    """
+    return claiming.verify_claim(
+        _path("path", path),
+        folder=None if folder is None else _path("folder", folder),
+        signers=None if signers is None else _path("signers", signers),
+        rebuild=_switch("rebuild", rebuild),
+        jobs=None if jobs is None else _integer("jobs", jobs, 1, MAX_JOBS),
+        seed=None if seed is None else _integer("seed", seed, 0, MAX_SEED),
+        data=_data(data),
+        tell=tell,
+    )
 
 
 @contextlib.contextmanager
@@ -785,9 +832,9 @@ def cluster(
         InvalidInputError: the number is not allowed.
         ClusterError: it does not start.
     """
-    known, settings = registry.trainer(trainer, "trainer"), load_settings()
+    known, settings, given = registry.trainer(trainer, "trainer"), load_settings(), _data(data)
     own = settings.data if settings.trainer == trainer else None
-    source = registry.source(known, (own or known.data) if data is None else os.fspath(data))
+    source = registry.source(known, (own or known.data) if given is None else given)
     place = Place(settings, workers=_workers(workers))
     with place.open(trainer, source, jobs=MAX_WORKERS, interruption=Interruption(), tell=ignore) as embedded:
         while not embedded.roster.online():
@@ -810,8 +857,8 @@ def _plan(
     kept = _path("output", output)
     given_name = None if name is None else _text("name", name)
     if _switch("resume", resume):
-        if options or seeds is not None or spec is not None:
-            raise InvalidInputError("resume", resume, Beside("other arguments than name, output, broker and workers"))
+        if options or not (seeds is trainer is spec is None):
+            raise InvalidInputError("resume", resume, Beside("seeds, trainer, spec or options: the sweep has its own"))
         return sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)

@@ -17,6 +17,7 @@ from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, file, integer, path
 from orchestrator.commands import claim as claiming
 from orchestrator.folder.sweeps import open_sweep
+from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import sized
 
 
@@ -57,7 +58,7 @@ def verify_claim(
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Do without the folder: train every job again.")] = False,
     jobs: Annotated[
-        int | None, integer(1, MAX_SEED, "Number of jobs to train, chosen at random.  [default: 5; --rebuild: all]")
+        int | None, integer(1, MAX_JOBS, "Number of jobs to train, chosen at random.  [default: 5; --rebuild: all]")
     ] = None,
     seed: Annotated[
         int | None, integer(0, MAX_SEED, "Chooses the jobs: the same seed, the same jobs.  [default: random]")

@@ -20,6 +20,7 @@ from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verifi
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
+from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.text import one_line
 
@@ -27,7 +28,7 @@ from worker.text import one_line
 def command(
     folder: AnySweep,
     words: Annotated[list[str] | None, picking("every job")] = None,
-    jobs: Annotated[int | None, integer(1, MAX_SEED, "Number of jobs, chosen at random.  [default: 5]")] = None,
+    jobs: Annotated[int | None, integer(1, MAX_JOBS, "Number of jobs, chosen at random.  [default: 5]")] = None,
     every: Annotated[bool, typer.Option("--all", help="Verify every job that has a result.")] = False,
     seed: Annotated[
         int | None, integer(0, MAX_SEED, "Chooses the jobs: the same seed, the same jobs.  [default: random]")

@@ -133,37 +133,22 @@ class ClaimResult:
 
 
 def verify_claim(
-    path: str | os.PathLike[str],
+    path: Path,
     *,
-    folder: str | os.PathLike[str] | None = None,
+    folder: Path | None = None,
     rebuild: bool = False,
     jobs: int | None = None,
     seed: int | None = None,
-    signers: str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | None = None,
+    signers: Path | None = None,
+    data: str | None = None,
     tell: Tell = ignore,
     interruption: Interruption | None = None,
 ) -> ClaimResult:
-    """Check a claim, even a stranger's. Jobs are trained again, unless the claim is refuted first.
+    """Check a claim. Arguments and errors: see `seedsweep.verify_claim`; `interruption` defers signals.
 
-    Args:
-        path: The claim's file, or the sweep's folder with `claim.json`.
-        folder: The sweep's folder, or a ZIP file of it; None for the folder of the claim's file.
-        rebuild: Whether to do without the folder.
-        jobs: How many jobs to train again, chosen at random; None for 5, or for all of a rebuilt sweep.
-        seed: The same seed chooses the same jobs; None for a random one.
-        signers: The keys that may have signed it: a file as `allowed_signers` of ssh-keygen. None to check no
-            signature.
-        data: The data set; None for the claim's if that is one of the trainer's own names, else that of the settings.
-        tell: Receives sentences for the user, such as which job was trained again.
-        interruption: Defers signals while an embedded cluster starts; None if the caller handles no signals.
-
-    Raises:
-        ClaimError: the file is not a claim, or its signature is by an unknown key, or a job cannot be trained here.
-        InvalidInputError: an argument is not allowed.
-        SeedsweepError: the folder, the trainer or the data set is missing or cannot be read; or training cannot go on.
+    Jobs are trained again, unless the claim is refuted first.
     """
-    path = _file_of(Path(path))
+    path = _file_of(path)
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
     stored = _read(path, "The claim", MAX_BYTES, path.parent)
@@ -171,13 +156,11 @@ def verify_claim(
     if folder is None and not rebuild and not (path.parent / FILES[0]).exists():
         allowed = "the sweep's folder, or a ZIP file of it; --rebuild needs neither"
         raise InvalidInputError("folder", Described("missing"), allowed)
-    if jobs is not None and jobs < 1:
-        raise InvalidInputError("jobs", jobs, "an integer from 1")
 
     def tests() -> Generator[_Finding, None, None]:
         if signers is not None:
-            yield _signature(path, stored, Path(signers))
-        with _opened(path, claim, None if rebuild else Path(folder or path.parent)) as sweep:
+            yield _signature(path, stored, signers)
+        with _opened(path, claim, None if rebuild else folder or path.parent) as sweep:
             try:
                 found = [] if rebuild else _before_changes(claim, sweep)
             except OSError as error:
@@ -363,14 +346,14 @@ def power(trained: int, candidates: int) -> str:
     return f"with 95 % confidence, fewer than {share} % of the rows are false"
 
 
-def _with_data(manifest: Manifest, data: str | os.PathLike[str] | None, place: Place) -> Manifest:
+def _with_data(manifest: Manifest, data: str | None, place: Place) -> Manifest:
     """Return the manifest with the data set of this machine: no path of a claim or a folder is opened."""
     specification = manifest.specification
     trainer = specification.trained_by
     own = specification.data if specification.data in trainer.datasets else place.settings.data
     if data is None and own is None:
         raise InvalidInputError("data", Described("missing"), "the path of the data set on this machine")
-    source = registry.source(trainer, os.fspath(data or str(own)))
+    source = registry.source(trainer, data or str(own))
     specification = specification.model_copy(update={"data": source})
     return manifest.model_copy(update={"specification": specification, "keep_weights": "none"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,8 +51,6 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
             many, or more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
-    if not 0.0 < terms.within < math.inf:
-        raise InvalidInputError("within", terms.within, "a number above 0, in the unit of the metric, such as 0.001")
     plan = plan_resumption(folder, place)
     sweep = Sweep.of(folder, plan.manifest, plan.jobs, folder.rows_of(plan.jobs), terms.metric)
     check_within(terms.within, sweep.names.metric)

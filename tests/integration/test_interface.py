@@ -121,6 +121,10 @@ def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:
     assert first.plot("curves").to_dict()["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
     first.export("csv", here / "out.csv")
     assert (here / "out.csv").read_text().startswith("job,seed")
+    # One of a trainer that is not installed here is left out.
+    (here / "runs/foreign").mkdir()
+    described = (first.path / "sweep.json").read_text().replace('"trainer": "network"', '"trainer": "nope"')
+    (here / "runs/foreign/sweep.json").write_text(described)
     assert [each.name for each in seedsweep.sweeps()] == ["first"]
     assert seedsweep.open("first").state == seedsweep.open("runs/first").state == "finished"
 
@@ -201,11 +205,13 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"name": "../x"}, "name is '../x'; allowed: "),
         ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),
         ({"trainer": "none"}, "trainer is 'none'; allowed: "),
+        ({"progress": "yes"}, "progress is 'yes'; allowed: True or False"),
+        ({"resume": True, "trainer": "sklearn"}, "resume cannot be combined with seeds, trainer, spec or options: "),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_begun(arguments: dict[str, object], message: str, here: Path) -> None:
     with pytest.raises(seedsweep.InvalidInputError) as caught:
-        seedsweep.sweep(progress=False, **arguments)  # type: ignore[arg-type]
+        seedsweep.sweep(**({"progress": False} | arguments))  # type: ignore[arg-type]
     assert str(caught.value).startswith(message)
     assert not (here / "runs").exists()
 
@@ -234,6 +240,11 @@ def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: see
         ("b is 4", lambda: first.compare("learning_rate=0.01", 4)),  # type: ignore[arg-type]
         ("jobs is 0", lambda: first.verify(jobs=0)),
         ("the job is (3,)", lambda: first.job(3)),  # type: ignore[arg-type]
+        ("progress is 'yes'", lambda: first.extend(seeds=1, progress="yes")),  # type: ignore[arg-type]
+        ("progress is 'yes'", lambda: first.confirm(progress="yes")),  # type: ignore[arg-type]
+        ("progress is 'yes'", lambda: first.decide(within=0.1, budget=3, progress="yes")),  # type: ignore[arg-type]
+        ("within is -1.0", lambda: first.leaderboard(within=-1)),
+        ("within is nan", lambda: first.leaderboard(within=float("nan"))),
         ("metric is 'mean-99'", lambda: first.leaderboard("mean-99")),
         ("where is 'x'", lambda: first.leaderboard(where="x")),
         ("kind is 'pie'", lambda: first.plot("pie")),
@@ -241,6 +252,10 @@ def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: see
         ("path is 3", lambda: first.report(3)),  # type: ignore[arg-type]
         ("Sweep() is 'runs/first'", lambda: seedsweep.Sweep("runs/first")),  # type: ignore[arg-type]
         ("name is 3", lambda: seedsweep.open(3)),  # type: ignore[arg-type]
+        ("path is None", lambda: seedsweep.verify_claim(None)),  # type: ignore[arg-type]
+        ("jobs is '3'", lambda: seedsweep.verify_claim(first.path, jobs="3")),  # type: ignore[arg-type]
+        ("rebuild is 'no'", lambda: seedsweep.verify_claim(first.path, rebuild="no")),  # type: ignore[arg-type]
+        ("data is 3", lambda: seedsweep.verify_claim(first.path, data=3)),  # type: ignore[arg-type]
     ]
     for beginning, call in calls:
         with pytest.raises(seedsweep.InvalidInputError) as caught:

@@ -76,6 +76,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     other = next(path for path in command_line.sweep("a").glob("logs/*") if path.stem != failed["job"])
     other.write_text("")
     assert command_line.run("logs", "runs/a", **buggy).stdout == log
+    assert seedsweep.open(command_line.folder / "runs/a").logs() == logs
     # and of a link that leads out of the folder, as one in a stranger's may.
     (command_line.folder / "private").write_text("secret")
     other.unlink()

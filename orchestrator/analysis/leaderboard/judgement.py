@@ -493,14 +493,17 @@ class Judgement:
 
 
 def check_within(within: float, metric: Metric) -> None:
-    """Refuse a regret that no two configurations exceed.
+    """Refuse a regret that every two configurations exceed, or none.
 
     Raises:
-        InvalidInputError: the metric is a share, and the regret is 1 or more.
+        InvalidInputError: it is no number above 0, or the metric is a share, and it is 1 or more.
     """
-    if metric.is_share and within >= 1.0:
-        example = f"0.001 is {amount(metric, 0.001)}"
-        allowed = f"a number above 0 and below 1, because {metric.name} is a share: {example}"
+    if not 0.0 < within < (1.0 if metric.is_share else math.inf):
+        allowed = "a number above 0, in the unit of the metric, such as 0.001"
+        if metric.is_share:
+            allowed = (
+                f"a number above 0 and below 1, because {metric.name} is a share: 0.001 is {amount(metric, 0.001)}"
+            )
         raise InvalidInputError("within", within, allowed)
 
 
