@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin
+from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin, check_within
 from orchestrator.analysis.leaderboard.scores import LAST
 from orchestrator.analysis.lookup import FIELD, Chosen, choose
 from orchestrator.analysis.statistics.comparison import Difference, more_seeds, win_probability, within
@@ -19,7 +19,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import IncomparableError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
-from worker.trainers.protocol import MAX_SCORE, Metric
+from worker.trainers.protocol import Metric
 
 #: Most seeds that are worth advising.
 MOST_SEEDS = 10_000
@@ -127,10 +127,8 @@ def compare(
     other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, str(one.scoring))
     _check_sweeps(one, other)
     a, b = choose(one, first_words), choose(other, second_words)
-    is_share = one.names.metric.is_share
-    if not 0 <= tolerance < (1.0 if is_share else MAX_SCORE):
-        below = "less than 1, because the metric is a share" if is_share else f"less than {MAX_SCORE:g}"
-        raise InvalidInputError("within", tolerance, f"a number from 0 and {below}")
+    if tolerance:
+        check_within(tolerance, one.names.metric)
     if a.configuration == b.configuration:
         allowed = "two different ones: both are the same, of which any difference is chance"
         raise InvalidInputError(FIELD, a.words or a.sweep.name, allowed)

@@ -230,7 +230,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a learning_rate=0.01 learning_rate=0.5": "the configuration is 'learning_rate=0.5'; allowed: learning_rate=",
         "a seed=1 learning_rate=0.01": "the configuration is 'seed=1'; allowed: words about its options only",
         "a biased --within 0": "--within is '0'; allowed: a number above 0",
-        "a biased --within 2": "--within is 2.0; allowed: a number from 0 and less than 1",
+        "a biased --within 2": "--within is 2.0; allowed: a number above 0 and below 1, because",
         "a biased --output=": "--output is ''",
         "a split": "The sweeps a and split cannot be compared: each seed of split draws its own split, and all seeds",
     },

@@ -121,19 +121,6 @@ def test_a_redis_that_takes_no_writes_for_a_moment_costs_no_job(
     assert [cluster.result(run).status for run in runs] == ["succeeded"] * 3
 
 
-@pytest.mark.persistent
-def test_a_redis_that_restarts_does_not_lose_or_double_a_job(cluster: Cluster) -> None:
-    # Given a running job and a waiting one
-    cluster.start_worker(*SLOW_EPOCHS)
-    runs = [cluster.submit(make_job(seed=seed, **LONG)).id for seed in range(2)]
-    cluster.wait_for_state(runs[0], "PROGRESS")
-    # When Redis restarts, and again after it was killed
-    cluster.server.restart(signal.SIGTERM)
-    cluster.server.restart(signal.SIGKILL)
-    # Then both end, each after one attempt
-    assert [cluster.result(run).attempts for run in runs] == [1, 1]
-
-
 @pytest.mark.slow(reason="waits for several leases to end")
 def test_a_frozen_worker_that_wakes_up_does_no_harm(cluster: Cluster) -> None:
     # Given a worker that is frozen in the middle of a job for longer than its lease

@@ -38,7 +38,8 @@ def test_a_restart_with_persistence_costs_nothing(command_line: CommandLine, clu
     # Given a sweep in its middle, on a server that writes its data
     cluster.start_worker(*SLOW_EPOCHS)
     process = command_line.begin(*SLOW, **cluster.environment)
-    # When that restarts
+    # When that restarts, and again after it was killed
+    cluster.server.restart(signal.SIGTERM)
     cluster.server.restart(signal.SIGKILL)
     # Then the sweep ends as if nothing had been, with no job trained twice.
     assert "jobs 4, accepted 4, attempts 4, reused 0" in command_line.end(process)

@@ -260,7 +260,7 @@ def test_what_is_no_pair_of_configurations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="both are the same, of which any difference is chance"):
         compare(folder, folder, FIRST, ["learning-rates=1e-2"])
     for tolerance in (-0.1, 1.0, float("nan"), float("inf")):
-        with pytest.raises(InvalidInputError, match=r"within is .* a number from 0 and less than 1, because the"):
+        with pytest.raises(InvalidInputError, match=r"within is .* a number above 0 and below 1, because "):
             compare(folder, folder, FIRST, SECOND, tolerance=tolerance)
     empty = folder_of(tmp_path, {0.01: [None], 0.03: [None]}, "empty")
     with pytest.raises(SweepNotFoundError, match="The sweep empty has no leader: it has no result yet"):

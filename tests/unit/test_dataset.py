@@ -135,15 +135,6 @@ def test_what_is_no_file_is_a_missing_one(small_folder: Path, name: str, ending:
             ask(small_folder)
 
 
-def test_a_pipe_that_takes_a_files_place_is_not_waited_for(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (small_folder / f"{TRAIN_IMAGES}.gz").unlink()
-    os.mkfifo(small_folder / TRAIN_IMAGES)
-    monkeypatch.setattr(Path, "is_file", lambda _: True)
-
-    with pytest.raises(DatasetError, match=f"{TRAIN_IMAGES} cannot be read: Not a regular file"):
-        load_mnist(small_folder)
-
-
 def test_a_cache_folder_that_cannot_be_costs_no_error(small_folder: Path) -> None:
     for cache_dir in (Path("a" * 5000), Path("/dev/null/deeper")):
         assert load_mnist(small_folder, cache_dir=cache_dir).digest == load_mnist(small_folder).digest

@@ -43,7 +43,7 @@ from orchestrator.folder.rows import Row
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, listed
-from worker.trainers.protocol import Metric
+from worker.trainers.protocol import MAX_SCORE, Metric
 
 #: How a sweep came to its rows: as first specified, by an extension after its results could be seen, or by a race.
 History = Literal["fixed", "extended", "race"]
@@ -493,12 +493,12 @@ class Judgement:
 
 
 def check_within(within: float, metric: Metric) -> None:
-    """Refuse a regret that every two configurations exceed, or none.
+    """Refuse a tolerance that every difference of two configurations exceeds, or none.
 
     Raises:
         InvalidInputError: it is no number above 0, or the metric is a share, and it is 1 or more.
     """
-    if not 0.0 < within < (1.0 if metric.is_share else math.inf):
+    if not 0.0 < within < (1.0 if metric.is_share else MAX_SCORE):
         allowed = "a number above 0, in the unit of the metric, such as 0.001"
         if metric.is_share:
             allowed = (
