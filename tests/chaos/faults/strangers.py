@@ -97,7 +97,7 @@ def forge_headers(arena: Arena, choice: int, event: Event) -> None:
     if arena.redis_is_away or arena.redis_refuses_writes:
         raise NothingToHarm
     arena.monitor.look()
-    jobs = arena.monitor.running() + arena.monitor.untouched()
+    jobs = [key for key in arena.monitor.running() + arena.monitor.untouched() if key in arena.jobs]
     rng = random.Random(choice)
     for headers, follows in FORGED.values():
         push = arena.patient_client.lpush if rng.random() < 0.5 else arena.patient_client.rpush
