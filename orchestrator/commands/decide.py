@@ -27,7 +27,7 @@ class DecideResult:
 
     Attributes:
         race: The race.
-        sweep: The sweep with its further rows, by the metric of the race.
+        sweep: The sweep with its further rows, by the metric and the tolerance of the race.
         jobs: The number of jobs that got their rows in this session.
         seconds: How long this session took.
     """
@@ -112,9 +112,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
         # A race that needed no jobs is the sweep's answer, too; one whose budget allows none leaves it as it is.
         session.look("decide", terms.within, str(ended.sweep.scoring))
     finish(session)
-    return DecideResult(
-        ended, snapshot(session, terms.metric), jobs=len(session.rows) - kept, seconds=time.monotonic() - started
-    )
+    judged = snapshot(session, terms.metric).select(within=terms.within)
+    return DecideResult(ended, judged, jobs=len(session.rows) - kept, seconds=time.monotonic() - started)
 
 
 def at_most(plan: SweepPlan, terms: Terms) -> int:

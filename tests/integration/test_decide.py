@@ -37,7 +37,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # A race whose budget does not suffice for its first look leaves the sweep's answer as it is.
     small = json.loads(command_line.run("decide", "a", "--within", "0.002", "--budget", "2", "--json", status=1).stdout)
     board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
-    assert {name: small[name] for name in board} == board
+    assert {name: small[name] for name in board} == board | {"verdict": board["verdict"] | {"within": 0.002}}
     assert (small["race"]["ended"], small["verdict"]["state"]) == ("budget", "final")
     # One with a tolerance that the sweep's own answer has keeps both.
     within = 1.01 * board["verdict"]["regret"]
@@ -49,6 +49,10 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     assert told == [True, "final", "t", within]
     own, *looks = command_line.description("a")["looks"]
     assert (own["within"], looks) == (within, [])
+    # One with a smaller tolerance that has no budget keeps it, too, and does not call itself decided.
+    words = ("decide", "a", "--within", "0.002", "--budget", "2")
+    assert "within the" not in last_lines(command_line.run(*words, status=1).stdout)[1]
+    assert json.loads(command_line.run("leaderboard", "a", "--json").stdout) == board
     # When one of the rates is worse by far, and nobody minds a difference of 0.2 points between the others
     done = command_line.run("decide", "a", "--within", "0.002", "--budget", "50")
     # Then the race trained three more seeds of each, said what it takes, and what it did.
