@@ -76,33 +76,36 @@ def _find(folder: Path, name: str) -> Path:
 
 def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
     """Append the values of one file, exactly as many as its header announces, to `content`; return their shape."""
+    is_packed, header_bytes = path.suffix == ".gz", 4 + 4 * (magic & 0xFF)
     try:
         with open_regular(path) as plain:
-            available = os.fstat(plain.fileno()).st_size
-            if path.suffix != ".gz":
-                return _parse(path, plain, magic, content, available)
-            with gzip.GzipFile(fileobj=plain) as file:
-                return _parse(path, file, magic, content, available * MAX_DEFLATE_RATIO)
+            begin = plain.read(CHUNK)
+            plain.seek(0)
+            header = zlib.decompressobj(wbits=31).decompress(begin, header_bytes) if is_packed else begin
+            shape = _shape(path, header[:header_bytes], magic)
+            size, stored = int(np.prod(shape, dtype=object)), os.fstat(plain.fileno()).st_size
+            # Before anything is allocated: a forged header must not cost more memory than the file can fill.
+            if size > (available := stored * MAX_DEFLATE_RATIO if is_packed else stored):
+                raise DatasetError(
+                    f"{path} announces {size} bytes of content; expected at most {available}, what a file of its size "
+                    "can hold"
+                )
+            # What is packed beside the values may take long to unpack, or to skip.
+            if is_packed and stored > size + size // 100 + CHUNK:
+                raise DatasetError(f"{path} has {stored} bytes; expected at most about {size}, those of its content")
+            with gzip.GzipFile(fileobj=plain) if is_packed else plain as file:
+                file.read(header_bytes)
+                _append(path, file, size, content)
     except EOFError:
         raise DatasetError(f"{path} is truncated: its gzip stream ends too early") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DatasetError(f"{path} is not an intact gzip file: {error}") from None
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+    return shape
 
 
-def _parse(
-    path: Path, file: BinaryIO | gzip.GzipFile, magic: int, content: bytearray, available: int
-) -> tuple[int, ...]:
-    shape = _read_header(path, file, magic)
-    size = int(np.prod(shape, dtype=object))
-    # Checked before anything is allocated: a forged header must not cost more memory than the file can fill.
-    if size > available:
-        raise DatasetError(
-            f"{path} announces {size} bytes of content; expected at most {available}, what a file of its size can hold"
-        )
-    if shape[0] > MAX_IMAGES:
-        raise DatasetError(f"{path} holds {shape[0]} images or labels; expected at most {MAX_IMAGES}")
+def _append(path: Path, file: BinaryIO | gzip.GzipFile, size: int, content: bytearray) -> None:
     end = len(content) + size
     if end > MAX_BYTES:
         raise DatasetError(f"{path} brings the data set to {end} bytes; expected at most {MAX_BYTES}")
@@ -113,12 +116,10 @@ def _parse(
         raise DatasetError(f"{path} is truncated: it holds {found} bytes of content; expected {size}")
     if len(content) > end:
         raise DatasetError(f"{path} goes on after its last value; expected exactly {size} bytes of content")
-    return shape
 
 
-def _read_header(path: Path, file: BinaryIO | gzip.GzipFile, magic: int) -> tuple[int, ...]:
+def _shape(path: Path, header: bytes, magic: int) -> tuple[int, ...]:
     n_dimensions = magic & 0xFF
-    header = file.read(4 + 4 * n_dimensions)
     if len(header) < 4 + 4 * n_dimensions:
         raise DatasetError(f"{path} is truncated: its header has {len(header)} bytes; expected {4 + 4 * n_dimensions}")
     found, *shape = struct.unpack(f">{1 + n_dimensions}I", header)
@@ -126,6 +127,8 @@ def _read_header(path: Path, file: BinaryIO | gzip.GzipFile, magic: int) -> tupl
         raise DatasetError(f"{path} starts with the number {found:#010x}; expected {magic:#010x}")
     if shape[0] < 1:
         raise DatasetError(f"{path} is empty; expected at least one value")
+    if shape[0] > MAX_IMAGES:
+        raise DatasetError(f"{path} holds {shape[0]} images or labels; expected at most {MAX_IMAGES}")
     if len(shape) == 3 and not 1 <= shape[1] == shape[2] <= MAX_SIDE:
         raise DatasetError(
             f"{path} holds images of {shape[1]} x {shape[2]} pixels; "
