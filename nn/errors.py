@@ -1,7 +1,21 @@
 """The base class of Seedsweep's errors, and the errors of the `nn` layer."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+#: Control characters, line separators, lone surrogates, and all that is not shown: what changes the direction of
+#: writing, has no width, fills, tags or selects (Unicode's property Default_Ignorable_Code_Point).
+_UNPRINTABLE = re.compile(
+    "[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Escape every character that would not be shown, or would act on a terminal; line breaks (`\n`) stay."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def clipped(text: str, most: int = 80) -> str:
@@ -16,7 +30,10 @@ def meant(typed: str, known: Iterable[str], cutoff: float = 0.6, most: int = 3) 
 
 
 class SeedsweepError(Exception):
-    """The base class of Seedsweep's errors. `str(error)` is one sentence, written for a user."""
+    """The base class of Seedsweep's errors. `str(error)` is one sentence, written for a user, and `printable`."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class Described(str):
@@ -51,14 +68,14 @@ class InvalidInputError(SeedsweepError, ValueError):
 
     def __str__(self) -> str:
         if isinstance(self.allowed, Beside):
-            return f"{self.field} cannot be combined with {self.allowed}"
+            return printable(f"{self.field} cannot be combined with {self.allowed}")
         try:
             # A text may be as long as a stranger's file.
             shown = repr(clipped(self.value) if type(self.value) is str else self.value)
         except (ValueError, RecursionError):
             # Python cannot format integers of more than 4300 digits (ValueError) or deeply nested values.
             shown = f"a value of type {type(self.value).__name__} that is too long to show"
-        return f"{self.field} is {clipped(shown)}; allowed: {self.allowed}"
+        return printable(f"{self.field} is {clipped(shown)}; allowed: {self.allowed}")
 
 
 class DatasetError(SeedsweepError):

@@ -53,8 +53,10 @@ def test_a_name_is_taken_or_that_of_no_sweep(tmp_path: Path) -> None:
         with pytest.raises(SweepExistsError, match=f"{what}; choose another --name"):
             SweepFolder(tmp_path, name).refuse_existing()
     (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "sweep.json").write_text('{"name": 3}')
-    with pytest.raises(SweepNotFoundError, match="does not describe a sweep"):
+    described = next(tmp_path.glob("*/sweep.json")).read_text()
+    hostile = described.replace('"specification": {', '"specification": {"\\u001b]0;x\\u202e": 3,')
+    (tmp_path / "foreign" / "sweep.json").write_text(hostile)
+    with pytest.raises(SweepNotFoundError, match=r"does not describe a sweep at specification at \\x1b\]0;x\\u202e: "):
         SweepFolder(tmp_path, "foreign").manifest()
 
 
