@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -86,12 +85,12 @@ def command(
     if as_json:
         print_json(table.jobs_as_dict(board, top) if is_by_job else table.as_dict(board, standings))
     elif csv:
-        sys.stdout.write(table.jobs_to_csv(board, top) if is_by_job else table.to_csv(board, standings))
+        print(table.jobs_to_csv(board, top) if is_by_job else table.to_csv(board, standings), end="")
     else:
         shown = table.by_configuration(board, standings, wide=wide, further=further)
         shown = table.by_job(board, top) if is_by_job else shown
         if markdown:
-            sys.stdout.write(printable(table.to_markdown(board, shown)))
+            print(printable(table.to_markdown(board, shown)), end="")
         else:
             console = Console(highlight=False)
             print_leaderboard(console, board, shown)

@@ -1,7 +1,7 @@
-"""`orchestrator plot`: draws those charts of the report that text can show, in block characters or in ASCII.
+"""`orchestrator plot`: draws those charts of the report that text can show.
 
-Needs no extra. plotext is not used: it has one figure per process, draws neither rows with intervals nor ASCII, and
-would be one more package in every installation.
+Needs no extra. plotext is not used: it has one figure per process, draws no rows with intervals, and would be one
+more package in every installation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import knows_blocks, print_json, say
+from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, of_sweep
 from orchestrator.report.charts import catalogue, labels
 from orchestrator.report.charts.kinds import by_axis, curves, intervals
@@ -33,8 +33,6 @@ DEFAULT = "intervals"
 LABEL, HEIGHT, LEAST = 32, 18, 16
 #: The characters for a seed, the mean of a contender, any other mean, and the middle 80 % of the seeds.
 SEED, STRONG, WEAK, MIDDLE = "·●○░"
-#: What replaces each character in ASCII output.
-ASCII = str.maketrans("·●○─├┤░│└┬…◂▸▾▴", ".@o-[]=|++~<>v^")
 
 
 def command(
@@ -63,7 +61,7 @@ def command(
         return print_json({"chart": name, **as_dict(found)})
     console = Console(highlight=False)
     width = max(console.width if console.is_terminal else WIDTH, LEAST_WIDTH)
-    say(console, "\n".join(drawn(found, width, in_ascii=not knows_blocks(console))))
+    say(console, "\n".join(drawn(found, width)))
     return 0
 
 
@@ -175,16 +173,15 @@ def _curves(sweep: Sweep) -> Field:
 # As text
 
 
-def drawn(plot: Plot, width: int, *, in_ascii: bool) -> list[str]:
+def drawn(plot: Plot, width: int) -> list[str]:
     """Return a chart as lines no wider than the width, except for the title and the legend, which may wrap.
 
     Args:
         plot: The chart.
         width: In columns.
-        in_ascii: Whether to draw in ASCII; labels keep their other characters.
     """
     lines = [plot.title, "", *(_rows(plot, width) if isinstance(plot, Rows) else _field(plot, width))]
-    return [line.rstrip().translate(ASCII if in_ascii else {}) for line in lines]
+    return [line.rstrip() for line in lines]
 
 
 def _fitted(text: str, width: int, *, right: bool = False) -> str:

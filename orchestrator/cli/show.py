@@ -16,7 +16,7 @@ from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evalu
 from orchestrator.analysis.lookup import TrainedJob, best_job, drawings, draws, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import complain, knows_blocks, print_json, print_table, say
+from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, path
 from orchestrator.errors import PictureError
 from orchestrator.folder.rows import Row
@@ -95,7 +95,7 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
 
 def _say_curve(console: Console, row: Row, metric: Metric) -> None:
     say(console, f"\n{curve_heading(row, metric)}")
-    say(console, learning_curve(row, metric, "█" if knows_blocks(console) else "#"))
+    say(console, learning_curve(row, metric))
 
 
 def curve_heading(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
@@ -114,7 +114,7 @@ def _axis(row: Row) -> tuple[float, float]:
     return (low, high) if high > low else (min(low, 0.0), max(high, 1.0))
 
 
-def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric, block: str = "█") -> str:
+def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
     """Return a line with a bar for each epoch, or for `CURVE_LINES` evenly spaced ones if there are more."""
     accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
     begin, end = _axis(row)
@@ -123,7 +123,7 @@ def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric, block: str 
     lines = []
     for i in chosen:
         share = (accuracies[i] - begin) / (end - begin)
-        bar = block * (1 + round(share * (CURVE_WIDTH - 1)))
+        bar = "█" * (1 + round(share * (CURVE_WIDTH - 1)))
         printed = f" {notebook[i]:>7.3f}" if notebook else ""
         lines.append(f"{i + 1:>6} {metric.shown(accuracies[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"
@@ -131,9 +131,8 @@ def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric, block: str 
 
 def _print_confusion(console: Console, evaluation: Evaluation) -> None:
     classes = range(len(evaluation.confusion))
-    none = "·" if knows_blocks(console) else "."
     rows = [
-        (str(label), *(str(count) if count else none for count in counts), percent(share))
+        (str(label), *(str(count) if count else "·" for count in counts), percent(share))
         for label, counts, share in zip(classes, evaluation.confusion, evaluation.class_accuracy, strict=True)
     ]
     headings = ("", *map(str, classes), "right")

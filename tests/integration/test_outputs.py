@@ -90,6 +90,13 @@ def test_a_command_whose_reader_goes_ends_without_a_word_but_how_to_go_on(
     assert command_line.nothing_is_left()
 
 
+def test_a_closed_output_is_no_error(command_line: CommandLine) -> None:
+    command_line.finished("a", *QUICK)
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command_line.command("leaderboard", "a", "--csv")]
+    done = subprocess.run(closed, cwd=command_line.folder, env=command_line.environment, stderr=-1, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("command", "kept", "hidden"),
     [("leaderboard a", "interval", "n, P(best), regret"), ("list", "finished", "size, changed")],

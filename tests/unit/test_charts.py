@@ -89,7 +89,7 @@ def test_a_survivor_far_off_is_at_the_edge_with_its_number(tmp_path: Path) -> No
         ("curves", "0.1 · false ▾ 90"),
     ):
         assert text in json.dumps(chart_of(swept, name).specification["datasets"], ensure_ascii=False)
-    drawing = plot.drawn(plot.plot(swept, "intervals"), 80, in_ascii=False)
+    drawing = plot.drawn(plot.plot(swept, "intervals"), 80)
     assert any("◂ 11.24" in line for line in drawing)
     # And in the heat map, the others keep their colours apart
     cells = next(iter(chart_of(swept, "heatmap").specification["datasets"].values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
     from orchestrator.folder.sweep_folder import SweepFolder
 
-#: `box.SIMPLE_HEAD` for an output without line-drawing characters.
-_ASCII_HEAD = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
 _ANY_WIDTH = 10**6
 #: How a sentence wraps.
 _WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
@@ -64,11 +63,6 @@ def say(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def knows_blocks(console: Console) -> bool:
-    """Whether the console can show block characters."""
-    return console.encoding.startswith("utf")
-
-
 def print_result(console: Console, result: Sweep, broker: str | None = None, *, verdict: bool = True) -> None:
     """Print the verdict and its advice, unless told otherwise, the leaderboard, the accounting, and where files are."""
     print_leaderboard(console, result.leaderboard, verdict=verdict)
@@ -86,13 +80,14 @@ def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
     if verdict.advice is None:
         return
     # Imported here, as above.
-    from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, amount
+    from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, SETTLES, amount
 
     if verdict.within is not None and verdict.advice.within != verdict.within:
         asked = amount(result.names.metric, verdict.within)
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
     jobs = counted(verdict.advice.jobs, "job")
-    say(console, f"To decide further, in about {jobs} if the differences are as they seem:")
+    most = f"{verdict.advice.budget:,} suffice with a probability of {100 * SETTLES:.0f} %"
+    say(console, f"To decide further, in about {jobs} if the differences are as they seem; {most}:")
     say(console, f"  {shlex.join((*result.advised, *place_flags(result.folder, broker)))}")
 
 
@@ -155,7 +150,7 @@ def print_table(
     for left_out in range(len(spare) + 1):
         hidden = [heading for heading in headings if heading in spare[:left_out]]
         columns = [each for each in zip(headings, *rows, strict=True) if each[0] not in hidden]
-        table = Table(box=box.SIMPLE_HEAD if knows_blocks(console) else _ASCII_HEAD, padding=padding)
+        table = Table(box=box.SIMPLE_HEAD, padding=padding)
         for heading, *_ in columns:
             table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
         for row in zip(*(cells for _, *cells in columns), strict=True):
@@ -188,7 +183,8 @@ def print_table(
 
 
 def _print_at_width(console: Console, table: Table, width: int) -> None:
-    wide = Console(file=console.file, force_terminal=console.is_terminal, width=width)
+    # For an encoding that lacks its lines, rich would draw others.
+    wide = Console(file=io.StringIO(), force_terminal=console.is_terminal, width=width)
     with wide.capture() as captured:
         wide.print(table)
     # rich pads every line with spaces to the table's width.

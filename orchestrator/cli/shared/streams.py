@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -11,6 +12,8 @@ from typing import Any, TextIO
 
 #: Exit status of a command whose reader has gone: the one that a shell reports for SIGPIPE.
 NO_READER = 141
+#: What stands for a character that an encoding lacks; any other one is escaped.
+_LIKE = dict(zip("·●○─├┤░│└┬…◂▸▾▴█", ".@o-[]=|++~<>v^#", strict=True))
 
 
 class OutputLost(BaseException):
@@ -62,7 +65,16 @@ def _guarded(stream: TextIO, *, is_needed: bool) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(_Descriptor(stream.fileno(), is_needed=is_needed)),
         encoding=stream.encoding,
-        # A path may have bytes that are not text, and a terminal may lack our characters: neither may raise an error.
-        errors="backslashreplace",
+        errors="seedsweep",
         line_buffering=stream.line_buffering or stream.write_through,
     )
+
+
+def _written(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return what is written in place of what an encoding lacks, such as bytes of a path that are no text."""
+    if isinstance(error, UnicodeEncodeError) and (like := _LIKE.get(error.object[error.start])):
+        return like, error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error("seedsweep", _written)
