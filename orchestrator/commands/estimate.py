@@ -39,8 +39,6 @@ class Estimate:
         seconds: About how long that takes; None if it is not known, or no worker is online.
         bytes: About how much disk their rows and weights need; None if it is not known.
         at_most: Whether results decide how many jobs there are.
-        unlike: The sweep whose jobs tell seconds and bytes, although their options are others; None if jobs with the
-            same options do, whatever their seed, epochs, learning rate and limit.
     """
 
     name: str
@@ -52,14 +50,12 @@ class Estimate:
     seconds: float | None
     bytes: int | None
     at_most: bool
-    unlike: str | None
 
     def __str__(self) -> str:
         most = "at most " if self.at_most else ""
         jobs = f"{counted(self.configurations, 'configuration')}, {most}{counted(self.jobs, 'job')}"
         told = listed([f"{self.kept} kept", f"{self.reused} reused", f"{most}{self.train} to train"], "and")
-        by = "" if self.unlike is None else f", by the jobs of {self.unlike}, whose options are others"
-        return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}{by}' if self.train else ''}"
+        return f"{self.name}: {jobs}: {told}{f'; {_cost(self.seconds, self.bytes)}' if self.train else ''}"
 
 
 def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -> Estimate:
@@ -80,8 +76,8 @@ def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
     counts = every, len(jobs) + further, len(kept), len(reused), number
     own = _measured([*kept, *others])
-    folder, rows, unlike = (session.folder, own, None) if own else _beside(session)
-    return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), bool(race), unlike)
+    folder, rows = (session.folder, own) if own else _beside(session)
+    return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), bool(race))
 
 
 def tell_if_long(session: Session, number: int, tell: Tell) -> None:
@@ -126,13 +122,12 @@ def _measured(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.accepted and row.epoch_seconds]
 
 
-def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
-    """Return the folder and rows of the last sweep with the session's trainer, data set and models.
+def _beside(session: Session) -> tuple[SweepFolder, list[Row]]:
+    """Return the folder and rows of the last sweep with the session's trainer, data set and models, if there is one.
 
-    Without one, those of the last sweep with other models, and its name.
+    Seeds, epochs, learning rates and limits may be others.
     """
     output, own, wanted = session.folder.path.parent, session.manifest, _models(session.jobs.values())
-    found: tuple[SweepFolder, list[Row], str | None] = session.folder, [], None
     with contextlib.suppress(SeedsweepError):
         for name in Sweeps(output).names()[:_SWEEPS]:
             with contextlib.suppress(SeedsweepError):
@@ -140,13 +135,11 @@ def _beside(session: Session) -> tuple[SweepFolder, list[Row], str | None]:
                 its = other.manifest()
                 same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
                 jobs = its.jobs_by_key() if same and len(its.jobs) <= _JOBS else {}
-                fits = wanted <= _models(jobs.values())
-                rows = _measured(other.rows_of(jobs).values()) if fits or (jobs and not found[1]) else []
+                rows = _measured(other.rows_of(jobs).values()) if wanted <= _models(jobs.values()) else []
                 alike = [row for row in rows if _models([row]) <= wanted]
                 if _models(alike) == wanted:
-                    return other, alike, None
-                found = (other, rows, name) if rows and not found[1] else found
-    return found
+                    return other, alike
+    return session.folder, []
 
 
 def _models(jobs: Iterable[Job | Row]) -> set[Hashable]:
