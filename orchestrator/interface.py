@@ -30,7 +30,7 @@ from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.race import Terms
-from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one
+from orchestrator.analysis.selection import JOB_WORDS, pick, pick_one, split
 from orchestrator.analysis.sweep import Sweep as Snapshot
 from orchestrator.cli.shared.output import say
 from orchestrator.cli.shared.parameters import MAX_WORKERS
@@ -127,10 +127,10 @@ def _workers(workers: object) -> int | None:
 
 
 def _picking(name: str, words: object) -> tuple[str, ...]:
-    """Return words that pick jobs, such as `seed=3`: one, or several."""
-    given = [words] if isinstance(words, str) else words
+    """Return words that pick jobs, such as `seed=3`: several, or those of one text."""
+    given = (words,) if isinstance(words, str) else words
     if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
-        return tuple(given)
+        return tuple(split(given[0], name) if len(given) == 1 else given)
     raise InvalidInputError(name, Described(repr(words)), JOB_WORDS)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from nn.errors import InvalidInputError
@@ -27,6 +28,14 @@ MOST_LISTED = 8
 _SEED_NAMES = ("seed", "seeds")
 _KEY_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 _COORDINATES = re.compile(rf"(?P<seed>\d{{1,10}}):(?P<value>{NUMBER})", re.ASCII)
+
+
+def split(words: str, field: str) -> list[str]:
+    """Return the words of a text, of which quotes may enclose some. Raises `InvalidInputError` for an open quote."""
+    try:
+        return shlex.split(words)
+    except ValueError:
+        raise InvalidInputError(field, words, "words whose quotes are closed") from None
 
 
 def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str], field: str = "the job") -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from nn.options.describe import heading, shown
 from orchestrator.analysis.comparison import Comparison, compare
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import Chosen
+from orchestrator.analysis.selection import split
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, positive, sides
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -69,18 +69,11 @@ def _sides(
     """Return the second sweep, and the words that name a configuration of each."""
     # A sweep's name has no equals sign; its path may.
     sweeps = [each for each in others if "=" not in each.split("/")[0]]
-    words = [_split(each) for each in others if each not in sweeps]
+    words = [split(each, "B") for each in others if each not in sweeps]
     fits = len(words) == 2 if not sweeps else len(words) <= 2
     if len(sweeps) > 1 or not fits or sweeps != list(others[: len(sweeps)]):
         raise InvalidInputError("B", " ".join(others) or Described("missing"), ALLOWED)
     return open_sweep(sweeps[0], root) if sweeps else first, (words[0], words[-1]) if words else ((), ())
-
-
-def _split(words: str) -> list[str]:
-    try:
-        return shlex.split(words)
-    except ValueError:
-        raise InvalidInputError("B", words, "words whose quotes are closed") from None
 
 
 def _print(console: Console, found: Comparison) -> None:
@@ -146,5 +139,5 @@ def _corrected(found: Comparison) -> list[str]:
     """Return the means of leaders that selection has changed: a leader without any one seed may be the same one."""
     shown, sides = found.metric.shown, (("a", found.a), ("b", found.b))
     means = [(name, shown(side.honest_mean), shown(side.scored.mean)) for name, side in sides]
-    told = [f"{name}: {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
-    return [f"corrected for selection, the mean of the leader is {', '.join(told)}"] if told else []
+    told = [f"{name} {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
+    return [f"The leader's mean, corrected for its choice: {', '.join(told)}"] if told else []
