@@ -170,7 +170,7 @@ def submit(
         place = place_for(broker, tell=complain)
         require_broker(place.settings)
         plan = make_plan(context.obj, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
-        with plan.begin(interruption) as session:
+        with plan.begin(interruption) as session, outcome(session, resumption(plan.folder, broker)):
             swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)
     watch = shlex.join(["orchestrator", "watch", swept.name, *place_flags(swept.folder, broker)])
     told = f"{counted(len(swept.jobs), 'job')} of {swept.name} submitted; follow them by: {watch}"

@@ -13,7 +13,7 @@ from nn.weights import initial_weights, to_safetensors
 from orchestrator.cluster.cluster import Cluster as ClusterView
 from orchestrator.sweeps.manifest import Manifest
 from tests.support.cluster import Cluster
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, small
 from tests.support.in_process import InProcess
 from tests.support.sweep_folders import result
 from tests.support.sweeps import manifest_of, sweep_of
@@ -83,6 +83,15 @@ def test_a_manifest_that_names_another_sweep_is_refused(here: InProcess, shared_
         assert "The cluster's sweep a has the manifest of another sweep, b: choose another --name" in refused
     assert not (here.runs / "a").exists()
     assert client.llen("seedsweep") == 0
+
+
+def test_a_submission_that_is_refused_half_way_goes_on_later(here: InProcess, shared_cluster: Cluster) -> None:
+    client, words = shared_cluster.server.client(), ("--broker", shared_cluster.server.url)
+    client.set("seedsweep", "x")
+    told = here.run("submit", *small(), "--name", "a", *words, status=1).err
+    client.delete("seedsweep")
+    assert "go on with: orchestrator sweep --resume --name a --broker redis://" in told
+    here.run("submit", *small(), "--name", "b", *words)
 
 
 def test_a_manifest_without_jobs_is_refused(here: InProcess, shared_cluster: Cluster) -> None:
