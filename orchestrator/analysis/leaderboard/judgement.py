@@ -617,6 +617,9 @@ def _reservations(found: Judgement) -> list[str]:
     if leader is not None and leader.diverged:
         of = f"Of {named}, " if (named := _named(leader, names, full=False)) else ""
         told.append(f"{of}{_diverged(leader)}")
+    lost = [each for each in found.scored if each.diverged and not each.is_candidate]
+    if lost and len(found.candidates) > 1:
+        told.append(f"Most jobs of {_several(lost, names)} diverged")
     if len(found.candidates) > 1 and all(
         len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
     ):
