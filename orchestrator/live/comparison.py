@@ -64,8 +64,11 @@ def _differs(a: Sweep, b: Sweep) -> DataTable | None:
 def _described(sweep: Sweep) -> Mapping[str, str]:
     names, sessions = sweep.names, provenance.sessions(sweep)
     values = {**{name: (value,) for name, value in names.common.items()}, **names.varying}
+    facts: dict[str, str] = {}
+    for fact in provenance.facts(sweep):
+        facts[fact.term] = f"{facts[fact.term]}; {fact.text}" if fact.term in facts else fact.text
     return {
-        **{fact.term: fact.text for fact in provenance.facts(sweep) if fact.text != sweep.name},
+        **{term: text for term, text in facts.items() if text != sweep.name},
         **{heading(names.model, name): some([names.shown(name, each) for each in values[name]]) for name in values},
         "seeds": seeds_as_text(tuple(dict.fromkeys(job.seed for job in sweep.jobs.values()))),
         **dict(zip(sessions.headings, sessions.rows[-1], strict=True)),
