@@ -53,7 +53,6 @@ from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
-from orchestrator.interruption import Interruption
 from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
@@ -804,13 +803,13 @@ def verify_claim(
     """
     return claiming.verify_claim(
         _path("path", path),
+        place_for(None, tell=tell),
         folder=None if folder is None else _path("folder", folder),
         signers=None if signers is None else _path("signers", signers),
         rebuild=_switch("rebuild", rebuild),
         jobs=None if jobs is None else _integer("jobs", jobs, 1, MAX_JOBS),
         seed=None if seed is None else _integer("seed", seed, 0, MAX_SEED),
         data=_data(data),
-        tell=tell,
     )
 
 
@@ -836,7 +835,7 @@ def cluster(
     own = settings.data if settings.trainer == trainer else None
     source = registry.source(known, (own or known.data) if given is None else given)
     place = Place(settings, workers=_workers(workers))
-    with place.open(trainer, source, jobs=MAX_WORKERS, interruption=Interruption(), tell=ignore) as embedded:
+    with place.open(trainer, source, jobs=MAX_WORKERS, tell=ignore) as embedded:
         while not embedded.roster.online():
             embedded.check()
             time.sleep(0.1)

@@ -15,6 +15,7 @@ from nn.options.network import MAX_SEED
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, file, integer, path
+from orchestrator.cluster.connect import place_for
 from orchestrator.commands import claim as claiming
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.sweeps.specification import MAX_JOBS
@@ -88,17 +89,17 @@ def verify_claim(
     # Any other word names a sweep.
     if claim.suffix != ".json" and not os.path.lexists(claim):
         claim = open_sweep(str(claim), DEFAULT_OUTPUT).path
-    with interruptible() as interruption:
+    place = place_for(None, tell=partial(say, console))
+    with interruptible(place.interruption):
         result = claiming.verify_claim(
             claim,
+            place,
             folder=folder,
             rebuild=rebuild,
             jobs=jobs,
             seed=seed,
             signers=signers,
             data=data,
-            tell=partial(say, console),
-            interruption=interruption,
         )
     for outcome in ("passed", "warned"):
         for test, sentence in getattr(result, outcome).items():

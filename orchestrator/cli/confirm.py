@@ -68,12 +68,12 @@ def command(
     flags = {"--top": top, "--fresh": fresh, "--seeds": seeds, "--metric": metric}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
-    with interruptible() as interruption:
+    with interruptible(place.interruption):
         wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]
         plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
         if dry_run:
             return show_estimate(plan.rehearse(), as_json=as_json, reuse=not no_reuse)
-        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
+        with plan.begin() as session, outcome(session, again, verbose=verbose):
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console, verbose=verbose))
             result = confirmed(session, swept, metric)
     found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}

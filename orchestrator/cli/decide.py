@@ -57,14 +57,14 @@ def command(
     terms = Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]
-    with interruptible() as interruption:
+    with interruptible(place.interruption):
         try:
             plan = plan_decide(folder, terms, place)
         except BrokerUnreachableError as error:
             raise fail(error, status=CLUSTER_FAILED) from None
         if dry_run:
             return show_estimate(plan.rehearse(), as_json=as_json, race=at_most(plan, terms))
-        with plan.begin(interruption) as session, outcome(session, again, status=CLUSTER_FAILED, verbose=verbose):
+        with plan.begin() as session, outcome(session, again, status=CLUSTER_FAILED, verbose=verbose):
             result = decide(session, terms, display=partial(progress_for, console, verbose=verbose))
     if as_json:
         race = {name: getattr(result.race, name) for name in ("ended", "spent", "full_grid", "saved")}

@@ -49,8 +49,8 @@ def command(
     if no_reuse and reuse_anyway:
         raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
     typed: TypedWords = context.obj
-    with interruptible() as interruption:
-        place = place_for(broker, workers, tell=notes_for(verbose))
+    place = place_for(broker, workers, tell=notes_for(verbose))
+    with interruptible(place.interruption):
         own = folder.manifest().grown
         vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
         values = typed.values(vocabulary)
@@ -61,7 +61,7 @@ def command(
             rehearsal.any_code = reuse_anyway
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = resumption(folder, broker)
-        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
+        with plan.begin() as session, outcome(session, again, verbose=verbose):
             display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
     return show_result(console, result, as_json=as_json, broker=broker)

@@ -118,8 +118,8 @@ def command(
         from orchestrator.cli.report import rewritten
 
         MissingPackageError.check("--report")
-    with interruptible() as interruption:
-        place = place_for(broker, workers, time_limit, notes_for(verbose))
+    place = place_for(broker, workers, time_limit, notes_for(verbose))
+    with interruptible(place.interruption):
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
         if not report and verbose is not False:
@@ -130,7 +130,7 @@ def command(
             return show_estimate(rehearsal, as_json=as_json, reuse=not no_reuse)
         again = resumption(plan.folder, broker)
         again += [] if time_limit is None else ["--time-limit", str(time_limit)]
-        with plan.begin(interruption) as session, outcome(session, again, verbose=verbose):
+        with plan.begin() as session, outcome(session, again, verbose=verbose):
             result = train(
                 session,
                 reuse=not no_reuse,
@@ -166,11 +166,11 @@ def submit(
 
     Example: orchestrator submit --seeds 0-9 --name night-run --broker redis://gpu-host:6379/0
     """
-    with interruptible() as interruption:
-        place = place_for(broker, tell=complain)
+    place = place_for(broker, tell=complain)
+    with interruptible(place.interruption):
         require_broker(place.settings)
         plan = make_plan(context.obj, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
-        with plan.begin(interruption) as session, outcome(session, resumption(plan.folder, broker)):
+        with plan.begin() as session, outcome(session, resumption(plan.folder, broker)):
             swept = queued(session, reuse=not no_reuse, keep_weights=keep_weights)
     watch = shlex.join(["orchestrator", "watch", swept.name, *place_flags(swept.folder, broker)])
     told = f"{counted(len(swept.jobs), 'job')} of {swept.name} submitted; follow them by: {watch}"

@@ -17,7 +17,7 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Workers, integer, picking
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
-from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.interruption import Interrupted
 from orchestrator.running.verify import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import MAX_JOBS
@@ -52,7 +52,7 @@ def command(
         raise InvalidInputError("jobs", jobs, Beside("--all"))
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
-    with interruptible() as interruption:
+    with interruptible(place.interruption):
         try:
             plan = plan_verification(
                 folder,
@@ -61,7 +61,7 @@ def command(
                 jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,
                 seed=seed,
             )
-            result = _verify(plan, console, interruption)
+            result = _verify(plan, console)
         except Interrupted:
             complain("Interrupted: nothing was changed")
             raise
@@ -81,7 +81,7 @@ def command(
     return 1 if different else 0
 
 
-def _verify(plan: Verification, console: Console, interruption: Interruption) -> Verification:
+def _verify(plan: Verification, console: Console) -> Verification:
     numbers = itertools.count(1)
 
     def show_check(check: Check) -> None:
@@ -91,7 +91,7 @@ def _verify(plan: Verification, console: Console, interruption: Interruption) ->
     by = f" (chosen by --seed {plan.seed})" if len(plan.jobs) < plan.candidates else ""
     say(console, f"Training {chosen} again {plan.place.describe(len(plan.jobs))}{by}")
     try:
-        return verify(plan, tell=partial(say, console), checked=show_check, interruption=interruption)
+        return verify(plan, tell=partial(say, console), checked=show_check)
     except SeedsweepError as error:
         raise fail(error) from None
 

@@ -30,10 +30,11 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
     console = Console(stderr=as_json, highlight=False)
     display, tell = partial(progress_for, console, verbose=verbose), notes_for(verbose)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
-    with interruptible() as interruption:
-        plan = watching.plan_watch(folder, place_for(broker, tell=tell))
+    place = place_for(broker, tell=tell)
+    with interruptible(place.interruption):
+        plan = watching.plan_watch(folder, place)
         with (
-            plan.begin(interruption, display) as session,
+            plan.begin(display) as session,
             outcome(session, again, verbose=verbose and session.place.cluster is not None),
         ):
             result = watching.follow(session, display=display)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,14 @@ class Place:
         cluster: That cluster, once it has answered; None for an embedded one.
         workers: The number of processes of an embedded cluster; None for one per core.
         tell: Receives what is to be known before training begins: that Redis does not answer, for example.
+        interruption: Defers signals while an embedded cluster starts or files are written, if the caller handles them.
     """
 
     settings: Settings
     cluster: Cluster | None = None
     workers: int | None = None
     tell: Tell = ignore
+    interruption: Interruption = field(default_factory=Interruption)
 
     def reached(self) -> Place:
         """Return the place after the cluster that the settings name, if any, has answered.
@@ -72,7 +74,6 @@ class Place:
         data: str,
         *,
         jobs: int,
-        interruption: Interruption,
         tell: Tell,
         logs: Path | None = None,
     ) -> Iterator[Cluster]:
@@ -82,7 +83,6 @@ class Place:
             trainer: The trainer of an embedded worker (`Settings.trainer`).
             data: Its data set (`Settings.data`).
             jobs: The number of jobs to train.
-            interruption: Defers a signal while an embedded cluster starts.
             tell: Shows a message to the user.
             logs: The folder in which jobs of an embedded cluster keep their logs; None for none.
 
@@ -94,7 +94,7 @@ class Place:
             return
         cache = str(self.settings.cache_dir.absolute())
         with contextlib.ExitStack() as stack:
-            with interruption.shield():
+            with self.interruption.shield():
                 variables = {"SEEDSWEEP_TRAINER": trainer, "SEEDSWEEP_DATA": data, "SEEDSWEEP_CACHE_DIR": cache}
                 if logs is not None:
                     variables["SEEDSWEEP_LOG_DIR"] = str(logs.absolute())

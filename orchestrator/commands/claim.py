@@ -22,7 +22,7 @@ from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
 from nn.files import digest, inside, read_regular, reading, temporary_folder
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cluster.connect import Place, Tell, ignore, place_for
+from orchestrator.cluster.connect import Place
 from orchestrator.commands.report import Target, Written
 from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
 from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
@@ -30,7 +30,6 @@ from orchestrator.folder.results_log import lines_of
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.folder.zipped import unpack
-from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted, have
@@ -134,6 +133,7 @@ class ClaimResult:
 
 def verify_claim(
     path: Path,
+    place: Place,
     *,
     folder: Path | None = None,
     rebuild: bool = False,
@@ -141,12 +141,10 @@ def verify_claim(
     seed: int | None = None,
     signers: Path | None = None,
     data: str | None = None,
-    tell: Tell = ignore,
-    interruption: Interruption | None = None,
 ) -> ClaimResult:
-    """Check a claim. Arguments and errors: see `seedsweep.verify_claim`; `interruption` defers signals.
+    """Check a claim, and train jobs again unless it is refuted first. Arguments and errors: `seedsweep.verify_claim`.
 
-    Jobs are trained again, unless the claim is refuted first.
+    The place tells which job was trained again.
     """
     path = _file_of(path)
     if folder is not None and rebuild:
@@ -166,15 +164,12 @@ def verify_claim(
             except OSError as error:
                 raise ClaimError(f"The claim cannot be checked: {error.strerror or error}") from None
             yield from found or _compared(claim, sweep, rebuilt=rebuild)
-            place = place_for(None, tell=tell)
             here = replace(sweep, manifest=_with_data(sweep.manifest, data, place))
             count = DEFAULT_JOBS if jobs is None and not rebuild else jobs
             plan = plan_verification(sweep.folder, place, sweep=here, jobs=count, seed=seed)
             number = len(plan.jobs)
-            tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
-            yield _training(
-                verify(plan, tell=tell, checked=lambda each: tell(_told(plan, each)), interruption=interruption)
-            )
+            place.tell(f"Training {number} of {counted(plan.candidates, 'job')} {plan.place.describe(number)}")
+            yield _training(verify(plan, tell=place.tell, checked=lambda each: place.tell(_told(plan, each))))
 
     result = ClaimResult(claim, path.name, digest(stored))
     with contextlib.closing(tests()) as findings:

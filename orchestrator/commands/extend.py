@@ -20,7 +20,6 @@ from orchestrator.commands.sweep import WIDER, SweepPlan, check_values, finish, 
 from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interruption
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
@@ -51,8 +50,8 @@ class GrowthPlan(SweepPlan):
     make_round: MakeRound
 
     @contextlib.contextmanager
-    def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
-        """Extend the sweep, and hold its lock while the block runs. Arguments: see `SweepPlan.begin`.
+    def begin(self) -> Iterator[Session]:
+        """Extend the sweep, and hold its lock while the block runs.
 
         If the block raises before a further job has ended, the sweep is as it was before; on a cluster, its jobs go on.
 
@@ -62,12 +61,11 @@ class GrowthPlan(SweepPlan):
             InvalidInputError: the sweep can no longer be extended as planned.
             OutputError: the folder cannot be written.
         """
-        interruption = interruption or Interruption()
         with self.folder.exclusive():
-            with interruption.shield():
+            with self.place.interruption.shield():
                 before = self.folder.manifest()
                 is_new = self._grow()
-            session = self.session(interruption)
+            session = self.session()
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
             try:
@@ -77,7 +75,7 @@ class GrowthPlan(SweepPlan):
                     if session.again.keys() & session.rows.keys():
                         # A job that had failed before has ended meanwhile: what was seen before stays recorded.
                         before = before.model_copy(update={"looks": self.folder.manifest().looks})
-                    with contextlib.suppress(OutputError), interruption.shield():
+                    with contextlib.suppress(OutputError), self.place.interruption.shield():
                         again = session.again.items()
                         lost = [row for key, row in again if row.status == "cancelled" and key not in session.rows]
                         if lost:

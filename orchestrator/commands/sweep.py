@@ -18,7 +18,6 @@ from orchestrator.commands.estimate import tell_if_long
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.rows import seen
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interruption
 from orchestrator.running.growth import first_batch
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.running.session import Session
@@ -86,32 +85,28 @@ class SweepPlan:
         return replace(self, manifest=self.manifest.model_copy(update={"metric": str(judged.scoring)}))
 
     @contextlib.contextmanager
-    def begin(self, interruption: Interruption | None = None) -> Iterator[Session]:
+    def begin(self) -> Iterator[Session]:
         """Make the sweep's folder, or take up the one that exists, and hold its lock while the block runs.
-
-        Args:
-            interruption: Defers signals while files are written; None if the caller handles no signals.
 
         Raises:
             SweepExistsError: the folder was made meanwhile.
             SweepBusyError: another process works on the sweep.
             OutputError: the folder cannot be written.
         """
-        interruption = interruption or Interruption()
         if not self.resuming:
-            with interruption.shield():
+            with self.place.interruption.shield():
                 self.folder.create(self.manifest)
         with self.folder.exclusive():
             if self.resuming:
                 self.note_resumption()
-            yield self.session(interruption)
+            yield self.session()
 
-    def session(self, interruption: Interruption) -> Session:
+    def session(self) -> Session:
         """Return a session that has no rows yet; the caller holds the folder's lock."""
         # Read again: since this plan was made, another session may have added jobs.
         written = self.folder.manifest()
         jobs = self.jobs if written.jobs == self.manifest.jobs else jobs_of(written)
-        return Session(self.folder, written, jobs, self.place, interruption, resuming=self.resuming)
+        return Session(self.folder, written, jobs, self.place, resuming=self.resuming)
 
     def note_resumption(self) -> None:
         """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
@@ -304,6 +299,9 @@ def train(
         said.append(session.folder.damage)
     if reuse:
         session.reuse_siblings(said.append)
+    reused = {session.jobs[key].configuration for key, row in session.rows.items() if row.reused_from}
+    if not session.manifest.looks and any(job.configuration in reused for job in session.missing.values()):
+        said.append("The reused results are a look at it: intervals get wider; --no-reuse trains every job")
     with display(snapshot(session)) as progress:
         left = counted(session.remaining, "more configuration")
         drawn = f" so far; {left} to be drawn" if session.remaining else ""
@@ -343,6 +341,6 @@ def finish(session: Session) -> Sweep:
     """
     ended = snapshot(session)
     board = ended.leaderboard
-    with session.interruption.shield():
+    with session.place.interruption.shield():
         session.folder.finish(session.rows, list(session.jobs), to_csv(board), to_json(board))
     return ended

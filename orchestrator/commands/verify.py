@@ -15,7 +15,6 @@ from orchestrator.cluster.connect import Place, Tell, ignore
 from orchestrator.commands.sweep import refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interruption
 from orchestrator.running.verify import Check, choose, train_again
 from worker.job import Job
 from worker.trainers import registry
@@ -112,7 +111,6 @@ def verify(
     *,
     tell: Tell = ignore,
     checked: Callable[[Check], None] = lambda _check: None,
-    interruption: Interruption | None = None,
 ) -> Verification:
     """Train the planned jobs again, compare, and return the plan with its checks. The sweep's folder is only read.
 
@@ -120,7 +118,6 @@ def verify(
         plan: From `plan_verification`.
         tell: Receives sentences for the user, such as that Redis does not answer.
         checked: Receives each check as its job ends.
-        interruption: Defers signals while an embedded cluster starts; None if the caller handles no signals.
 
     Raises:
         SeedsweepError: the verification cannot go on.
@@ -132,8 +129,7 @@ def verify(
     if made_by:
         others = " and ".join(sorted(each or "unknown code" for each in made_by))
         tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
-    interruption = interruption or Interruption()
-    with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), interruption=interruption, tell=tell) as cluster:
+    with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), tell=tell) as cluster:
         bare = sweep.manifest.keep_weights != "all"
         trained = train_again(cluster, sweep.folder, plan.jobs, sweep.rows, tell, sweep.names.varying, bare=bare)
         with contextlib.closing(trained) as found:

@@ -21,7 +21,6 @@ from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import content
-from orchestrator.interruption import Interruption
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
@@ -35,40 +34,37 @@ class WatchPlan(SweepPlan):
     """The plan of `watch`; without a cluster, another process of this host trains the sweep, or none does."""
 
     @contextlib.contextmanager
-    def begin(self, interruption: Interruption | None = None, display: Display = silent) -> Iterator[Session]:
+    def begin(self, display: Display = silent) -> Iterator[Session]:
         """Make the sweep's folder if it is missing, and hold its lock while the block runs.
 
         While another process holds the lock, that process's rows are shown.
 
         Args:
-            interruption: Defers signals while files are written; None if the caller handles no signals.
             display: Shows the progress of the other process.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        interruption = interruption or Interruption()
         with contextlib.ExitStack() as stack:
-            for _ in self._enter(stack, interruption, display):
+            for _ in self._enter(stack, display):
                 pass
-            yield self.session(interruption)
+            yield self.session()
 
     def rows(self) -> Iterator[Row]:
         """Follow the sweep, and yield the row of each job as it ends. Raises: as `begin` and `follow`."""
-        interruption = Interruption()
         with contextlib.ExitStack() as stack:
-            yield from self._enter(stack, interruption, silent)
-            session = self.session(interruption)
+            yield from self._enter(stack, silent)
+            session = self.session()
             if session.place.cluster is not None:
                 session.keep_own()
                 yield from session.follow()
                 finish(session)
 
-    def _enter(self, stack: contextlib.ExitStack, interruption: Interruption, display: Display) -> Iterator[Row]:
+    def _enter(self, stack: contextlib.ExitStack, display: Display) -> Iterator[Row]:
         """Yield the rows that another process writes, until the folder's lock is free; enter that on the stack."""
         if not self.folder.exists():
             # If two watchers begin at once, one makes the folder, and the other looks on.
-            with interruption.shield(), contextlib.suppress(SweepExistsError):
+            with self.place.interruption.shield(), contextlib.suppress(SweepExistsError):
                 self.folder.create(self.manifest)
         try:
             stack.enter_context(self.folder.exclusive())

@@ -16,7 +16,6 @@ from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interruption
 from orchestrator.running.growth import Grow
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
@@ -44,7 +43,6 @@ class Session:
         manifest: The sweep, as far as this session knows it: the folder has the same.
         jobs: The jobs by key, in the sweep's order.
         place: Where the jobs are trained.
-        interruption: Defers signals while a row is written; by default, no signals are handled.
         resuming: Whether an earlier session began with the missing jobs.
         rows: The rows by job key. `keep_own`, `reuse_siblings`, `train` and `follow` add to them.
         missing: The jobs without a row, in the sweep's order.
@@ -59,7 +57,6 @@ class Session:
     manifest: Manifest
     jobs: dict[str, Job]
     place: Place
-    interruption: Interruption = field(default_factory=Interruption)
     resuming: bool = False
     rows: Rows = field(default_factory=Rows)
     missing: dict[str, Job] = field(init=False)
@@ -94,7 +91,7 @@ class Session:
 
     def _write(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        with self.interruption.shield():
+        with self.place.interruption.shield():
             self.folder.write_manifest(manifest)
 
     def own(self, *, failed: bool = False) -> tuple[list[Row], list[Row]]:
@@ -129,7 +126,7 @@ class Session:
         if self.again:
             # Which jobs are tried again may depend on the results that could be seen.
             self.look("resume")
-            with self.interruption.shield():
+            with self.place.interruption.shield():
                 self.folder.drop_rows({key for key, row in self.again.items() if row.status == "cancelled"})
 
     def _fits(self, found: Row | Result) -> bool:
@@ -156,7 +153,7 @@ class Session:
         counts: Counter[str] = Counter()
         for row, other in self.reusable(tell):
             # If the other sweep has removed the weights meanwhile, the job is trained.
-            with self.interruption.shield(), contextlib.suppress(WeightsError):
+            with self.place.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
@@ -180,7 +177,7 @@ class Session:
 
     def accept(self, *rows: Row) -> list[Row]:
         """Keep rows; return them as `rows` has them."""
-        with self.interruption.shield():
+        with self.place.interruption.shield():
             self.folder.append(*rows)
             for row in rows:
                 self._note(row)
@@ -323,7 +320,7 @@ class Session:
         made = self.manifest.specification
         jobs = len(self.missing) + made.remaining * len(made.seeds) + expected
         with self.place.open(
-            made.trainer, made.source, jobs=jobs, interruption=self.interruption, tell=progress.message,
+            made.trainer, made.source, jobs=jobs, tell=progress.message,
             logs=self.folder.logs,
         ) as cluster:  # fmt: skip
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
@@ -333,7 +330,7 @@ class Session:
             told = Underway(self.jobs, self.rows, progress, self.folder, cluster.address)
             with told:
                 yield Membership(
-                    cluster, self.folder, self.manifest, self.jobs, told, self.interruption, self.fail_fast
+                    cluster, self.folder, self.manifest, self.jobs, told, self.place.interruption, self.fail_fast
                 )
 
 

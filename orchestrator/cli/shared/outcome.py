@@ -30,12 +30,11 @@ from worker.text import printable
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Interruption]:
+def interruptible(interruption: Interruption) -> Iterator[None]:
     """Handle signals while the block runs; a signal ends the command with exit status 129, 130 or 143."""
-    interruption = Interruption()
     try:
         with interruption.handling():
-            yield interruption
+            yield
     except Interrupted as interrupted:
         raise typer.Exit(interrupted.status) from None
 
