@@ -64,7 +64,9 @@ def test_a_list_reads_the_rows_of_a_sweep_that_goes_on(swept: InProcess) -> None
 def test_a_sweep_is_named_by_name_path_or_last_or_not_at_all(swept: InProcess, tmp_path: Path) -> None:
     job = ("seed=0", "learning_rate=0.03")
     told = swept.run("show", "first", *job).out
-    for words in (("runs/first", *job), ("last", *job), job, ("last", "--output", str(swept.runs), *job)):
+    for name in ("runs/first", "./runs/first/", str(swept.runs / "first"), "last"):
+        assert swept.run("show", name, *job).out == told
+    for words in (job, ("last", "--output", str(swept.runs), *job)):
         assert swept.run("show", *words).out == told
     # The best job, in another folder
     away = swept.runs.rename(tmp_path / "away")

@@ -90,7 +90,7 @@ def test_it_shows_what_show_says(here: InProcess) -> None:
 
 
 def test_without_weights_it_says_the_command_that_makes_them_again(here: InProcess) -> None:
-    section = portrait(here)
+    section, best = portrait(here), best_row(here)
     # Given weights that were damaged
     weights = list((here.runs / "a" / "weights").iterdir())
     for file in weights:
@@ -100,17 +100,19 @@ def test_without_weights_it_says_the_command_that_makes_them_again(here: InProce
     assert " are damaged" in found
     assert str(here.folder) not in found
 
-    # Given a sweep whose weights were left out when its folder was sent
+    # Given a sweep whose weights were left out when its folder was sent, under another name
     for file in weights:
         file.unlink()
+    folder = (here.runs / "a").rename(here.runs / "theirs")
     # Then its report has no portrait, but the command that brings it back
-    without = portrait(here)
-    assert f"its weights {best_row(here)['weights_sha256'][:12]} are missing" in said(without)
+    without = portrait(here, "theirs")
+    assert f"its weights {best['weights_sha256'][:12]} are missing" in said(without)
     assert "This trains its job again, to the same bits" in said(without)
     assert "<img" not in without
     words = command(without)
-    assert words == ["orchestrator", "weights", "a", best_row(here)["job"][:12]]
     here.command_line.run(*words[1:])
+    folder.rename(here.runs / "a")
+    assert words == ["orchestrator", "weights", "theirs", best["job"][:12]]
     assert portrait(here) == section
 
 

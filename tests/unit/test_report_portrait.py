@@ -16,7 +16,6 @@ from PIL import Image
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import network
 from orchestrator.report.contents.network import NEGATIVE, POSITIVE
 from orchestrator.report.contents.parts import Picture
@@ -116,15 +115,6 @@ def test_it_has_what_another_trainer_draws(
 def test_a_drawing_is_a_table_or_a_picture(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"a drawing has (columns|texts)|a picture is a PNG"):
         Drawing(title="x", **fields)
-
-
-def test_without_weights_it_names_the_command_by_the_name_that_the_folder_has_now(tmp_path: Path) -> None:
-    snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)) if job.seed else None)
-    snapshot.folder.path.rename(tmp_path / "theirs")
-    renamed = network.content(Sweep.read(SweepFolder(tmp_path, "theirs")), None)
-    assert "This trains its job again, to the same bits" in renamed.sentence
-    assert re.fullmatch("orchestrator weights theirs [0-9a-f]{12}", renamed.command or "")
-    assert renamed.found is None
 
 
 def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) -> None:

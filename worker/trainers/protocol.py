@@ -54,7 +54,7 @@ class Metric:
         """Return a value as tables show it, whose heading has the unit; a dash for None."""
         if value is None:
             return "-"
-        return f"{100 * value:.2f}" if self.is_share else f"{value:.5g}"
+        return f"{100 * value:z.2f}" if self.is_share else f"{value:z.5g}"
 
     def refusal(self, value: object) -> str | None:
         """Return why a value is none of this metric, such as `nan as loss; allowed: ...`; None if it is one."""
