@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -81,8 +82,9 @@ def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
         with open_regular(path) as plain:
             begin = plain.read(CHUNK)
             plain.seek(0)
-            header = zlib.decompressobj(wbits=31).decompress(begin, header_bytes) if is_packed else begin
-            shape = _shape(path, header[:header_bytes], magic)
+            first = io.BytesIO(begin)
+            header = gzip.GzipFile(fileobj=first).read(header_bytes) if is_packed else begin[:header_bytes]
+            shape = _shape(path, header, magic)
             size, stored = int(np.prod(shape, dtype=object)), os.fstat(plain.fileno()).st_size
             # Before anything is allocated: a forged header must not cost more memory than the file can fill.
             if size > (available := stored * MAX_DEFLATE_RATIO if is_packed else stored):
@@ -92,7 +94,7 @@ def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
                 )
             # What is packed beside the values may take long to unpack, or to skip.
             if is_packed and stored > size + size // 100 + CHUNK:
-                raise DatasetError(f"{path} has {stored} bytes; expected at most about {size}, those of its content")
+                raise DatasetError(f"{path} has {stored} bytes; expected at most about {size} for its content")
             with gzip.GzipFile(fileobj=plain) if is_packed else plain as file:
                 file.read(header_bytes)
                 _append(path, file, size, content)

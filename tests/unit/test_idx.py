@@ -82,10 +82,9 @@ def test_wrong_content_is_refused_by_name(
         (lambda blob: blob + b"trailing", "is not an intact gzip file"),
         (lambda blob: blob[:-8] + b"\0\0\0\0" + blob[-4:], "is not an intact gzip file"),
         (lambda blob: blob[:12] + b"\xff\xff\xff" + blob[15:], "is not an intact gzip file"),
-        # Padding, empty members and a long name would take minutes to skip.
         (lambda blob: blob + bytes(2**21), "bytes; expected at most about "),
-        (lambda blob: gzip.compress(b"") + blob, "is truncated: its header has 0 bytes"),
-        (lambda blob: blob[:3] + b"\x08" + blob[4:10] + b"a" * 2**21 + b"\0" + blob[10:], "its header has 0 bytes"),
+        (lambda blob: gzip.compress(b"") * 2**17 + blob, "its gzip stream ends too early"),
+        (lambda blob: blob[:3] + b"\x08" + blob[4:10] + b"a" * 2**21 + b"\0" + blob[10:], "stream ends too early"),
     ],
 )
 def test_damaged_gzip_is_refused_by_name(small_folder: Path, damage, expected: str) -> None:

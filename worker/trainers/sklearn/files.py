@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 #: most 32 bytes for each of these samples.
 MAX_FILE_BYTES = 2**30
 MAX_VALUES, MAX_SAMPLES = 2**27, 2**23
-#: The most empty lines beyond one for each sample.
-MAX_EMPTY = 1000
+MAX_EMPTY = 2**21
 #: The most columns of a table, the most characters of a row, and of a name or of a class.
 MAX_COLUMNS, MAX_ROW = 2**14, 2**22
 MAX_NAME = 200
@@ -66,8 +65,8 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         others = [*columns[:position], *columns[position + 1 :]]
         for read, row in enumerate(rows):
             number = len(texts) + bool(row)
-            if read > 2 * number + MAX_EMPTY:
-                raise DatasetError(f"{name} has more empty lines than samples")
+            if read - len(texts) > MAX_EMPTY:
+                raise DatasetError(f"{name} has more than {MAX_EMPTY} empty lines")
             if number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
                 raise _too_large(name)
             where = f"row {number} of {name}"
