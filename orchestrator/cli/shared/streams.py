@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 #: Exit status of a command whose reader has gone: the one that a shell reports for SIGPIPE.
 NO_READER = 141
-#: What stands for a character that an encoding lacks; any other one is escaped.
+#: ASCII for characters of our charts and tables that an encoding lacks; any other one is escaped.
 _LIKE = dict(zip("·●○─├┤░│└┬…◂▸▾▴█", ".@o-[]=|++~<>v^#", strict=True))
 
 
@@ -72,9 +72,10 @@ def _guarded(stream: TextIO, *, is_needed: bool) -> TextIO:
 
 def _written(error: UnicodeError) -> tuple[str | bytes, int]:
     """Return what is written in place of what an encoding lacks, such as bytes of a path that are no text."""
-    if isinstance(error, UnicodeEncodeError) and (like := _LIKE.get(error.object[error.start])):
-        return like, error.start + 1
-    return codecs.backslashreplace_errors(error)
+    if not isinstance(error, UnicodeEncodeError):
+        return codecs.backslashreplace_errors(error)
+    lacking = error.object[error.start : error.end]
+    return "".join(_LIKE.get(each) or each.encode("ascii", "backslashreplace").decode() for each in lacking), error.end
 
 
 codecs.register_error("seedsweep", _written)
