@@ -1,6 +1,6 @@
 """The errors of the `worker` layer."""
 
-from nn.errors import SeedsweepError, WeightsError
+from nn.errors import SeedsweepError, WeightsError, printable
 
 
 class JobRefusedError(SeedsweepError):
@@ -40,4 +40,4 @@ class TrainerCheckError(SeedsweepError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.check}: {self.problem}"
+        return printable(f"{self.check}: {self.problem}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
+from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
 from nn.files import digest, inside, read_regular, reading, temporary_folder
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
@@ -212,7 +212,9 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
         except (SweepNotFoundError, SweepUnreadableError, InvalidInputError) as error:
             # A field of the sweep has no flag here.
             of = f"{folder.path / FILES[0]} does not describe a sweep: " if isinstance(error, InvalidInputError) else ""
-            raise ClaimError(f"{of}{error}".replace(str(folder.path), str(source or path))) from None
+            raise ClaimError(
+                printable(f"{of}{error}").replace(printable(str(folder.path)), str(source or path))
+            ) from None
         yield sweep
 
 

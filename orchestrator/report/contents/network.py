@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nn.errors import DatasetError, InvalidInputError, WeightsError
+from nn.errors import DatasetError, InvalidInputError, WeightsError, printable
 from orchestrator.analysis import lookup
 from orchestrator.analysis.lookup import TrainedJob
 from orchestrator.analysis.sweep import Sweep
@@ -131,7 +131,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
     except (WeightsError, InvalidInputError) as error:
         # The report must not reveal local paths.
         path = sweep.folder.weights_path(sha256)
-        return Portrait(f"The winner's model cannot be shown: {str(error).replace(str(path), path.name)}")
+        return Portrait(f"The winner's model cannot be shown: {str(error).replace(printable(str(path)), path.name)}")
     except TrainerUnusableError:
         # Its reason may reveal local files, too.
         return Portrait("The winner's model cannot be shown: its trainer failed")

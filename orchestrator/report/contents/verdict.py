@@ -63,11 +63,13 @@ def _mean(board: Leaderboard, leader: Standing) -> str:
 
 def _regret(board: Leaderboard) -> list[Fact]:
     verdict, looks = board.verdict, "" if board.verdict.method == "t" else ", however often one looks"
-    sure = f"with a probability of at least {100 * verdict.level:.0f} %{looks}"
+    known = sum(bool(each.n or each.diverged) for each in board.standings)
+    of = f" of {known} with a result" if known < len(board.standings) else ""
+    sure = f"{of}, with a probability of at least {100 * verdict.level:.0f} %{looks}"
     if verdict.regret:
-        return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best, {sure}")]
+        return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best{sure}")]
     is_best = verdict.regret is not None and len(verdict.contenders) == 1
-    return [Fact("Regret", f"None: it is the best, {sure}")] if is_best else []
+    return [Fact("Regret", f"None: it is the best{sure}")] if is_best else []
 
 
 def _probability(leader: Standing) -> str:
