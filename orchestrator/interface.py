@@ -126,10 +126,10 @@ def _workers(workers: object) -> int | None:
 
 
 def _picking(name: str, words: object) -> tuple[str, ...]:
-    """Return words that pick jobs, such as `seed=3`: several, or those of one text."""
-    given = (words,) if isinstance(words, str) else words
+    """Return words that pick jobs, such as `seed=3`: one, or several."""
+    given = [words] if isinstance(words, str) else words
     if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
-        return tuple(split(given[0], name) if len(given) == 1 else given)
+        return tuple(given)
     raise InvalidInputError(name, Described(repr(words)), JOB_WORDS)
 
 
@@ -373,7 +373,10 @@ class Sweep:
         Raises:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
-        words = _picking("a", a), _picking("b", b)
+        one, other = (
+            split(each, name) or each if isinstance(each, str) else each for name, each in (("a", a), ("b", b))
+        )
+        words = _picking("a", one), _picking("b", other)
         tolerance, by = _number("within", within), _metric(metric)
         return comparing.compare(self._folder, self._folder, *words, tolerance=tolerance, metric=by)
 

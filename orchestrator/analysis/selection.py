@@ -31,7 +31,7 @@ _COORDINATES = re.compile(rf"(?P<seed>\d{{1,10}}):(?P<value>{NUMBER})", re.ASCII
 
 
 def split(words: str, field: str) -> list[str]:
-    """Return the words of a text, of which quotes may enclose some. Raises `InvalidInputError` for an open quote."""
+    """Split a text into words, as a shell does. Raises `InvalidInputError` for an open quote."""
     try:
         return shlex.split(words)
     except ValueError:

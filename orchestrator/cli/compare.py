@@ -140,4 +140,4 @@ def _corrected(found: Comparison) -> list[str]:
     shown, sides = found.metric.shown, (("a", found.a), ("b", found.b))
     means = [(name, shown(side.honest_mean), shown(side.scored.mean)) for name, side in sides]
     told = [f"{name} {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
-    return [f"The leader's mean, corrected for its choice: {', '.join(told)}"] if told else []
+    return [f"The leader's mean, corrected for selection: {', '.join(told)}"] if told else []

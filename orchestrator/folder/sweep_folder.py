@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -184,7 +185,7 @@ class SweepFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 told = f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
-                raise SweepBusyError(f"{told}; orchestrator watch {self.name} follows it") from None
+                raise SweepBusyError(f"{told}; orchestrator watch {shlex.quote(str(self.path))} follows it") from None
             except OSError:
                 pass  # This file system has no locks.
             self._held = os.fstat(descriptor)

@@ -84,7 +84,7 @@ def test_a_sweep_is_read_once_and_says_what_its_files_say(here: Path) -> None:
     best = first.best()
     assert ({"learning_rate": best.job.options.learning_rate}, best.job.seed) == best_options
     assert first.leaderboard("best", where="learning_rate=0.01")[0].n == 3
-    assert first.job("seed=1 learning_rate=0.03").row == first.job("seed=1", "learning_rate=0.03").row
+    assert first.compare("learning_rate=0.01 epochs=2", "learning_rate=0.03").a.alias == "learning rate 0.01"
 
 
 def test_a_network_is_fitted_as_its_job_trained_it(first: seedsweep.Sweep) -> None:

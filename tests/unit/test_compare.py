@@ -292,7 +292,7 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     folder_of(runs, {0.01: (0.9, 0.8, 0.7), 0.03: (0.7, 0.8, 0.95)}, "tied", biases=True)
     text = printed("tied", status=1)
     assert "b   learning rate 0.03 of tied   3/3       81.67" in text
-    assert text.endswith("\nThe leader's mean, corrected for its choice: b 73.33 %\n")
+    assert text.endswith("\nThe leader's mean, corrected for selection: b 73.33 %\n")
     assert "corrected" not in printed("b", status=1)
     # What never happened is not impossible.
     folder_of(runs, {0.01: (0.1, 0.1, 0.2), 0.03: (0.9, 0.8, 0.9)}, "apart")

@@ -493,17 +493,12 @@ class Judgement:
 
 
 def check_within(within: float, metric: Metric) -> None:
-    """Refuse a tolerance that every difference of two configurations exceeds, or none.
-
-    Raises:
-        InvalidInputError: it is no number above 0, or the metric is a share, and it is 1 or more.
-    """
-    if not 0.0 < within < (1.0 if metric.is_share else MAX_SCORE):
-        allowed = "a number above 0, in the unit of the metric, such as 0.001"
+    """Raise `InvalidInputError` for a tolerance that is not above 0, or not below 1 for a share, else `MAX_SCORE`."""
+    most = 1.0 if metric.is_share else MAX_SCORE
+    if not 0.0 < within < most:
+        allowed = f"a number above 0 and below {most:g}"
         if metric.is_share:
-            allowed = (
-                f"a number above 0 and below 1, because {metric.name} is a share: 0.001 is {amount(metric, 0.001)}"
-            )
+            allowed += f", because {metric.name} is a share: 0.001 is {amount(metric, 0.001)}"
         raise InvalidInputError("within", within, allowed)
 
 
@@ -617,9 +612,9 @@ def _reservations(found: Judgement) -> list[str]:
     if leader is not None and leader.diverged:
         of = f"Of {named}, " if (named := _named(leader, names, full=False)) else ""
         told.append(f"{of}{_diverged(leader)}")
-    lost = [each for each in found.scored if each.diverged and not each.is_candidate]
-    if lost and len(found.candidates) > 1:
-        told.append(f"Most jobs of {_several(lost, names)} diverged")
+    if len(found.candidates) > 1:
+        lost = [each for each in found.scored if each.diverged and not each.is_candidate]
+        told += [f"Of {_named(each, names, full=False)}, {_diverged(each)}" for each in lost[:MOST_NAMED]]
     if len(found.candidates) > 1 and all(
         len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
     ):

@@ -86,7 +86,7 @@ def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
         asked = amount(result.names.metric, verdict.within)
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
     jobs = counted(verdict.advice.jobs, "job")
-    most = f"{verdict.advice.budget:,} suffice with a probability of {100 * SETTLES:.0f} %"
+    most = f"{verdict.advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"
     say(console, f"To decide further, in about {jobs} if the differences are as they seem; {most}:")
     say(console, f"  {shlex.join((*result.advised, *place_flags(result.folder, broker)))}")
 
