@@ -18,7 +18,6 @@ from orchestrator.cli.shared.output import answer, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
 from orchestrator.cli.shared.parameters import file as a_file
 from orchestrator.export.formats import FORMATS, export
-from orchestrator.interruption import Interruption
 from orchestrator.text import counted
 
 #: Seconds between two lines of progress.
@@ -59,7 +58,7 @@ def command(
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
-    with interruptible(Interruption()), _counting() as on_progress:
+    with interruptible(), _counting() as on_progress:
         result = export(folder, to, file=file, replace=replace, uri=tracking_uri, on_progress=on_progress)
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"

@@ -10,7 +10,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, BestJob, picking
-from orchestrator.interruption import Interruption
 from worker.settings import load_settings
 from worker.text import printable
 
@@ -52,7 +51,7 @@ def weights(folder: AnySweep, words: BestJob = None) -> int:
     """
     read = Sweep.read(folder)
     job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
-    with interruptible(Interruption()):
+    with interruptible():
         restore(read, job, load_settings().cache_dir, complain)
     print(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
     return 0

@@ -13,7 +13,6 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import AsJson, NamedSweep, option_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE
-from orchestrator.interruption import Interruption
 from orchestrator.text import counted, moment
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
@@ -38,7 +37,7 @@ def command(
 
     Example: orchestrator test night-run
     """
-    with interruptible(Interruption()):
+    with interruptible():
         found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
     if as_json:
         return print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})

@@ -68,15 +68,7 @@ class Place:
         return min(sum(worker.concurrency for worker in self.cluster.roster.online()), jobs)
 
     @contextlib.contextmanager
-    def open(
-        self,
-        trainer: str,
-        data: str,
-        *,
-        jobs: int,
-        tell: Tell,
-        logs: Path | None = None,
-    ) -> Iterator[Cluster]:
+    def open(self, trainer: str, data: str, *, jobs: int, tell: Tell, logs: Path | None = None) -> Iterator[Cluster]:
         """Return a context manager that provides the cluster. It starts an embedded one first, and ends it afterwards.
 
         Args:

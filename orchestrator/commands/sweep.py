@@ -299,9 +299,6 @@ def train(
         said.append(session.folder.damage)
     if reuse:
         session.reuse_siblings(said.append)
-    reused = {session.jobs[key].configuration for key, row in session.rows.items() if row.reused_from}
-    if not session.manifest.looks and any(job.configuration in reused for job in session.missing.values()):
-        said.append("The reused results are a look at it: intervals get wider; --no-reuse trains every job")
     with display(snapshot(session)) as progress:
         left = counted(session.remaining, "more configuration")
         drawn = f" so far; {left} to be drawn" if session.remaining else ""

@@ -163,6 +163,9 @@ class Session:
             tell(f"{counted(back, 'row')} taken back from what undo withdrew")
         if counts:
             tell(_reused(counts, self.folder))
+            reused = {self.jobs[key].configuration for key, row in self.rows.items() if row.reused_from}
+            if not self.manifest.looks and any(job.configuration in reused for job in self.missing.values()):
+                tell("Reusing some results of a configuration counts as a look: intervals get wider")
         self._tell_code(tell)
 
     def reusable(self, tell: Callable[[str], None]) -> Iterator[tuple[Row, SweepFolder]]:
@@ -319,10 +322,8 @@ class Session:
     def _connected(self, progress: Progress, expected: int = 0) -> Iterator[Membership]:
         made = self.manifest.specification
         jobs = len(self.missing) + made.remaining * len(made.seeds) + expected
-        with self.place.open(
-            made.trainer, made.source, jobs=jobs, tell=progress.message,
-            logs=self.folder.logs,
-        ) as cluster:  # fmt: skip
+        tell, logs = progress.message, self.folder.logs
+        with self.place.open(made.trainer, made.source, jobs=jobs, tell=tell, logs=logs) as cluster:
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership
             from orchestrator.running.underway import Underway

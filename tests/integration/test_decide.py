@@ -50,8 +50,8 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     own, *looks = command_line.description("a")["looks"]
     assert (own["within"], looks) == (within, [])
     # One with a smaller tolerance that has no budget keeps it, too, and does not call itself decided.
-    words = ("decide", "a", "--within", "0.002", "--budget", "2")
-    assert "within the" not in last_lines(command_line.run(*words, status=1).stdout)[1]
+    told = command_line.run("decide", "a", "--within", "0.002", "--budget", "2", status=1).stdout
+    assert "within the" not in last_lines(told)[1]
     assert json.loads(command_line.run("leaderboard", "a", "--json").stdout) == board
     # When one of the rates is worse by far, and nobody minds a difference of 0.2 points between the others
     done = command_line.run("decide", "a", "--within", "0.002", "--budget", "50")

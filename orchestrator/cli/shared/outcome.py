@@ -30,10 +30,10 @@ from worker.text import printable
 
 
 @contextlib.contextmanager
-def interruptible(interruption: Interruption) -> Iterator[None]:
+def interruptible(interruption: Interruption | None = None) -> Iterator[None]:
     """Handle signals while the block runs; a signal ends the command with exit status 129, 130 or 143."""
     try:
-        with interruption.handling():
+        with (interruption or Interruption()).handling():
             yield
     except Interrupted as interrupted:
         raise typer.Exit(interrupted.status) from None
