@@ -48,7 +48,7 @@ def test_fashion_mnist_of_debian() -> None:
         (TRAIN_IMAGES, b"", "is truncated: its header has 0 bytes; expected 16"),
         (TRAIN_IMAGES, idx_bytes(np.zeros(20)), "starts with the number 0x00000801; expected 0x00000803"),
         (TRAIN_LABELS, struct.pack(">II", 0x0D01, 2) + b"\0" * 8, "starts with the number 0x00000d01"),
-        (TRAIN_IMAGES, struct.pack(">4I", 0x0803, 2**22, 256, 256), "announces 274877906944 bytes of content"),
+        (TRAIN_IMAGES, struct.pack(">4I", 0x0803, 2**22, 256, 256), "to 274877906944 bytes; expected at most 2"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((12, 4, 4)))[:-1], "holds 191 bytes of content; expected 192"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((12, 4, 4))) + b"x", "after its last value; expected exactly 192 bytes"),
         (TRAIN_IMAGES, idx_bytes(np.zeros((12, 4, 5))), "images of 4 x 5 pixels; expected square ones"),
@@ -82,9 +82,8 @@ def test_wrong_content_is_refused_by_name(
         (lambda blob: blob + b"trailing", "is not an intact gzip file"),
         (lambda blob: blob[:-8] + b"\0\0\0\0" + blob[-4:], "is not an intact gzip file"),
         (lambda blob: blob[:12] + b"\xff\xff\xff" + blob[15:], "is not an intact gzip file"),
-        (lambda blob: blob + bytes(2**21), "bytes; expected at most about "),
-        (lambda blob: gzip.compress(b"") * 2**17 + blob, "its gzip stream ends too early"),
-        (lambda blob: blob[:3] + b"\x08" + blob[4:10] + b"a" * 2**21 + b"\0" + blob[10:], "stream ends too early"),
+        (lambda blob: blob + bytes(2**21), "gzip file: something follows its stream"),
+        (lambda blob: gzip.compress(b"") + blob, "gzip file: something follows its stream"),
     ],
 )
 def test_damaged_gzip_is_refused_by_name(small_folder: Path, damage, expected: str) -> None:
