@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-#: The largest file that is read, in bytes, and the most values and samples that it may hold. An array of targets has at
-#: most 32 bytes for each of these samples.
+#: The largest file that is read, in bytes, and the most values, samples and empty lines that it may hold. An array of
+#: targets has at most 32 bytes for each of these samples.
 MAX_FILE_BYTES = 2**30
 MAX_VALUES, MAX_SAMPLES = 2**27, 2**23
 MAX_EMPTY = 2**21
@@ -73,7 +73,7 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
             if row and len(row) != len(columns):
                 raise DatasetError(f"{where} has {len(row)} values; expected {len(columns)}, as in its first line")
             if row:
-                texts.append(row.pop(position).strip())
+                texts.append(_label(where, row.pop(position).strip()))
                 features.extend(_numbers(where, others, row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{name} is not CSV in UTF-8: {error}"[:300]) from None
@@ -132,6 +132,13 @@ def _numbers(where: str, columns: list[str], row: list[str]) -> Iterator[float]:
         yield value
 
 
+def _label(where: str, text: str) -> str:
+    """Return a target's text, unless it is too long: memory is bounded while it is read."""
+    if len(text) > MAX_NAME:
+        raise DatasetError(f"the target in {where} has {len(text)} characters; allowed: {MAX_NAME}")
+    return text
+
+
 def _missing(where: str) -> DatasetError:
     return DatasetError(f"{where} has no value; fill or remove missing values first")
 
@@ -143,8 +150,6 @@ def _target(name: str, texts: list[str]) -> NDArray[Any]:
     for number, text in enumerate(texts, 1):
         if text.lower() in _MISSING:
             raise _missing(f"the target in row {number} of {name}")
-        if len(text) > MAX_NAME:
-            raise DatasetError(f"the target in row {number} of {name} has {len(text)} characters; allowed: {MAX_NAME}")
     numbers = [_number(text) for text in texts]
     # As objects: in an array of texts, each takes as much as the longest.
     return np.array(texts, object) if None in numbers else integers(np.array(numbers, np.float64))
@@ -175,7 +180,10 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
                 raise DatasetError(f"{name} has no array X, which holds the features")
             _found(name, [each for each in names if each != "X"], target)
             features, labels = (_read_array(name, archive, each) for each in ("X", target))
-            texts = list(map(str, labels.astype(str).tolist())) if labels.dtype.kind in "US" else None
+            # One by one: as an array of texts, they would take four times as much.
+            read: Any = {"S": bytes.decode, "U": str}.get(labels.dtype.kind)
+            rows = enumerate(labels.ravel(), 1)
+            texts = None if read is None else [_label(f"row {i} of {name}", read(each)) for i, each in rows]
     except (DatasetError, MemoryError):
         raise
     except Exception as error:
