@@ -82,12 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Example: CELERY_BROKER_URL=redis://localhost:6379/0 python -m worker.health --json",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument(
-        "--host", default=socket.gethostname(), help="check the workers of this host (default: %(default)s)"
-    )
     options = parser.parse_args(arguments)
     try:
-        healthy, sentence = check(create_app(load_settings()), options.host)
+        healthy, sentence = check(create_app(load_settings()), socket.gethostname())
     except SeedsweepError as error:
         healthy, sentence = False, str(error)
     except (redis.RedisError, OperationalError, OSError) as error:

@@ -70,7 +70,7 @@ def report(job: Job, after: float) -> Report | None:
     seconds = RATES[job.options.learning_rate]
     done = int((seconds + after) / seconds * EPOCHS)
     return None if done < 1 else Report(
-        epoch=done, epochs=EPOCHS, validation_score=[0.5] * done, seconds=seconds * done / EPOCHS,
+        epoch=done, validation_score=[0.5] * done, seconds=seconds * done / EPOCHS,
         slowest_epoch=1.0, at=0.0, worker="w", attempt=1,
     )  # fmt: skip
 

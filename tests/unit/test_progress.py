@@ -86,9 +86,7 @@ def test_long_names_leave_room_for_the_figures_of_running_jobs() -> None:
     console = Console(file=io.StringIO(), width=60, height=24, force_terminal=True)
     live = LiveProgress(console, unsaved(JOBS, {}, *axes))
     # When some are shown while they run
-    report = Report(
-        epoch=1, epochs=1, validation_score=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1
-    )
+    report = Report(epoch=1, validation_score=[0.9731], seconds=1.0, slowest_epoch=1.0, at=1e9, worker="w", attempt=1)
     live.underway(Activity(began=0.0, at=1.0, running=len(JOBS), jobs=dict.fromkeys(JOBS, report)))
     with console.capture() as capture:
         console.print(live)

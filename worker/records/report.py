@@ -19,9 +19,8 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    #: The number of trained epochs, and of all epochs.
+    #: The number of trained epochs.
     epoch: Epochs
-    epochs: Epochs
     #: The trainer's metric on the validation set after each of the last epochs.
     validation_score: Annotated[list[Score], FailFast()] = Field(max_length=100)
     #: Seconds of training so far, and of the slowest epoch.

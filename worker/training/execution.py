@@ -190,7 +190,6 @@ class Execution:
         history = progress.history
         report = Report(
             epoch=len(history),
-            epochs=self.job.epochs,
             validation_score=[record.score for record in history[-REPORT_EPOCHS:]],
             seconds=sum(record.seconds for record in history),
             slowest_epoch=self._slowest_epoch,
@@ -204,7 +203,7 @@ class Execution:
             # Reports are only shown, so training continues without one.
             logger.warning("Progress is not reported: %s", error)
         score = f"{self.metric.name} {self.metric.shown(history[-1].score)}"
-        self.task.tell_flower(state, f"epoch {report.epoch} of {report.epochs}: {score}")
+        self.task.tell_flower(state, f"epoch {report.epoch} of {self.job.epochs}: {score}")
 
     def _result(self, trained: TrainedJob) -> Result:
         trainer, weights, key = self.job.trained_by, trained.weights, self.job.key
