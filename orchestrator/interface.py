@@ -77,19 +77,20 @@ OUTPUT = "runs"
 def _integer(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and low <= value <= high:
         return int(value)
-    raise InvalidInputError(name, Described(repr(value)), f"an integer from {low} to {high}")
+    raise InvalidInputError(name, value, f"an integer from {low} to {high}")
 
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-        return float(value)
-    raise InvalidInputError(name, Described(repr(value)), "a number")
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    raise InvalidInputError(name, value, "a number")
 
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    raise InvalidInputError(name, Described(repr(value)), "text")
+    raise InvalidInputError(name, value, "text")
 
 
 def _metric(metric: object) -> str | None:
@@ -99,13 +100,19 @@ def _metric(metric: object) -> str | None:
 def _switch(name: str, value: object) -> bool:
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    raise InvalidInputError(name, Described(repr(value)), "True or False")
+    raise InvalidInputError(name, value, "True or False")
 
 
 def _path(name: str, value: object) -> Path:
-    if isinstance(value, (str, os.PathLike)) and isinstance(path := os.fspath(value), str) and path:
-        return Path(path).absolute()
-    raise InvalidInputError(name, Described(repr(value)), "the path of a file or a folder")
+    if (
+        isinstance(value, (str, os.PathLike))
+        and isinstance(path := os.fspath(value), str)
+        and path
+        and "\0" not in path
+    ):
+        with contextlib.suppress(UnicodeEncodeError):
+            return Path(os.fsdecode(os.fsencode(path))).absolute()
+    raise InvalidInputError(name, value, "the path of a file or a folder")
 
 
 def _data(data: object) -> str | None:
@@ -130,7 +137,7 @@ def _picking(name: str, words: object) -> tuple[str, ...]:
     given = [words] if isinstance(words, str) else words
     if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
         return tuple(given)
-    raise InvalidInputError(name, Described(repr(words)), JOB_WORDS)
+    raise InvalidInputError(name, words, JOB_WORDS)
 
 
 class Leaderboard(Sequence[Standing]):
@@ -834,7 +841,7 @@ def cluster(
         InvalidInputError: the number is not allowed.
         ClusterError: it does not start.
     """
-    known, settings, given = registry.trainer(trainer, "trainer"), load_settings(), _data(data)
+    known, settings, given = registry.trainer(_text("trainer", trainer), "trainer"), load_settings(), _data(data)
     own = settings.data if settings.trainer == trainer else None
     source = registry.source(known, (own or known.data) if given is None else given)
     place = Place(settings, workers=_workers(workers))
@@ -865,7 +872,7 @@ def _plan(
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:
-        given["trainer"] = trainer
+        given["trainer"] = _text("trainer", trainer)
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
     return sweeping.plan_sweep(folder, _specification(given, spec, place.settings), place)
@@ -909,7 +916,7 @@ def _seeds(seeds: int | str | Iterable[int], first: int) -> Any:
     if isinstance(seeds, Iterable) and not isinstance(seeds, (bytes, Mapping)):
         return [_plain(each) for each in seeds]
     allowed = "a number of seeds, a list of seeds, or text such as 0-4,7"
-    raise InvalidInputError("seeds", Described(repr(seeds)), allowed)
+    raise InvalidInputError("seeds", seeds, allowed)
 
 
 def _is_count(seeds: object) -> bool:

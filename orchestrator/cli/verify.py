@@ -61,6 +61,8 @@ def command(
                 jobs=None if every else DEFAULT_JOBS if jobs is None else jobs,
                 seed=seed,
             )
+            if plan.sweep.folder.damage:
+                complain(plan.sweep.folder.damage)
             result = _verify(plan, console)
         except Interrupted:
             complain("Interrupted: nothing was changed")

@@ -62,8 +62,8 @@ def write_claim(folder: SweepFolder, to: Path | None = None, key: Path | None = 
         SeedsweepError: the sweep cannot be read.
     """
     path = folder.path / FILE if to is None else to
-    beside = path.with_name(path.name + SIGNATURE)
     _CLAIM.check(path)
+    beside = path.with_name(path.name + SIGNATURE)
     sweep = Sweep.read(folder)
     content = Claim.of_finished(sweep).as_bytes()
     if key is not None:
@@ -142,10 +142,7 @@ def verify_claim(
     signers: Path | None = None,
     data: str | None = None,
 ) -> ClaimResult:
-    """Check a claim, and train jobs again unless it is refuted first. Arguments and errors: `seedsweep.verify_claim`.
-
-    The place tells which job was trained again.
-    """
+    """Check a claim, and tell the place what is trained. Other arguments and errors: `seedsweep.verify_claim`."""
     path = _file_of(path)
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))

@@ -76,7 +76,7 @@ def export(
     module, suffixes, extra = FORMATS[to]
     targets = tuple(Path(f"{folder.name}{suffix}") for suffix in suffixes)
     if file is not None:
-        targets = (file, *(file.with_name(f"{file.stem}.epochs{file.suffix}") for _ in suffixes[1:]))
+        targets = (file, *(file.parent / f"{file.stem}.epochs{file.suffix}" for _ in suffixes[1:]))
     if uri is None:
         destination.refuse_taken(targets, replace=replace)
     else:

@@ -455,6 +455,7 @@ def test_report_and_python_have_both_commands(claimed: InProcess) -> None:
 def test_a_claim_replaces_only_claims(claimed: InProcess) -> None:
     (claimed.folder / "mine").write_text("mine")
     assert "what exists there is not a claim" in claimed.refused("claim", "a", "--to", "mine")
+    assert "what exists there is not a claim" in claimed.refused("claim", "a", "--to", ".")
     assert "ssh-keygen cannot sign by mine: " in claimed.refused("claim", "a", "--sign", "mine")
 
 

@@ -246,6 +246,8 @@ def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: see
         ("progress is 'yes'", lambda: first.decide(within=0.1, budget=3, progress="yes")),  # type: ignore[arg-type]
         ("within is -1.0", lambda: first.leaderboard(within=-1)),
         ("within is nan", lambda: first.leaderboard(within=float("nan"))),
+        ("within is a value of type int that is too long to show", lambda: first.leaderboard(within=10**5000)),
+        (r"path is '\ud800'", lambda: first.report("\ud800")),
         ("metric is 'mean-99'", lambda: first.leaderboard("mean-99")),
         ("where is 'x'", lambda: first.leaderboard(where="x")),
         ("kind is 'pie'", lambda: first.plot("pie")),
