@@ -41,7 +41,7 @@ def test_a_job_comes_back_as_its_result(serving: Cluster, cache_dir: Path) -> No
 def test_progress_shows_in_the_tasks_state(serving: Cluster) -> None:
     run = serving.submit(make_job(epochs=1000)).id
     report = serving.wait_for_state(run, "PROGRESS")["result"]
-    assert 1 <= report["epoch"] < report["epochs"] == 1000
+    assert 1 <= report["epoch"] < 1000
     assert 0 <= report["validation_score"][-1] <= 1
     assert (report["worker"], report["attempt"]) == ("w1@test", 1)
     serving.store().cancel([run], "seen enough")

@@ -31,7 +31,7 @@ from worker.text import one_line
 
 JOB = make_job()
 REPORT = {
-    "epoch": 1, "epochs": 2, "validation_score": [0.5], "seconds": 0.1, "slowest_epoch": 0.1, "at": 1e9,
+    "epoch": 1, "validation_score": [0.5], "seconds": 0.1, "slowest_epoch": 0.1, "at": 1e9,
     "worker": "w", "attempt": 1,
 }  # fmt: skip
 RESULT = {
