@@ -86,7 +86,7 @@ def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
     except EOFError:
         raise DatasetError(f"{path} is truncated: its gzip stream ends too early") from None
     except zlib.error as error:
-        raise DatasetError(f"{path} is not an intact gzip file: {error}") from None
+        raise DatasetError(f"{path} is not an intact gzip file of one stream: {error}") from None
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
     return shape
@@ -101,7 +101,7 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
             yield found
             rest = stream.unconsumed_tail
         if stream.eof and (stream.unused_data or file.read(1)):
-            raise zlib.error("something follows its stream")
+            raise zlib.error("something follows")
     if not stream.eof:
         raise EOFError
 

@@ -177,16 +177,15 @@ def test_a_table_in_another_encoding_or_too_large_is_one_sentence(
     np.savez(tmp_path / "c.npz", X=X, target=CLASSES)
     np.savez(tmp_path / "long.npz", X=X[:39], target=np.full(40, "a" * 200))
     np.savez(tmp_path / "wide.npz", X=X[:39], target=np.zeros(1, "S801"))
-    (tmp_path / "empty.csv").write_text("a,target\n" + "\n" * 9)
+    (tmp_path / "empty.csv").write_text("a,target\n" + "\n" * 41)
     (tmp_path / "most.csv").write_text("a,target\n" + "1,x\n2,y\n" * 19 + "1,x\n\n")
-    monkeypatch.setattr("worker.trainers.sklearn.files.MAX_EMPTY", 7)
     monkeypatch.setattr("worker.trainers.sklearn.files.MAX_SAMPLES", 39)
     for name, said in (
         ("b.csv", "b.csv is too large; allowed: at most 134217728 values and 39 samples"),
         ("c.npz", "X of c.npz is too large; allowed: at most 134217728 values and 39 samples"),
         ("long.npz", "target of long.npz has 32128 bytes; allowed: at most 1248"),
         ("wide.npz", r"target of wide.npz has the type \|S801; allowed: numbers, and texts of at most 200 characters"),
-        ("empty.csv", "empty.csv has more than 7 empty lines"),
+        ("empty.csv", "empty.csv has more than 39 empty lines"),
     ):
         with pytest.raises(DatasetError, match=said):
             load(tmp_path / name, "target")

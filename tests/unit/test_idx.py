@@ -82,8 +82,8 @@ def test_wrong_content_is_refused_by_name(
         (lambda blob: blob + b"trailing", "is not an intact gzip file"),
         (lambda blob: blob[:-8] + b"\0\0\0\0" + blob[-4:], "is not an intact gzip file"),
         (lambda blob: blob[:12] + b"\xff\xff\xff" + blob[15:], "is not an intact gzip file"),
-        (lambda blob: blob + bytes(2**21), "gzip file: something follows its stream"),
-        (lambda blob: gzip.compress(b"") + blob, "gzip file: something follows its stream"),
+        (lambda blob: blob + bytes(2**21), "gzip file of one stream: something follows"),
+        (lambda blob: gzip.compress(b"") + blob, "gzip file of one stream: something follows"),
     ],
 )
 def test_damaged_gzip_is_refused_by_name(small_folder: Path, damage, expected: str) -> None:

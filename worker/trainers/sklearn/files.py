@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 #: targets has at most 32 bytes for each of these samples.
 MAX_FILE_BYTES = 2**30
 MAX_VALUES, MAX_SAMPLES = 2**27, 2**23
-MAX_EMPTY = 2**21
 #: The most columns of a table, the most characters of a row, and of a name or of a class.
 MAX_COLUMNS, MAX_ROW = 2**14, 2**22
 MAX_NAME = 200
@@ -65,8 +64,8 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
         others = [*columns[:position], *columns[position + 1 :]]
         for read, row in enumerate(rows):
             number = len(texts) + bool(row)
-            if read - len(texts) > MAX_EMPTY:
-                raise DatasetError(f"{name} has more than {MAX_EMPTY} empty lines")
+            if read - len(texts) > MAX_SAMPLES:
+                raise DatasetError(f"{name} has more than {MAX_SAMPLES} empty lines")
             if number * len(columns) > MAX_VALUES or number > MAX_SAMPLES:
                 raise _too_large(name)
             where = f"row {number} of {name}"
@@ -180,20 +179,20 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
                 raise DatasetError(f"{name} has no array X, which holds the features")
             _found(name, [each for each in names if each != "X"], target)
             features, labels = (_read_array(name, archive, each) for each in ("X", target))
+            if features.ndim < 2 or labels.shape != features.shape[:1]:
+                raise DatasetError(
+                    f"{name} has X of shape {features.shape} and {target} of shape {labels.shape}; "
+                    "expected (n, n_features) and (n,)"
+                )
             # One by one: as an array of texts, they would take four times as much.
             read: Any = {"S": bytes.decode, "U": str}.get(labels.dtype.kind)
-            rows = enumerate(labels.ravel(), 1)
+            rows = enumerate(labels, 1)
             texts = None if read is None else [_label(f"row {i} of {name}", read(each)) for i, each in rows]
     except (DatasetError, MemoryError):
         raise
     except Exception as error:
         # On a damaged file, NumPy and zipfile raise exceptions of many types.
         raise DatasetError(f"{name} is not an intact .npz file: {error}"[:300]) from None
-    if features.ndim < 2 or labels.shape != features.shape[:1]:
-        raise DatasetError(
-            f"{name} has X of shape {features.shape} and {target} of shape {labels.shape}; "
-            "expected (n, n_features) and (n,)"
-        )
     features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
     if texts is not None:
         return features, _target(name, texts)
