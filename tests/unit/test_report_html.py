@@ -154,7 +154,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     "alone": ({0.1: [0.9, 0.92]}, {"What to expect of it": "...91.00 % of a further seed (honest mean)"}),
     "diverged": ({0.1: [0.9, 0.92, 0.91], 0.2: [0.95, "diverged", "diverged"]}, {"Regret": None}),
     "waiting": (
-        {0.1: [*CLOSE], 0.2: [score - 0.1 for score in CLOSE], 0.3: [None] * len(CLOSE)},
+        {0.1: [*CLOSE], 0.2: [score - 0.1 for score in CLOSE], 0.3: [None] * len(CLOSE), 1: ["diverged"] * len(CLOSE)},
         {"Regret": "None: it is the best of 2 with a result, with a probability of at least 95 %, however often"},
     ),
     "too few": (

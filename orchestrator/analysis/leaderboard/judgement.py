@@ -612,9 +612,9 @@ def _reservations(found: Judgement) -> list[str]:
     if leader is not None and leader.diverged:
         of = f"Of {named}, " if (named := _named(leader, names, full=False)) else ""
         told.append(f"{of}{_diverged(leader)}")
-    if len(found.candidates) > 1:
-        lost = [each for each in found.scored if each.diverged and not each.is_candidate]
-        told += [f"Of {_named(each, names, full=False)}, {_diverged(each)}" for each in lost[:MOST_NAMED]]
+    lost = [each for each in found.scored if each.diverged and not each.is_candidate and len(found.candidates) > 1]
+    groups = [[each] for each in lost] if len(lost) <= MOST_NAMED else [lost]
+    told += [f"Of {_several(each, names)}, {_diverged(*each)}" for each in groups]
     if len(found.candidates) > 1 and all(
         len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
     ):
@@ -635,8 +635,9 @@ def _named(scored: Scored, names: JobNames, *, full: bool = True) -> str:
     return names.phrase(scored.options) if full or len(names.varying) > 1 else names.value(scored.options)
 
 
-def _diverged(scored: Scored) -> str:
-    return f"{scored.diverged} of {counted(len(scored.trained) + scored.diverged, 'job')} diverged"
+def _diverged(*several: Scored) -> str:
+    diverged = sum(each.diverged for each in several)
+    return f"{diverged} of {counted(diverged + sum(len(each.trained) for each in several), 'job')} diverged"
 
 
 def amount(metric: Metric, value: float) -> str:

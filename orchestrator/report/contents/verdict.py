@@ -63,8 +63,8 @@ def _mean(board: Leaderboard, leader: Standing) -> str:
 
 def _regret(board: Leaderboard) -> list[Fact]:
     verdict, looks = board.verdict, "" if board.verdict.method == "t" else ", however often one looks"
-    known = sum(bool(each.n or each.diverged) for each in board.standings)
-    of = f" of {known} with a result" if known < len(board.standings) else ""
+    candidates = sum(each.scored.is_candidate for each in board.standings)
+    of = f" of {candidates} with a result" if any(not each.n + each.diverged for each in board.standings) else ""
     sure = f"{of}, with a probability of at least {100 * verdict.level:.0f} %{looks}"
     if verdict.regret:
         return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best{sure}")]
