@@ -188,15 +188,23 @@ def longest_text(stored: bytes) -> int:
 
 
 def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
-    """Open a ZIP file; `BadZipFile` if its list of files, which is read into memory, has more than `most` bytes."""
-    from zipfile import BadZipFile, ZipFile
+    """Open a ZIP file whose files are unpacked piece by piece.
+
+    Raises:
+        BadZipFile: its list of files, which is read into memory, has more than `most` bytes; or a method of compression
+            is used by which a few bytes become gigabytes at once.
+    """
+    from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
     file.seek(max(0, file.seek(0, 2) - 42))
     last = file.read()
     large, end = last[:-22], last[-22:]
     if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:
         raise BadZipFile("it is not a ZIP file, or has a comment or too many files")
-    return ZipFile(file)
+    archive = ZipFile(file)
+    if {entry.compress_type for entry in archive.infolist()} - {ZIP_STORED, ZIP_DEFLATED}:
+        raise BadZipFile("a file in it is compressed by another method than deflate")
+    return archive
 
 
 def open_own(path: Path, flags: int = 0) -> io.FileIO:

@@ -93,15 +93,20 @@ def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
 
 
 def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what a gzip file holds. Not by `gzip`, which takes minutes to skip padding or many empty streams."""
-    stream = zlib.decompressobj(wbits=31)
+    """Yield what a gzip file holds. `gzip` would take minutes for padding, or for many empty streams or blocks."""
+    stream, surplus = zlib.decompressobj(wbits=31), 0
     for packed in iter(partial(file.read, CHUNK), b""):
         rest = packed
+        surplus = max(surplus, 0) + len(packed)
         while not stream.eof and (found := stream.decompress(rest, CHUNK)):
             yield found
+            surplus -= len(found)
             rest = stream.unconsumed_tail
         if stream.eof and (stream.unused_data or file.read(1)):
             raise zlib.error("something follows")
+        # Honest data packs into its own size at most, and a few bytes for each block.
+        if surplus > 2 * CHUNK:
+            raise zlib.error("a part of it holds almost nothing")
     if not stream.eof:
         raise EOFError
 

@@ -259,6 +259,17 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
             load(path, "y")
+    # bz2 would unpack all of them at once.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("X.npy", bytes(2**20))
+    with pytest.raises(DatasetError, match=r"by another method than deflate"):
+        load(path, "y")
+    # Python 3.12 and later would print a warning with the character itself.
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", header.getvalue().replace(b"<f8", b"\\\x1b "))
+        archive.writestr("y.npy", b"")
+    with pytest.raises(DatasetError, match=r"X of bomb.npz has a backslash in its header"):
+        load(path, "y")
 
 
 @given(st.data())

@@ -84,6 +84,7 @@ def test_wrong_content_is_refused_by_name(
         (lambda blob: blob[:12] + b"\xff\xff\xff" + blob[15:], "is not an intact gzip file"),
         (lambda blob: blob + bytes(2**21), "gzip file of one stream: something follows"),
         (lambda blob: gzip.compress(b"") + blob, "gzip file of one stream: something follows"),
+        (lambda blob: blob[:10] + b"\0\0\0\xff\xff" * 2**20 + blob[10:], "a part of it holds almost nothing"),
     ],
 )
 def test_damaged_gzip_is_refused_by_name(small_folder: Path, damage, expected: str) -> None:

@@ -56,8 +56,7 @@ def read_table(path: Path, target: str) -> Table:
 def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
     """Read a table whose first line names the columns, separated by commas, in UTF-8."""
     try:
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        rows = iter(lambda: next(csv.reader(_lines(text), strict=True), None), None)
+        rows = _rows(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""))
         columns = [each.strip() for each in next(rows, [])]
         position = _position(name, columns, target)
         features, texts = array("d"), list[str]()
@@ -81,14 +80,21 @@ def _read_csv(name: str, file: BinaryIO, target: str) -> Table:
     return np.array(features).reshape(len(texts), len(others)), _target(name, texts)
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """Yield the lines of one row."""
+def _rows(text: io.TextIOWrapper) -> Iterator[list[str]]:
+    """Yield the rows; what one of them may take is bounded before it is read."""
     left = MAX_ROW
-    while line := text.readline(left + 1):
-        left -= len(line)
-        if left < 0:
-            raise csv.Error(f"a row has more than {MAX_ROW} characters")
-        yield line
+
+    def lines() -> Iterator[str]:
+        nonlocal left
+        while line := text.readline(left + 1):
+            left -= len(line)
+            if left < 0:
+                raise csv.Error(f"a row has more than {MAX_ROW} characters")
+            yield line
+
+    for row in csv.reader(lines(), strict=True):
+        yield row
+        left = MAX_ROW
 
 
 def _too_large(name: str) -> DatasetError:
@@ -211,6 +217,11 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
     if info.file_size > most:
         raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
+        start = file.read(10 + 2**16)
+        # Python would warn about it, with the character that follows.
+        if b"\\" in start[10 : 10 + int.from_bytes(start[8:10], "little")]:
+            raise DatasetError(f"{member} of {name} has a backslash in its header")
+        file.seek(0)
         # Later ones have longer headers, for the names of fields.
         if (version := npy.read_magic(file)) != (1, 0):
             raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0)")
