@@ -133,8 +133,8 @@ def _workers(workers: object) -> int | None:
 
 
 def _picking(name: str, words: object) -> tuple[str, ...]:
-    """Return words that pick jobs, such as `seed=3`: one, or several."""
-    given = [words] if isinstance(words, str) else words
+    """Return words that pick jobs, such as `seed=3`: those of a text, as a shell splits it, or of a sequence."""
+    given = split(words, name) or [words] if isinstance(words, str) else words
     if isinstance(given, (list, tuple)) and all(isinstance(each, str) for each in given):
         return tuple(given)
     raise InvalidInputError(name, words, JOB_WORDS)
@@ -380,10 +380,7 @@ class Sweep:
         Raises:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
-        one, other = (
-            split(each, name) or each if isinstance(each, str) else each for name, each in (("a", a), ("b", b))
-        )
-        words = _picking("a", one), _picking("b", other)
+        words = _picking("a", a), _picking("b", b)
         tolerance, by = _number("within", within), _metric(metric)
         return comparing.compare(self._folder, self._folder, *words, tolerance=tolerance, metric=by)
 

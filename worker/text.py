@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-from nn.errors import printable as printable
+from nn.errors import printable
 
 #: Spreadsheets take a text that begins so for a formula, after blanks, too, and in other widths.
 _FORMULA = ("=", "+", "-", "@")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Described, InvalidInputError, printable
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, KEEPING, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
@@ -15,7 +15,6 @@ from orchestrator.folder.sweeps import REPORT, open_sweep, size
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.text import counted, listed, sized
 from worker.settings import load_settings
-from worker.text import printable
 
 
 def note(

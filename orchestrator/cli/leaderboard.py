@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError, printable
 from orchestrator.analysis.leaderboard import table
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import advise, complain, print_json, print_leaderboard, say
 from orchestrator.cli.shared.parameters import AnySweep, Metric, integer, of_sweep, one_of, option_words, positive
 from orchestrator.sweeps.axes import split
 from orchestrator.sweeps.specification import MAX_JOBS
-from worker.text import printable
 
 
 def command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from nn.errors import printable
 from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
@@ -11,7 +12,6 @@ from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, BestJob, picking
 from worker.settings import load_settings
-from worker.text import printable
 
 #: The last lines of each log that are shown if several jobs have one.
 LINES = 10

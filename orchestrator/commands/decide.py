@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nn.errors import Described, InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS, check_within
+from orchestrator.analysis.leaderboard.judgement import MOST_CONFIGURATIONS
 from orchestrator.analysis.race import Race, Terms
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -51,9 +51,9 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
             many, or more jobs without a result than the budget.
         SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
+    Sweep.read(folder, terms.metric, rows=False).select(within=terms.within)
     plan = plan_resumption(folder, place)
     sweep = Sweep.of(folder, plan.manifest, plan.jobs, folder.rows_of(plan.jobs), terms.metric)
-    check_within(terms.within, sweep.names.metric)
     _check(sweep, terms.budget)
     return plan
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from nn.errors import printable
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -19,7 +20,7 @@ from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.job import Job
-from worker.text import one_line, printable
+from worker.text import one_line
 
 #: Seconds for which a following session waits for the other one to draw configurations, and between two looks.
 DRAWING_SECONDS = 5.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, printable
 from orchestrator.analysis.selection import pick
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli import sweep as command
@@ -19,7 +19,6 @@ from orchestrator.commands.sweep import SweepPlan
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.contents import reproduce
 from tests.support.boards import trained
-from worker.text import printable
 
 
 class StoppedError(SeedsweepError):

@@ -8,9 +8,10 @@ import unicodedata
 import pytest
 from rich.console import Console
 
+from nn.errors import printable
 from orchestrator.cli.shared.output import complain, print_table, say
 from orchestrator.text import counted
-from worker.text import csv_cell, one_line, printable
+from worker.text import csv_cell, one_line
 
 #: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.
 HOSTILE = "a\x1b]0;pwn\x07b\rc\udce9d\u202ee\x9bf"

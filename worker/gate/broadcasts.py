@@ -14,9 +14,10 @@ from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 
+from nn.errors import printable
 from nn.options.describe import first_fault
 from worker.messages import Envelope, Exact, Line, Name, TaskId, Uuid
-from worker.text import one_line, printable
+from worker.text import one_line
 
 logger = get_logger(__name__)
 

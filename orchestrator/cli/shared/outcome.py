@@ -11,7 +11,7 @@ from dataclasses import asdict
 import typer
 from rich.console import Console
 
-from nn.errors import SeedsweepError
+from nn.errors import SeedsweepError, printable
 from orchestrator.analysis.summary import summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import answer, complain, print_result, print_result_as_json, resumption, say
@@ -26,7 +26,6 @@ from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
 from worker.redis.address import hide_password
 from worker.settings import read_settings
-from worker.text import printable
 
 
 @contextlib.contextmanager

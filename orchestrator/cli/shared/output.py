@@ -18,11 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nn.errors import clipped
+from nn.errors import clipped, printable
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT
 from orchestrator.text import counted
 from worker.redis.address import hide_password
-from worker.text import printable
 
 if TYPE_CHECKING:
     from orchestrator.analysis.leaderboard.board import Leaderboard

@@ -22,11 +22,10 @@ import typer
 from pydantic import ValidationError
 from typer.core import TyperCommand
 
-from nn.errors import InvalidInputError, SeedsweepError
+from nn.errors import InvalidInputError, SeedsweepError, printable
 from orchestrator.folder.sweeps import LAST, NOTE, REPORT, Sweeps, content, open_sweep
 from orchestrator.text import listed
 from worker.settings import load_settings
-from worker.text import printable
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from nn.errors import printable
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report import attempts
 from orchestrator.report.charts import catalogue
@@ -23,7 +24,6 @@ from orchestrator.report.contents import accounting, network, provenance, reprod
 from orchestrator.report.contents.network import Portrait
 from orchestrator.report.contents.parts import Chart
 from orchestrator.text import duration, moment, sized
-from worker.text import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
