@@ -241,18 +241,19 @@ class SweepFolder:
 
     def rows(self, jobs: Mapping[str, Job]) -> Mapping[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
-        return read_rows(self._results, jobs, self.known)[0]
+        rows, self._damaged = read_rows(self._results, jobs, self.known)
+        return rows
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
-        rows, damaged = read_rows(self._results, jobs, self.known)
+        rows = self.rows(jobs)
         whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
-        self._damaged = damaged + len(rows) - len(whole)
+        self._damaged += len(rows) - len(whole)
         return whole
 
     @property
     def damage(self) -> str | None:
-        """A sentence about the complete lines that the last `rows_of` skipped; None if there were none."""
+        """A sentence about the complete lines that were skipped when rows were last read; None if there were none."""
         if not self._damaged:
             return None
         lines, verb = counted(self._damaged, "line"), "is" if self._damaged == 1 else "are"

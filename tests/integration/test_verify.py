@@ -85,6 +85,8 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     change_row(folder, 3, lambda row: row.update(seed=77))
     change_row(folder, 4, lambda row: row["validation_score"].__setitem__(1, 0.5))
     change_row(folder, 5, lambda row: row.update(weights_sha256="ab" * 32))
+    with (folder / "results.jsonl").open("a") as file:
+        file.write("junk\n")
     # When it is verified, then all are found, and nothing else.
     done = command_line.run("verify", "a", "--all", "--json", status=1)
     printed = json.loads(done.stdout)
@@ -104,6 +106,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
         [],
         [],
     ]
+    assert "results.jsonl is damaged or of another sweep, and is not read" in done.stderr
     assert "DIFFERENT: its weights file is missing" in done.stderr
     assert "DIFFERENT: seed was 77, and is 1" in done.stderr
     # The table says the same.

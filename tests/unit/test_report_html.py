@@ -12,6 +12,7 @@ import pytest
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.live import comparison
 from orchestrator.report.contents import reproduce, verdict
 from orchestrator.report.page.render import BEGINNING, document, policy, render
 from orchestrator.sweeps.provenance import Provenance
@@ -268,9 +269,15 @@ def test_what_never_happened_has_no_column(tmp_path: Path) -> None:
 
 def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {0.1: [0.5, 0.5]})
-    folder.write_manifest(folder.manifest().with_round(Round(kind="extend", seeds=(5, 6))))
+    fresh = Sweep.read(folder)
+    for seeds in ((5, 6), (9,)):
+        folder.write_manifest(folder.manifest().with_round(Round(kind="extend", seeds=seeds)))
 
     page = Skeleton(render(Sweep.read(folder))).text
+
+    # The page of two sweeps has all rounds of a kind in one row.
+    differs = known(comparison.content(Sweep.read(folder), fresh)["differs"])
+    assert ("Extended by extend", "seeds 5-6; seeds 9", "-") in differs.rows
 
     for said in (
         "Extended by extend",
