@@ -11,7 +11,6 @@ from rich.console import Console
 
 from nn.errors import Beside, InvalidInputError
 from nn.options import describe
-from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import place_flags, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
@@ -19,17 +18,15 @@ from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.confirm import (
     DEFAULT_SEEDS,
-    Confirmation,
     ConfirmationResult,
-    Sample,
     confirmed,
     plan_confirmation,
+    with_interval,
 )
 from orchestrator.commands.sweep import train
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
-from worker.trainers import protocol
 
 
 def command(
@@ -91,10 +88,10 @@ def print_confirmation(console: Console, result: ConfirmationResult) -> None:
             str(place),
             *(board.names.shown(name, value) for name, value in each.options.items()),
             board.names.metric.number(each.before.mean),
-            _seeds_of(each.before),
-            _with_interval(board.names.metric, each.fresh.mean, each.fresh.interval),
-            _seeds_of(each.fresh),
-            _shrinkage(board.names.metric, each),
+            str(each.before),
+            with_interval(board.names.metric, each.fresh.mean, each.fresh.interval),
+            str(each.fresh),
+            each.shrunk(board.names.metric),
         )
         for place, each in enumerate(result.confirmed, 1)
     ]
@@ -104,39 +101,4 @@ def print_confirmation(console: Console, result: ConfirmationResult) -> None:
     varying = (describe.heading(board.names.model, name) for name in result.confirmed[0].options)
     headings = ("rank before", *varying, "before", "seeds", "fresh", "fresh seeds", "shrinkage")
     print_table(console, headings, rows, spare=("rank before", "fresh seeds", "seeds"))
-    say(console, sentence(result))
-
-
-def sentence(result: ConfirmationResult) -> str:
-    """Return what the fresh seeds say about the configuration that led, and which one leads under them."""
-    board, leader = result.sweep.leaderboard, result.confirmed[0]
-    if leader.fresh.mean is None:
-        return "No job under the fresh seeds trained to its end"
-    metric, unit = board.names.metric, " %" if board.names.metric.is_share else ""
-    name = board.names.configuration(leader.options) or "the configuration"
-    found = f"{_with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
-    before = f"{metric.number(leader.before.mean)}{unit}"
-    text = (
-        f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
-        f"{_seeds_of(leader.before)} seeds: shrinkage {_shrinkage(metric, leader)}{' points' if unit else ''}"
-    )
-    sign = 1 if metric.higher_is_better else -1
-    ranked = [each for each in result.confirmed if each.fresh.mean is not None]
-    first = max(ranked, key=lambda each: sign * (each.fresh.mean or 0.0))
-    if first is leader:
-        return text
-    return f"{text}. The best mean under fresh seeds has {board.names.configuration(first.options)}"
-
-
-def _seeds_of(sample: Sample) -> str:
-    return f"{sample.seeds} ({sample.diverged} diverged)" if sample.diverged else str(sample.seeds)
-
-
-def _with_interval(metric: protocol.Metric, value: float | None, interval: Interval | None) -> str:
-    number = metric.number(value)
-    return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
-
-
-def _shrinkage(metric: protocol.Metric, each: Confirmation) -> str:
-    difference = each.shrinkage
-    return "-" if difference is None else _with_interval(metric, difference.mean, difference.interval)
+    say(console, str(result))

@@ -13,7 +13,7 @@ from orchestrator.cli.shared.output import complain, print_json, print_table, sa
 from orchestrator.cli.shared.parameters import AsJson, NamedSweep, option_words
 from orchestrator.commands.test import HeldOut, read_test_split
 from orchestrator.folder.reading import FILE
-from orchestrator.text import counted, moment
+from orchestrator.text import moment
 from worker.settings import load_settings
 from worker.trainers.protocol import Metric
 
@@ -42,26 +42,13 @@ def command(
     if as_json:
         return print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
     console = Console()
-    say(console, sentence(found))
+    say(console, str(found))
     _print(console, found)
     if found.draws_split:
         say(console, OWN_SPLITS)
     when = f"shown from the record of {moment(found.reading.read)}" if found.repeated else "recorded"
     say(console, f"The test split is read once; {when}: {folder.path / FILE}")
     return 0
-
-
-def sentence(found: HeldOut) -> str:
-    """Return the result in words."""
-    record, metric = found.reading, found.metric
-    who = record.name or "The only configuration"
-    chosen = ", the leader," if record.chosen == "leader" and record.name else ""
-    diverged = f" {counted(record.diverged, 'job')} of it diverged and had no part." if record.diverged else ""
-    return (
-        f"{who}{chosen} has a {metric.name.replace('validation', 'test')} of {metric.shown(record.test.mean)} on "
-        f"{counted(record.test_size, 'sample')} that no job had seen, over {counted(len(record.jobs), 'seed')}; "
-        f"on the validation samples, by which it was chosen, {metric.shown(record.validation.mean)}.{diverged}"
-    )
 
 
 def _print(console: Console, found: HeldOut) -> None:

@@ -120,18 +120,15 @@ def describe(check: Check, names: JobNames) -> str:
 
 
 def _print_table(console: Console, result: Verification) -> None:
-    jobs = f"{counted(len(result.checks), 'job')} of {result.name}"
-    if not result.different:
-        say(console, f"Verified: {jobs} {'gives' if len(result.checks) == 1 else 'give'} the same bits again")
-        return
     rows = [
         (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
         for check in result.different
         for difference in check.differences
     ]
-    headings = ("job", "what", "kept", "trained again")
-    print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
-    say(console, f"NOT VERIFIED: {len(result.different)} of {jobs} gave something different", style="bold red")
+    if rows:
+        headings = ("job", "what", "kept", "trained again")
+        print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
+    say(console, str(result), style="bold red" if rows else None)
 
 
 def _short(value: str | float | None) -> str:

@@ -52,6 +52,9 @@ class Sample:
     mean: float | None
     interval: Interval | None
 
+    def __str__(self) -> str:
+        return f"{self.seeds} ({self.diverged} diverged)" if self.diverged else str(self.seeds)
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -70,6 +73,11 @@ class Confirmation:
     fresh: Sample
     shrinkage: Difference | None
 
+    def shrunk(self, metric: Metric) -> str:
+        """Return the shrinkage as text, with its interval."""
+        difference = self.shrinkage
+        return "-" if difference is None else with_interval(metric, difference.mean, difference.interval)
+
 
 @dataclass(frozen=True)
 class ConfirmationResult:
@@ -84,6 +92,32 @@ class ConfirmationResult:
     sweep: Sweep
     seeds: tuple[int, ...]
     confirmed: tuple[Confirmation, ...]
+
+    def __str__(self) -> str:
+        """What the fresh seeds say about the configuration that led, and which one leads under them."""
+        board, leader = self.sweep.leaderboard, self.confirmed[0]
+        if leader.fresh.mean is None:
+            return "No job under the fresh seeds trained to its end"
+        metric, unit = board.names.metric, " %" if board.names.metric.is_share else ""
+        name = board.names.configuration(leader.options) or "the configuration"
+        found = f"{with_interval(metric, leader.fresh.mean, leader.fresh.interval)}{unit}"
+        before = f"{metric.number(leader.before.mean)}{unit}"
+        text = (
+            f"Under fresh seeds, {name} has {found}; it was chosen with {before} over "
+            f"{leader.before} seeds: shrinkage {leader.shrunk(metric)}{' points' if unit else ''}"
+        )
+        sign = 1 if metric.higher_is_better else -1
+        ranked = [each for each in self.confirmed if each.fresh.mean is not None]
+        first = max(ranked, key=lambda each: sign * (each.fresh.mean or 0.0))
+        if first is leader:
+            return text
+        return f"{text}. The best mean under fresh seeds has {board.names.configuration(first.options)}"
+
+
+def with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
+    """Return a number as text, with half of its interval's width."""
+    number = metric.number(value)
+    return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
 
 
 def plan_confirmation(

@@ -19,7 +19,7 @@ from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import FILE, Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.text import have
+from orchestrator.text import counted, have
 from worker.job import Job
 from worker.trainers.protocol import Data, Evaluated, Metric
 
@@ -41,6 +41,18 @@ class HeldOut:
     reading: Reading
     draws_split: bool
     repeated: bool
+
+    def __str__(self) -> str:
+        """The result in words."""
+        record, metric = self.reading, self.metric
+        who = record.name or "The only configuration"
+        chosen = ", the leader," if record.chosen == "leader" and record.name else ""
+        diverged = f" {counted(record.diverged, 'job')} of it diverged and had no part." if record.diverged else ""
+        return (
+            f"{who}{chosen} has a {metric.name.replace('validation', 'test')} of {metric.shown(record.test.mean)} on "
+            f"{counted(record.test_size, 'sample')} that no job had seen, over {counted(len(record.jobs), 'seed')}; "
+            f"on the validation samples, by which it was chosen, {metric.shown(record.validation.mean)}.{diverged}"
+        )
 
 
 def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir: Path, tell: Tell = ignore) -> HeldOut:

@@ -16,6 +16,7 @@ from orchestrator.commands.sweep import refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.verify import Check, choose, train_again
+from orchestrator.text import counted
 from worker.job import Job
 from worker.trainers import registry
 
@@ -55,6 +56,13 @@ class Verification:
     def different(self) -> list[Check]:
         """The checks that found a difference."""
         return [check for check in self.checks if check.differences]
+
+    def __str__(self) -> str:
+        """What was found, in words."""
+        jobs = f"{counted(len(self.checks), 'job')} of {self.name}"
+        if self.different:
+            return f"NOT VERIFIED: {len(self.different)} of {jobs} gave something different"
+        return f"Verified: {jobs} {'gives' if len(self.checks) == 1 else 'give'} the same bits again"
 
 
 def plan_verification(

@@ -108,11 +108,13 @@ def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep) -> None:
     assert first.extend(seeds=1, progress=False) is first
     assert [job.seed for job in first.jobs][-2:] == [3, 3]
     assert first.compare("learning_rate=0.01", "learning_rate=0.03").better is not None
-    assert first.confirm(top=1, seeds=2, progress=False).seeds == (4, 5)
+    confirmed = first.confirm(top=1, seeds=2, progress=False)
+    assert (confirmed.seeds, str(confirmed)[:20]) == ((4, 5), "Under fresh seeds, l")
     answer = first.decide(within=0.3, budget=40, progress=False)
     assert answer.leader is not None
     verified = first.verify(jobs=1)
     assert (verified.different, "Settings" in repr(verified)) == ([], False)
+    assert str(verified) == "Verified: 1 job of first gives the same bits again"
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
 
 
