@@ -42,8 +42,8 @@ class JobNames:
         self._digits = {name: digits_of(each) for name, each in self.varying.items()}
 
     def shown(self, name: str, value: object) -> str:
-        """Return an option's value as tables and sentences show it: no two values of the sweep look alike."""
-        return shown(self.model.model_fields[name], value, self._digits.get(name))
+        """Return an option's value as tables and sentences show it: no two look alike, quotes for an empty one."""
+        return shown(self.model.model_fields[name], value, self._digits.get(name)) or '""'
 
     def configuration(self, options: BaseModel | Mapping[str, Any]) -> str:
         """Return the options that vary with their values: `learning rate 0.1`. Empty if none varies.

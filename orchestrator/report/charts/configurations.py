@@ -131,19 +131,11 @@ def strip_of(
 
 def drawn(sweep: Sweep) -> Sequence[Drawn]:
     """Return the configurations of a sweep by rank."""
-    board = sweep.leaderboard
-    names = board.names
-    headings = {name: heading(names.model, name) for name in names.varying}
-    told = [
-        {headings[name]: labels.named(names.shown(name, value)) for name, value in standing.options.items()}
-        for standing in board.standings
-    ]
-    full = [", ".join(f"{name} {value}" for name, value in each.items()) or ALL for each in told]
-    short = labels.distinct(BETWEEN.join(each.values()) if each else ALL for each in told)
-    return [
-        Drawn(standing, labels.plain(name), label)
-        for standing, name, label in zip(board.standings, full, short, strict=True)
-    ]
+    names, standings = sweep.names, sweep.leaderboard.standings
+    full = [labels.plain(names.configuration(each.options) or ALL) for each in standings]
+    values = ([names.shown(name, value) for name, value in each.options.items()] for each in standings)
+    short = labels.distinct(BETWEEN.join(each) or ALL for each in values)
+    return list(map(Drawn, standings, full, short))
 
 
 def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> dict[Any, str]:
@@ -168,7 +160,7 @@ def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> di
         bins = labels.distinct((f"{low:.3g} to {high:.3g}" for low, high in pairwise(ends)), longest)
         return {each: bins[bisect(ends[1:-1], each)] for each in values}
     shown = values[:most]
-    texts = labels.distinct((labels.named(names.shown(name, value)) for value in shown), longest)
+    texts = labels.distinct((names.shown(name, value) for value in shown), longest)
     return dict(zip(shown, texts, strict=True))
 
 

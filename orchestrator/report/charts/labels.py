@@ -22,11 +22,6 @@ def plain(text: str) -> str:
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", one_line(text))
 
 
-def named(text: str) -> str:
-    """Return an option's value, quotes for an empty one."""
-    return text or '""'
-
-
 def short(text: str, most: int = MOST) -> str:
     """Return a text, with its middle left out if it is longer than `most` characters: endings may tell two apart."""
     text = plain(text)

@@ -68,7 +68,7 @@ class Axis:
             groups[each.standing.options[option]].append(each)
         listed = sorted(groups) if are_numbers(list(groups)) else list(groups)
         values = {value: Group(groups[value]) for value in listed}
-        shown = {value: labels.named(labels.plain(names.shown(option, value))) for value in listed}
+        shown = {value: labels.plain(names.shown(option, value)) for value in listed}
         # Each job has a dot in the chart of every option that varies.
         each_job = configurations.draws_jobs(sweep) and len(sweep.jobs) * len(names.varying) <= MOST_DOTS
         title = labels.plain(heading(names.model, option))
