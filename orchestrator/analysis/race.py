@@ -145,7 +145,7 @@ class Race:
 
     @property
     def prospect(self) -> str:
-        """How many further jobs it takes, and why its first verdict differs from that of the sweep, as sentences."""
+        """How many further jobs the race takes, and why its verdict differs from the sweep's, as sentences."""
         advice, most = self.sweep.judgement.advice, f"gets at most {counted(self.terms.budget - self.spent, 'job')}"
         if advice is not None and advice.within == self.terms.within:
             most = f"needs about {counted(advice.jobs, 'job')} if the differences are as they seem, and {most}"

@@ -21,7 +21,7 @@ from worker.job import Job, misfit
 
 #: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
 _PIECE_BYTES = 16 * 2**20
-#: Most bytes of a file: some for any sweep, and for each job its longest row, beside the numbers of its epochs.
+#: Most bytes of a file: some for any sweep, and for each job the longest row without the numbers of its epochs.
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
 #: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
 _SKIPPED_BYTES = 2**28

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile
@@ -28,20 +29,16 @@ def unpack(path: Path, folder: Path) -> None:
         ClaimError: it is not a ZIP file, or needs more room than `MOST_BYTES`.
     """
     (folder / "weights").mkdir()
-    left = MOST_BYTES
     try:
         with open_regular(path) as file:
             archive = open_zip(file, MOST_LISTED)
             wanted = [(entry, kept) for entry in archive.infolist() if (kept := _KEPT.fullmatch(entry.filename))]
-            if sum(entry.file_size for entry, _ in wanted) > left:
+            # No more of a file is unpacked than the list says.
+            if sum(entry.file_size for entry, _ in wanted) > MOST_BYTES:
                 raise ValueError(f"it has more than {MOST_BYTES} bytes")
             for entry, kept in wanted:
                 with archive.open(entry) as packed, (folder / kept[1]).open("xb") as target:
-                    while piece := packed.read(min(left, 2**20)):
-                        target.write(piece)
-                        left -= len(piece)
-                if not left:
-                    raise ValueError(f"it has more than {MOST_BYTES} bytes")
+                    shutil.copyfileobj(packed, target)
     except (BadZipFile, OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         why = (isinstance(error, OSError) and error.strerror) or error
         raise ClaimError(f"{path} cannot be unpacked: {why}") from None

@@ -245,7 +245,7 @@ class Events(Handler):
 
 @contextlib.contextmanager
 def _or_404() -> Iterator[None]:
-    """Answer with an error of ours in the block as with a page that is not there."""
+    """Answer with status 404 and the sentence if the block raises an error of Seedsweep."""
     try:
         yield
     except SeedsweepError as error:

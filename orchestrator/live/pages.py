@@ -122,9 +122,9 @@ def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = Fa
     version = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()[:16]
     above = _filled("bar.html", over=over, version=version, **about)
     scripts = [asset("live.js", _PACKAGE)]
-    html = document(title, above + main, scripts=scripts, live=True)
+    html = document(title, above + main, scripts=scripts)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
-    return Page(version, f"{policy(scripts, live=True)}; frame-ancestors 'none'", over, partial, 0.0, body)
+    return Page(version, f"{policy(scripts)}; frame-ancestors 'none'", over, partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:

@@ -29,7 +29,7 @@ _VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
 _LONGEST = 2**20
-#: The most combinations of values that all rounds together list, each of them all that the sweep has then.
+#: The most combinations of values that all rounds together may list. A round lists all that the sweep has then.
 _MOST_LISTED = 10 * MAX_JOBS
 
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.

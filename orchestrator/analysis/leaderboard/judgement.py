@@ -62,11 +62,11 @@ LEAST_SEEDS = 5
 MOST_JOBS = 10_000
 #: Most configurations of a race: a look compares every pair.
 MOST_CONFIGURATIONS = 2000
-#: The probability with which an advised race decides within its budget, at least, and with which its budget allows for
-#: the standard deviations: the first is measured (docs/explanation/statistics.md).
+#: The least probability that an advised race decides within its budget (measured: docs/explanation/statistics.md).
 SETTLES = 0.9
+#: The probability with which the standard deviations are at most those for which its budget is computed.
 CERTAINTY = 0.8
-#: The same for the number of jobs that it takes if the differences are what they seem.
+#: The same for the number of jobs that it takes if the differences are as they seem.
 TYPICAL = 0.65
 #: Significant digits of floating-point results: further digits depend on the processor.
 DIGITS = 10

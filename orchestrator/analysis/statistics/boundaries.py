@@ -41,9 +41,9 @@ def levels(alpha: float) -> Floats:
 
     Look k spends `SPENT * (1 - SPENT)**(k - 1)` of alpha: an error spending function (Lan and DeMets, Biometrika 70,
     1983) that never ends. Its level follows from the joint normal law of nested means, whose correlation is
-    sqrt(n[k - 1] / n[k]): what it spends is the probability to reject now and not at the look before, which is at
-    least that of rejecting now for the first time. For Student's t, the same levels serve (Jennison and Turnbull, Group
-    Sequential Methods, 2000, section 4.4).
+    sqrt(n[k - 1] / n[k]): what it spends is the probability to reject now and not at the look before. This is at
+    least the probability that this look is the first to reject. For Student's t, the same levels serve (Jennison and
+    Turnbull, Group Sequential Methods, 2000, section 4.4).
 
     Returns:
         shape (n_looks,).

@@ -94,7 +94,7 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         of: Their moments.
         i: Index of the configuration.
-        sequential: Whether only as many pairs count, the first ones, as the last of `LOOKS` has that they allow.
+        sequential: Whether only the first pairs count, up to the last of `LOOKS` that there are enough of.
     """
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
@@ -131,7 +131,7 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False, resolutio
     values is often equal by chance.
 
     Args:
-        of: The differences; if sequential, by that.
+        of: The differences, made with the same `sequential`.
         alpha: The probability that the difference is off by more, in that direction.
         sequential: Whether it holds at all looks together (`boundaries.levels`), which needs `FIRST_LOOK` pairs. If not
             paired, each side's confidence sequence gets half of alpha.

@@ -98,19 +98,18 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None, *, live: bool = 
     )
 
 
-def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool = False) -> str:
+def document(title: str, main: str, *, scripts: Sequence[str] = ()) -> str:
     """Return a page around its `main` element.
 
     Args:
         title: The page's title, as text.
         main: The `main` element and what is beside it, as HTML.
-        scripts: Further scripts, which run before the page's own.
-        live: Whether the page may ask its server for updates.
+        scripts: Further scripts, of a live page, which run before the page's own and may ask its server for updates.
     """
     template = environment(_PACKAGE).get_template("document.html")
     return template.render(
         beginning=BEGINNING,
-        policy=policy(scripts, live=live),
+        policy=policy(scripts),
         title=title,
         style=_style(),
         scripts=[*scripts, asset("report.js")],
@@ -118,7 +117,7 @@ def document(title: str, main: str, *, scripts: Sequence[str] = (), live: bool =
     )
 
 
-def policy(scripts: Sequence[str] = (), *, live: bool = False) -> str:
+def policy(scripts: Sequence[str] = ()) -> str:
     """Return the Content-Security-Policy of a page, for a `meta` element or a header. Arguments: as for `document`.
 
     A page loads and runs nothing but its own style, its scripts and its embedded images. Styles and scripts are
@@ -130,7 +129,7 @@ def policy(scripts: Sequence[str] = (), *, live: bool = False) -> str:
         "img-src": "data:",
         "style-src": _hashes([_style()]),
         "script-src": _hashes([*scripts, asset("report.js")]),
-        "connect-src": "'self'" if live else "'none'",
+        "connect-src": "'self'" if scripts else "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
     }
