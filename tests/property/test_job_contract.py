@@ -15,7 +15,7 @@ from nn.options.network import NetworkOptions
 from tests.property.hostile import UNPRINTABLE, answer, json_values, nearly, odd_objects, patient, texts
 from tests.support.cluster import make_job
 from worker.errors import JobRefusedError
-from worker.job import Job, task_id
+from worker.job import Job
 from worker.messages import accept
 
 VALID = make_job().fields()
@@ -46,15 +46,6 @@ def test_the_task_accepts_its_own_job_and_no_other(fields: Any, task_id: str) ->
     job = answer(accept, task_id, fields, error=JobRefusedError)
     if job is not None:
         assert task_id.partition(".")[0] == job.key
-
-
-@patient
-@given(texts)
-def test_a_label_gives_a_task_id_that_names_its_job(label: str) -> None:
-    job = make_job()
-    name = answer(task_id, job, label, error=InvalidInputError)
-    if name is not None:
-        assert accept(name, VALID) == job
 
 
 @patient

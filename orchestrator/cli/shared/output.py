@@ -78,7 +78,7 @@ def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
     verdict = result.leaderboard.verdict
     if verdict.advice is None:
         return
-    # Imported here, as above.
+    # Imported here because it takes a while, and few commands advise.
     from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, SETTLES, amount
 
     if verdict.within is not None and verdict.advice.within != verdict.within:
@@ -113,7 +113,7 @@ def print_leaderboard(
         table: The rows and columns to print; None for a row for each configuration.
         verdict: Whether to print the verdict.
     """
-    # Imported here and below because it takes a while, and not every command prints a leaderboard.
+    # Imported here and below because it takes a while, and few commands print a leaderboard.
     from orchestrator.analysis.leaderboard.table import by_configuration
 
     table = by_configuration(board, board.standings) if table is None else table
