@@ -137,8 +137,10 @@ def require_broker(settings: Settings, why: str = "an embedded cluster ends with
         raise InvalidInputError("broker", Described("missing"), allowed)
 
 
-def connect(settings: Settings, tell: Tell) -> Cluster:
+def connect(settings: Settings, tell: Tell, check: Callable[[], None] = lambda: None) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
+
+    `check` raises if it is futile to wait for an answer later.
 
     Raises:
         InvalidInputError: the settings name no cluster.
@@ -148,7 +150,7 @@ def connect(settings: Settings, tell: Tell) -> Cluster:
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.cluster.patience import check_answer
 
-    cluster = Cluster(settings, tell)
+    cluster = Cluster(settings, tell, check)
     for url in dict.fromkeys((cluster.app.broker_address, cluster.app.backend_address)):
         check_answer(url)
     return cluster

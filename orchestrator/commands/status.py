@@ -16,6 +16,7 @@ from nn.errors import SeedsweepError
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
+from orchestrator.errors import ClusterError
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import Rows, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -86,12 +87,17 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
         InvalidInputError: there is neither.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    settings = place.settings
-    if url := address(folder.path):
-        settings = settings.model_copy(update={"broker_url": url, "result_backend": None})
-    elif folder.exists():
-        require_broker(settings, f"{folder.name} has no cluster of its own here")
-    return connect(settings, place.tell)
+    settings, url = place.settings, address(folder.path)
+    if url is None:
+        if folder.exists():
+            require_broker(settings, f"{folder.name} has no cluster of its own here")
+        return connect(settings, place.tell)
+
+    def check() -> None:
+        if address(folder.path) != url:
+            raise ClusterError(f"The sweep {folder.name} has ended, and so has its cluster")
+
+    return connect(settings.model_copy(update={"broker_url": url, "result_backend": None}), place.tell, check)
 
 
 def _observed(cluster: Cluster, jobs: dict[str, Job], folder: SweepFolder, running: set[str]) -> Activity | None:

@@ -16,11 +16,11 @@ from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
-from orchestrator.errors import SweepBusyError, SweepExistsError, SweepNotFoundError
+from orchestrator.errors import ClusterError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import content
+from orchestrator.folder.sweeps import content, held, locks
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest
@@ -154,7 +154,7 @@ def follow(session: Session, *, display: Display = silent) -> Sweep:
 def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
     """Cancel a sweep on a cluster. Its folder, if there is one, is only read.
 
-    If no cluster is named, and the sweep has ended, nothing is to cancel: returns how it stands.
+    If no cluster is named, and the sweep has ended, or ends meanwhile with its own cluster, returns how it stands.
 
     Args:
         folder: Where the sweep is kept on this machine; it need not exist.
@@ -171,7 +171,13 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         if found.over:
             return found
     cluster = reached(folder, place)
-    return cancel_sweep(cluster, _find(cluster, folder))
+    try:
+        return cancel_sweep(cluster, _find(cluster, folder))
+    except ClusterError:
+        # It ended meanwhile, perhaps because of the mark: its folder tells, once nobody writes to it.
+        while held(folder.path, locks()):
+            time.sleep(LOOK_SECONDS)
+        return summary(folder.path)
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:
