@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.files import is_private, json_values, read_regular
+from nn.files import inside, is_private, json_values, read_regular
 from orchestrator.folder.sweeps import PROGRESS, held, locks
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
@@ -57,7 +57,7 @@ class Activity(BaseModel):
     def read(cls, folder: Path) -> Self | None:
         """Return what a sweep's session wrote last; None if nothing runs, or the file is damaged: it is only shown."""
         with contextlib.suppress(OSError, ValidationError):
-            if json_values(stored := read_regular(folder / PROGRESS, _MAX_BYTES)) <= _MAX_VALUES:
+            if json_values(stored := read_regular(inside(folder / PROGRESS, folder), _MAX_BYTES)) <= _MAX_VALUES:
                 return cls.model_validate_json(stored)
         return None
 

@@ -83,8 +83,6 @@ class Pages:
             return network.without(sweep)
         # The folder's name: a copy's `sweep.json` has the name of the original.
         name, best = sweep.name, network.subject(sweep)
-        if best is not None:
-            self._sweeps.check_inside(sweep.folder.weights_path(best))
         known = self._portraits.get(name)
         if known is None or known[0] != best:
             found = network.content(sweep, self._cache_dir)

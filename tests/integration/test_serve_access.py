@@ -319,12 +319,14 @@ def test_no_token_is_given_to_a_browser(serve: Serve, command_line: CommandLine)
 
 def test_links_do_not_lead_out_of_the_folder(server: LiveServer) -> None:
     assert server.get("/same").status == 200
-    for name in ("linked", "partly-sweep", "partly-results", "partly-weights", "single-weights"):
+    for name in ("linked", "partly-sweep", "partly-results", "partly-weights"):
         refused = server.get(f"/{name}")
         assert refused.status == 404, name
-        assert "leads out of runs, where no page looks" in refused.text
+        why = "leads out of runs, where no page looks" if name == "linked" else "A link out of its folder"
+        assert why in refused.text
+    assert "are unreadable (A link out of its folder)" in server.get("/single-weights").text
     index = whole_index(server)
-    assert index.count("leads out of runs") == 4
+    assert (index.count("leads out of runs"), index.count("A link out of its folder")) == (1, 3)
     # A single file of weights is looked at for the page of its sweep only.
     assert index.count("finished</td>") == 3
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import SweepNotFoundError
+from orchestrator.errors import SweepUnreadableError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live import renderer
 from orchestrator.live.renderer import Renderer
@@ -89,5 +89,5 @@ def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
     (tmp_path / "a" / "results.jsonl").unlink()
     (tmp_path / "a" / "results.jsonl").symlink_to("sweep.json")
     monkeypatch.setattr(os, "readlink", changed)
-    with pytest.raises(SweepNotFoundError, match=r"results\.jsonl leads out of"):
-        Sweeps(tmp_path).folder("a")
+    with pytest.raises(SweepUnreadableError, match=r"results\.jsonl cannot be read"):
+        Sweeps(tmp_path).folder("a").manifest()
