@@ -140,17 +140,6 @@ def test_a_cache_folder_that_cannot_be_costs_no_error(small_folder: Path) -> Non
         assert load_mnist(small_folder, cache_dir=cache_dir).digest == load_mnist(small_folder).digest
 
 
-def test_too_little_memory_is_one_sentence(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Path) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(idx, "read_folder", fail)
-
-    for ask in (load_mnist, dataset_digest):
-        with pytest.raises(DatasetError, match=f"the data set '{small_folder}' needs more memory than there is"):
-            ask(small_folder)
-
-
 def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idx, "read_folder", lambda _: (np.zeros((1, 4), np.uint8), np.zeros(1, np.uint8)))
 

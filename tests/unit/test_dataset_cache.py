@@ -7,7 +7,6 @@ import hashlib
 import os
 import resource
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -140,17 +139,6 @@ def test_a_full_disk_costs_no_more_than_time_and_leaves_nothing(small: Dataset, 
 
     assert same_data(loaded, small)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_concurrent_writers_are_harmless(small: Dataset, cached: Path) -> None:
-    intact = cached.read_bytes()
-    cached.unlink()
-
-    with ThreadPoolExecutor(3) as pool:
-        loaded = list(pool.map(lambda _: load_mnist(cache_dir=cached.parent.parent), range(3)))
-
-    assert all(same_data(each, small) for each in loaded)
-    assert cached.read_bytes() == intact
 
 
 def test_remains_of_a_killed_writer_are_removed_once_they_are_old(cached: Path) -> None:
