@@ -41,8 +41,8 @@ def command(
 
     Words choose among which jobs: orchestrator verify night-run learning_rate=0.01 --all
 
-    The sweep's weights files are checked, too: a damaged one counts as a difference, and so does a missing one if the
-    sweep keeps all.
+    Which validation samples each job answers correctly is compared, too, and the sweep's weights files are checked: a
+    damaged one counts as a difference, and so does a missing one if the sweep keeps all.
 
     Exit status: 0 if everything is equal, 1 if anything differs.
 

@@ -1,4 +1,4 @@
-"""Trains the jobs of rows again, and compares the weights' hash, the weights file, and the accuracy after every epoch.
+"""Trains the jobs of rows again, and compares the weights' hash and file, each epoch's metrics, and the answers.
 
 A verification task has its own id (`worker.job.task_id`), so that no worker returns the stored result of the job.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from nn.files import digest
 from nn.options.describe import label, written
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.patience import ERRORS
@@ -25,6 +26,7 @@ from orchestrator.running.listener import Progress
 from orchestrator.running.waiting import Waiting
 from orchestrator.text import have
 from worker.job import Job, Result, task_id
+from worker.records.answers import unpack
 
 #: The name of the difference if a weights file is missing or damaged.
 WEIGHTS_FILE = "weights file"
@@ -90,7 +92,19 @@ def compare(job: Job, row: Row, result: Result) -> list[Difference]:
                 found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
     if row.weights_sha256 != result.weights_sha256:
         found.append(Difference(what="weights_sha256", kept=row.weights_sha256, again=result.weights_sha256))
+    answers = _answers(row.correct), _answers(result.correct)
+    # A row may lack them: one of very many, and of a claim.
+    if row.correct is not None and answers[0] != answers[1]:
+        found.append(Difference(what="correct", kept=answers[0], again=answers[1]))
     return found
+
+
+def _answers(packed: str | None) -> str | None:
+    """Return the hash of answers: how they are compressed may depend on the machine."""
+    try:
+        return packed and digest(unpack(packed).tobytes())
+    except ValueError:
+        return "damaged"
 
 
 def examine(job: Job, row: Row, folder: SweepFolder, *, bare: bool = False) -> list[Difference]:

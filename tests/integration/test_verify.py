@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from nn.files import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.idx_files import write_idx_folder
 from tests.support.waiting import wait_for
+from worker.records.answers import unpack
 
 
 def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None]) -> None:
@@ -23,6 +25,10 @@ def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None
     rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
     change(rows[place])
     (folder / "results.jsonl").write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
+
+
+def answers(row: dict[str, Any]) -> str:
+    return digest(unpack(row["correct"]).tobytes())
 
 
 DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limit", "500")
@@ -73,8 +79,8 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
 
 
 def test_a_difference_names_the_job_what_differs_and_both_values(command_line: CommandLine) -> None:
-    # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; and whose next rows have
-    # another seed, another accuracy, and another hash
+    # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; whose next rows have
+    # another seed, another accuracy, another hash, and the answers of another job; and a line that is no row
     command_line.finished("a", *small(seeds="0-3"))
     folder, rows = command_line.sweep("a"), command_line.rows("a")
     again = [row["weights_sha256"] for row in rows]
@@ -85,13 +91,14 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     change_row(folder, 3, lambda row: row.update(seed=77))
     change_row(folder, 4, lambda row: row["validation_score"].__setitem__(1, 0.5))
     change_row(folder, 5, lambda row: row.update(weights_sha256="ab" * 32))
+    change_row(folder, 6, lambda row: row.update(correct=rows[7]["correct"]))
     with (folder / "results.jsonl").open("a") as file:
         file.write("junk\n")
     # When it is verified, then all are found, and nothing else.
     done = command_line.run("verify", "a", "--all", "--json", status=1)
     printed = json.loads(done.stdout)
     accuracy = rows[4]["validation_score"][1]
-    assert (printed["verified"], printed["different"]) == (2, 6)
+    assert (printed["verified"], printed["different"]) == (1, 7)
     assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
     assert [check["differences"] for check in printed["jobs"]] == [
         [{"what": "weights file", "kept": "missing", "again": again[0]}],
@@ -103,7 +110,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
             {"what": "weights_sha256", "kept": "ab" * 32, "again": again[5]},
             {"what": "weights file", "kept": "missing", "again": "ab" * 32},
         ],
-        [],
+        [{"what": "correct", "kept": answers(rows[7]), "again": answers(rows[6])}],
         [],
     ]
     assert "results.jsonl is damaged or of another sweep, and is not read" in done.stderr
@@ -111,7 +118,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     assert "DIFFERENT: seed was 77, and is 1" in done.stderr
     # The table says the same.
     done = command_line.run("verify", "a", "--all", status=1)
-    assert "NOT VERIFIED: 6 of 8 jobs of a gave something different" in done.stdout
+    assert "NOT VERIFIED: 7 of 8 jobs of a gave something different" in done.stdout
     for shown in (rows[4]["job"][:12], "validation accuracy, epoch 2", "0.5", str(accuracy), again[5][:12]):
         assert shown in done.stdout
 
