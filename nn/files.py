@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fnmatch
 import grp
 import hashlib
 import io
@@ -104,12 +105,13 @@ def remove_stale(
     remove: Callable[[Path], object] = _remove_temporary,
 ) -> None:
     """Remove what killed writers left in `folder` more than `seconds` ago, by default temporary files; never a link."""
-    for left in folder.glob(pattern):
-        # Another process may remove it first, and what cannot be removed must not prevent a write.
-        with contextlib.suppress(OSError):
-            found = left.lstat()
-            if not stat.S_ISLNK(found.st_mode) and time.time() - found.st_mtime >= seconds:
-                remove(left)
+    # Another process may remove it first, and what cannot be removed must not prevent a write.
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        # One by one: there may be millions of others.
+        for left in (each for each in entries if fnmatch.fnmatchcase(each.name, pattern)):
+            with contextlib.suppress(OSError):
+                if not left.is_symlink() and time.time() - left.stat(follow_symlinks=False).st_mtime >= seconds:
+                    remove(Path(left.path))
 
 
 def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:

@@ -776,7 +776,7 @@ def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
     Raises:
         SweepUnreadableError: the folder cannot be read.
     """
-    return summing.summaries(_path("output", output))
+    return list(summing.summaries(_path("output", output)))
 
 
 def verify_claim(

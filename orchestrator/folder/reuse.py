@@ -8,7 +8,7 @@ from nn.files import is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.naming import is_name
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.text import counted, some
 from worker.errors import TrainerUnusableError
 from worker.job import Job
@@ -29,10 +29,10 @@ def sibling_results(
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
     They come from what `undo` has withdrawn from this sweep, then from sweeps that the user named, then from the others
-    in the same output folder, in descending order of name. Of the last, what somebody else could have written is
-    skipped, with a message: sweeps that others can write to, and rows without weights. Sweeps that cannot be read are
-    skipped likewise, because their jobs can be trained instead, and so are rows whose weights are missing, damaged, or
-    not such as the job trains to.
+    in the same output folder (`Sweeps.names`), in descending order of name. Of the last, what somebody else could have
+    written is skipped, with a message: sweeps that others can write to, and rows without weights. Sweeps that cannot be
+    read are skipped likewise, because their jobs can be trained instead, and so are rows whose weights are missing,
+    damaged, or not such as the job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -48,8 +48,7 @@ def sibling_results(
     chosen = (folder, *named)
     paths = {each.path.resolve() for each in chosen}
     output = folder.path.parent
-    names = sorted((path.parent.name for path in output.glob("*/sweep.json")), reverse=True)
-    siblings = (SweepFolder(output, name) for name in names if is_name(name))
+    siblings = (SweepFolder(output, name) for name in sorted(Sweeps(output).names(), reverse=True))
     for other in (*chosen, *(each for each in siblings if each.path.resolve() not in paths)):
         if not missing:
             break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import heapq
 import os
 import stat
 import time
@@ -113,16 +114,17 @@ class Sweeps:
         Raises:
             SweepUnreadableError: the output folder cannot be read.
         """
-        try:
-            entries = os.scandir(self.output) if os.path.lexists(self.output) else ()
-            names = [entry.name for entry in entries if is_name(entry.name)]
-        except OSError as error:
-            raise SweepUnreadableError(self.output, error) from None
-        changed = {name: _changed(self.output / name) for name in names if self.only in (None, name)}
-        found = {name: when for name, when in changed.items() if when is not None}
         # A time far in the future is wrong.
         latest = time.time() + QUIET_SECONDS
-        return sorted(found, key=lambda name: (found[name] > latest, -found[name], name))[:MOST_SWEEPS]
+        try:
+            # One by one: there may be millions of others.
+            entries = os.scandir(self.output) if os.path.lexists(self.output) else ()
+            names = (each.name for each in entries if not each.is_file(follow_symlinks=False) and is_name(each.name))
+            changed = ((name, _changed(self.output / name)) for name in names if self.only in (None, name))
+            ranked = ((when > latest, -when, name) for name, when in changed if when is not None)
+            return [name for *_, name in heapq.nsmallest(MOST_SWEEPS, ranked)]
+        except OSError as error:
+            raise SweepUnreadableError(self.output, error) from None
 
     def folder(self, name: str) -> SweepFolder:
         """Return the folder of a sweep.
