@@ -259,6 +259,10 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
             load(path, "y")
+    # No character has such a code.
+    np.savez(path, X=X, y=np.full(40, 0x110000, np.uint32).view("U1"))
+    with pytest.raises(DatasetError, match=r"not an intact .npz file: invalid maximum character"):
+        load(path, "y")
     # bz2 would unpack all of them at once.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("X.npy", bytes(2**20))

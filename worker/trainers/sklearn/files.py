@@ -178,8 +178,11 @@ def _shown(text: str) -> str:
 
 def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
     """Read the array `X`, shape (n, ...), and the target, shape (n,), of a file of `numpy.savez`; never a pickle."""
+    import numpy as np
+
     try:
-        with open_zip(file) as archive:
+        # Casts of odd values would print warnings.
+        with np.errstate(all="ignore"), open_zip(file) as archive:
             names = [each.removesuffix(".npy") for each in archive.namelist()]
             if "X" not in names:
                 raise DatasetError(f"{name} has no array X, which holds the features")
@@ -194,15 +197,15 @@ def _read_npz(name: str, file: BinaryIO, target: str) -> Table:
             read: Any = {"S": bytes.decode, "U": str}.get(labels.dtype.kind)
             rows = enumerate(labels, 1)
             texts = None if read is None else [_label(f"row {i} of {name}", read(each)) for i, each in rows]
+            features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
+            if texts is not None:
+                return features, _target(name, texts)
+            return features, integers(finite(f"{target} of {name}", labels))
     except (DatasetError, MemoryError):
         raise
     except Exception as error:
         # On a damaged file, NumPy and zipfile raise exceptions of many types.
         raise DatasetError(f"{name} is not an intact .npz file: {error}"[:300]) from None
-    features = finite(f"X of {name}", features.reshape(len(features), -1)) if features.size else features
-    if texts is not None:
-        return features, _target(name, texts)
-    return features, integers(finite(f"{target} of {name}", labels))
 
 
 def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any]:
