@@ -59,7 +59,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     damaged, own, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
     lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
-        with _open(path, jobs, len(others)) as file:
+        with open_regular(path) as file:
             numbers = _numbers_of(jobs, os.fstat(file.fileno()).st_size)
             most = _FILE_BYTES + (_JOB_BYTES + numbers) * len(jobs)
             most_skipped = _SKIPPED_BYTES + numbers * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
@@ -122,19 +122,6 @@ def cut_torn_line(path: Path) -> None:
             os.pwrite(file.fileno(), b"\n", size)
         else:
             file.truncate(begin + end)
-
-
-def _open(path: Path, jobs: Mapping[str, Job], others: int) -> BufferedReader:
-    """Open the results of a sweep, unless the file is too large for the rows of its jobs."""
-    file = open_regular(path)
-    size = os.fstat(file.fileno()).st_size
-    # Others may have had more epochs; made-up ones must not lift the bound.
-    most = _FILE_BYTES + (len(jobs) + others) * (_JOB_BYTES + _numbers_of(jobs, size))
-    most += min(others, _LONG_ROWS) * _PIECE_BYTES
-    if size > most:
-        file.close()
-        raise OSError(errno.EFBIG, f"{size} bytes; the rows of {counted(len(jobs), 'job')} have at most {most}")
-    return file
 
 
 def _numbers_of(jobs: Mapping[str, Job], size: int) -> int:

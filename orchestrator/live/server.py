@@ -166,17 +166,8 @@ def _bound(host: str, port: int) -> list[socket.socket]:
 class _Bounded(HTTPServer):
     """Closes excess connections at once."""
 
-    def initialize(self, *arguments: Any, **keywords: Any) -> None:
-        super().initialize(*arguments, **keywords)
-        self._open = 0
-
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        if self._open >= MOST_CONNECTIONS:
+        if len(self._connections) < MOST_CONNECTIONS:
+            super().handle_stream(stream, address)
+        else:
             stream.close()
-            return
-        self._open += 1
-        super().handle_stream(stream, address)
-
-    def on_close(self, server_conn: object) -> None:
-        self._open -= 1
-        super().on_close(server_conn)

@@ -84,7 +84,7 @@ def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: os.truncate(path, 8 * 2**30), r"8589934592 bytes; the rows of 2 jobs have at most \d+"),
+        (lambda path: os.truncate(path, 8 * 2**30), "more than the rows of 2 jobs can have"),
         (lambda path: os.truncate(path, 17_000_000), "more than the rows of 2 jobs can have"),
         (lambda path: path.write_bytes(b"\n" * 1_000_201), "more than the rows of 2 jobs can have"),
         (lambda path: (path.unlink(), path.symlink_to("/proc/self/pagemap")), "Invalid argument|Not a regular file"),
