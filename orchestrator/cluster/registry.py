@@ -16,8 +16,6 @@ import hashlib
 import time
 from collections.abc import Collection, Iterator
 
-from pydantic import ValidationError
-
 from orchestrator.errors import SweepExistsError, TrainerMissingError
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.naming import is_name
@@ -62,7 +60,7 @@ class Registry:
     def _read(name: str, stored: bytes) -> Manifest:
         try:
             manifest = Manifest.read(stored)
-        except ValidationError:
+        except ValueError:
             raise SweepExistsError(
                 f"The cluster's sweep {name} was registered by another version of Seedsweep: choose another --name"
             ) from None

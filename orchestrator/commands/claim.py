@@ -16,8 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
 from nn.files import digest, inside, read_regular, reading, temporary_folder
 from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
@@ -239,7 +237,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
     """
     findings: list[_Finding] = []
     is_true, now = False, sweep.manifest
-    with contextlib.suppress(SeedsweepError, ValidationError), temporary_folder() as made:
+    with contextlib.suppress(SeedsweepError, ValueError), temporary_folder() as made:
         then, path = Manifest.read(claim.files()[FILES[0]]), made / "sweep"
         if now == then or not now.goes_on(then):
             return []

@@ -161,7 +161,7 @@ class SweepFolder:
             if isinstance(error, FileNotFoundError):
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
-        except ValidationError as error:
+        except ValueError as error:
             raise SweepNotFoundError(f"{file} does not describe a sweep{first_fault(error)}") from None
         self.known = manifest.known_jobs
         return manifest

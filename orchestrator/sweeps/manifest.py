@@ -6,10 +6,9 @@ import functools
 import operator
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, LiteralString, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AliasPath, BaseModel, FailFast, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from nn.errors import Described, InvalidInputError
 from nn.files import json_values, longest_text
@@ -29,8 +28,9 @@ _VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
 _LONGEST = 2**20
-#: The most combinations of values that all rounds together may list. A round lists all that the sweep has then.
-_MOST_LISTED = 10 * MAX_JOBS
+#: The most combinations of values that rounds may list in all: for any sweep, and for each job. A round lists all that
+#: the sweep has then; one that is validated, because invalid ones are left out, counts as several.
+_LISTED, _JOB_LISTED, _VALIDATED = 2 * MAX_JOBS, 8, 5
 
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
 ALL_WEIGHTS_JOBS = 1000
@@ -71,8 +71,9 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         """Reject an impossible sweep before its jobs are listed."""
         if not is_name(self.name):
             raise ValueError("invalid sweep name")
-        if not 1 <= self.specification.size <= MAX_JOBS:
-            raise ValueError(f"it has {self.specification.size} jobs; allowed: 1 to {MAX_JOBS:,}")
+        size, most = self.specification.size, self.specification.most_jobs
+        if not 1 <= size <= most:
+            raise ValueError(f"it has {size} jobs; allowed: 1 to {most:,}")
         if sum(len(each.jobs) for each in self.withdrawn) > MAX_JOBS:
             raise ValueError(f"more than {MAX_JOBS:,} of its jobs were withdrawn")
         self.__dict__["rounds"] = self._read_rounds()
@@ -83,17 +84,17 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         if self.rounds and self.specification.remaining:
             raise ValueError("it has rounds before its sampler has chosen all configurations")
         read: list[Round] = []
-        specification, others, listed = self.specification, 0, 0
+        specification, others, listed, most = self.specification, 0, 0, _LISTED + _JOB_LISTED * len(self.jobs)
         for each in self.rounds:
-            if each.grid or specification.beside or specification.zipped:
-                listed += specification.combinations
-            if listed > _MOST_LISTED:
-                raise ValueError(f"its rounds list more than {_MOST_LISTED:,} combinations in all")
+            if each.grid or specification.beside or specification.zipped or specification.skip_invalid:
+                listed += specification.combinations * (_VALIDATED if specification.skip_invalid else 1)
+            if listed > most:
+                raise ValueError(f"its rounds list more than {most:,} combinations in all")
             read.append(each.read(specification))
-            specification = read[-1].extend(specification)
             others += len(each.seeds) * len(each.configurations)
-            if (most := max(specification.size, others)) > MAX_JOBS:
-                raise ValueError(f"it has {most} jobs; allowed: 1 to {MAX_JOBS:,}")
+            specification = read[-1].extend(specification)
+            if (count := others if each.configurations else specification.size) > MAX_JOBS:
+                raise ValueError(f"it has {count} jobs; allowed: 1 to {MAX_JOBS:,}")
         return read
 
     def jobs_by_key(self) -> dict[str, Job]:
@@ -148,12 +149,12 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
         Raises:
             TrainerMissingError: the trainer that it names is not installed here.
-            ValidationError: it is not a manifest, has more values or longer texts than one can have, or no jobs.
+            ValueError: it is not a manifest, has more values or longer texts than one can have, or no jobs.
         """
         if json_values(stored) > _VALUES + _JOB_VALUES * sum(1 for _ in _KEY.finditer(stored)):
-            raise _invalid("too_many_values", "it has too many values")
+            raise ValueError("it has too many values")
         if longest_text(stored) > _LONGEST:
-            raise _invalid("text_too_long", "it has a text that is too long")
+            raise ValueError("it has a text that is too long")
         try:
             manifest = cls.model_validate_json(stored)
         except ValidationError:
@@ -161,7 +162,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             raise
         # A new sweep has no jobs until its sampler has drawn some, and is not written before.
         if not manifest.jobs or (manifest.specification.sampling is not None and not manifest.specification.drawn):
-            raise _invalid("no_jobs", "it has no jobs")
+            raise ValueError("it has no jobs")
         return manifest
 
     def goes_on(self, other: Manifest) -> bool:
@@ -281,11 +282,6 @@ def _refuse_missing_trainer(stored: bytes) -> None:
         f"The trainer {head.trainer} of the sweep {head.name} is not installed here{came}: install the package "
         "that brings it, beside Seedsweep; orchestrator trainers lists what is installed"
     )
-
-
-def _invalid(kind: Literal["too_many_values", "text_too_long", "no_jobs"], message: LiteralString) -> ValidationError:
-    error = PydanticCustomError(kind, message)
-    return ValidationError.from_exception_data("Manifest", [InitErrorDetails(type=error, input=None)])
 
 
 def check_keep_weights(text: str) -> str:

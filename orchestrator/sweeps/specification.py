@@ -23,6 +23,8 @@ from worker.trainers import registry
 
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
 MAX_JOBS = 100_000
+#: The most if invalid ones are left out, also these: whoever reads the sweep validates them all.
+MAX_VALIDATED = 30_000
 
 
 class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
@@ -214,6 +216,11 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             # Those that differ only in an option without its condition are one.
             each = len({tuple(point.values()) for point in self._combinations()})
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
+
+    @property
+    def most_jobs(self) -> int:
+        """The largest `size` that is allowed."""
+        return MAX_VALIDATED if self.skip_invalid else MAX_JOBS
 
     @property
     def combinations(self) -> int:

@@ -149,13 +149,18 @@ def test_rounds_that_list_too_many_combinations_are_refused() -> None:
     content = json.loads(manifest_of(wide).as_text())
     point = {"epochs": 1, "initial_scale": 2.0}
     content["rounds"] = [{"kind": "confirm", "seeds": [seed], "configurations": [point]} for seed in range(1, 71)]
-    with pytest.raises(ValidationError, match="its rounds list more than 1,000,000 combinations in all"):
+    with pytest.raises(ValidationError, match="its rounds list more than 264,008 combinations in all"):
+        Manifest.read(json.dumps(content).encode())
+    # Fewer jobs are allowed if each has to be validated.
+    content["specification"] |= {"seeds": [0, 1, 2, 3], "skip_invalid": True}
+    with pytest.raises(ValidationError, match="it has 32004 jobs; allowed: 1 to 30,000"):
         Manifest.read(json.dumps(content).encode())
 
 
 def test_no_round_is_added_that_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     conditional = sweep(initial_scale=(1.0, 2.0), beside=("initial_scale@learning_rate=0.1",))
-    monkeypatch.setattr(manifest_module, "_MOST_LISTED", 7)
+    monkeypatch.setattr(manifest_module, "_LISTED", 7)
+    monkeypatch.setattr(manifest_module, "_JOB_LISTED", 0)
     longer = conditional.with_round(Round(kind="extend", seeds=(2,)))
     with pytest.raises(InvalidInputError, match="allowed: fewer rounds, because its rounds list more than 7 "):
         longer.with_round(Round(kind="extend", seeds=(3,)))
