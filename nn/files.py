@@ -190,11 +190,11 @@ def longest_text(stored: bytes) -> int:
 
 
 def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
-    """Open a ZIP file whose files are unpacked piece by piece.
+    """Open a ZIP file that can be unpacked in bounded pieces.
 
     Raises:
-        BadZipFile: its list of files, which is read into memory, has more than `most` bytes; or a method of compression
-            is used by which a few bytes become gigabytes at once.
+        BadZipFile: its list of files, which is read into memory, has more than `most` bytes; or a file is compressed by
+            another method than deflate, by which a few bytes may become gigabytes at once.
     """
     from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
@@ -204,8 +204,9 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:
         raise BadZipFile("it is not a ZIP file, or has a comment or too many files")
     archive = ZipFile(file)
-    if {entry.compress_type for entry in archive.infolist()} - {ZIP_STORED, ZIP_DEFLATED}:
-        raise BadZipFile("a file in it is compressed by another method than deflate")
+    for entry in archive.infolist():
+        if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise BadZipFile(f"{entry.filename} in it is compressed by another method than deflate")
     return archive
 
 

@@ -123,11 +123,6 @@ def _kept(policy: object) -> str | None:
     return None if policy is None else check_keep_weights(_text("keep_weights", policy))
 
 
-def _named(reuse_from: object) -> list[SweepFolder]:
-    given = reuse_from if isinstance(reuse_from, (list, tuple)) else [reuse_from]
-    return [open_sweep(str(_path("reuse_from", each)), Path()) for each in given]
-
-
 def _workers(workers: object) -> int | None:
     return None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
 
@@ -327,7 +322,7 @@ class Sweep:
         Args:
             metric: What counts: a metric, which of its epochs (`last`, `best` or `mean-K`), or both: `loss:best`;
                 None for the one that `sweep` was given, or the trainer's own, `last`.
-            where: Words that choose configurations, such as `learning_rate=0.03`.
+            where: Words that choose configurations, such as `learning_rate=0.03`; a text is split as by a shell.
             within: The regret that suffices, in the metric's unit; None for that of the last race, if any.
 
         Raises:
@@ -679,10 +674,11 @@ def sweep(
     """
     place = _place(broker, workers, time_limit)
     plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume).judged_by(_metric(metric))
+    others = reuse_from if isinstance(reuse_from, (list, tuple)) else [reuse_from]
     given: dict[str, Any] = {
         "reuse": _switch("reuse", reuse),
         "any_code": _switch("reuse_anyway", reuse_anyway),
-        "reuse_from": _named(reuse_from),
+        "reuse_from": [open_sweep(str(_path("reuse_from", each)), Path()) for each in others],
         "fail_fast": None if fail_fast is None else _integer("fail_fast", fail_fast, 1, MAX_JOBS),
         "keep_weights": _kept(keep_weights),
         "display": _display(progress),
@@ -776,7 +772,7 @@ def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
     Raises:
         SweepUnreadableError: the folder cannot be read.
     """
-    return list(summing.summaries(_path("output", output)))
+    return summing.summaries(_path("output", output))
 
 
 def verify_claim(

@@ -100,11 +100,11 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
         surplus = max(surplus, 0) + len(packed)
         while not stream.eof and (found := stream.decompress(rest, CHUNK)):
             yield found
-            surplus -= len(found)
+            surplus -= 2 * len(found)
             rest = stream.unconsumed_tail
         if stream.eof and (stream.unused_data or file.read(1)):
             raise zlib.error("something follows")
-        # Honest data packs into its own size at most, and a few bytes for each block.
+        # Even data that packs badly yields half as many bytes as it takes.
         if surplus > 2 * CHUNK:
             raise zlib.error("a part of it holds almost nothing")
     if not stream.eof:

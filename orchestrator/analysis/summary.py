@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -80,13 +80,13 @@ class Summary:
         return re.split(r": |\. |\.$", self.sentence, maxsplit=1)[0]
 
 
-def summaries(output: Path) -> Iterator[Summary]:
-    """Yield the summaries of the sweeps of a folder, the last changed first; none if there is no such folder.
+def summaries(output: Path) -> list[Summary]:
+    """Return the summaries of the sweeps of a folder, the last changed first; none if there is no such folder.
 
     Raises:
         SweepUnreadableError: the folder cannot be read.
     """
-    return map(summary, [output / name for name in Sweeps(output).names()])
+    return [summary(output / name) for name in Sweeps(output).names()]
 
 
 def summary(folder: Path) -> Summary:

@@ -83,13 +83,13 @@ def _counting() -> Iterator[Callable[[int, int], None]]:
     """
     console, last = Console(stderr=True, highlight=False), time.monotonic()
     columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs exported"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.file.isatty()) as progress:
         task = progress.add_task("", total=None, visible=False)
 
         def on_progress(done: int, total: int) -> None:
             nonlocal last
             progress.update(task, completed=done, total=total, visible=True)
-            if not console.is_terminal and time.monotonic() - last > SILENCE:
+            if not console.file.isatty() and time.monotonic() - last > SILENCE:
                 last = time.monotonic()
                 say(console, f"{done} of {total} jobs exported")
 

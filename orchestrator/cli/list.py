@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.progress import track
 
 from orchestrator.analysis.summary import Summary, summaries
 from orchestrator.cli.shared.output import print_json, print_table, say
@@ -23,9 +22,7 @@ def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
 
     Example: orchestrator list --output runs
     """
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    found = [*track(summaries(output), "Reading sweeps", console=console, transient=True, disable=hidden)]
+    found = summaries(output)
     if as_json:
         print_json({"folder": str(output), "sweeps": [asdict(each) for each in found]})
     elif found:

@@ -159,13 +159,11 @@ def _run(arguments: list[str]) -> int:
         message = usage_message(error, arguments)
     except SeedsweepError as error:
         message = str(error)
-    if message:
-        print(f"orchestrator: {_shortened(one_line(message))}", file=sys.stderr)
+    if len(told := one_line(message)) > LONGEST_MESSAGE:
+        told = f"{told[: LONGEST_MESSAGE // 2]}...{told[-LONGEST_MESSAGE // 2 :]}"
+    if told:
+        print(f"orchestrator: {told}", file=sys.stderr)
     return BAD_INPUT
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE // 2]}...{text[-LONGEST_MESSAGE // 2 :]}"
 
 
 def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:

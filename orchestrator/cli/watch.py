@@ -55,9 +55,7 @@ def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> 
     """
     done = watching.cancel(folder, place_for(broker, tell=complain))
     if isinstance(done, Summary):
-        told = standing(folder, broker)
-        if done.state != "cancelled":
-            told = f"There is nothing to cancel: {told}"
+        told = f"There is nothing to cancel: {standing(folder, broker)}"
         return answer(told, as_json=as_json, name=folder.name, withdrawn=0, ending=0, ended=done.done, wanted=[])
     counts = {"withdrawn": len(done.withdrawn), "ending": len(done.ending), "ended": len(done.ended)}
     told, wanted = describe_cancellation(folder.name, done), sorted(done.wanted)

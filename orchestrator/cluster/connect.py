@@ -140,7 +140,7 @@ def require_broker(settings: Settings, why: str = "an embedded cluster ends with
 def connect(settings: Settings, tell: Tell, check: Callable[[], None] = lambda: None) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
 
-    `check` raises if it is futile to wait for an answer later.
+    `check` is called while the server does not answer later; it raises to stop waiting.
 
     Raises:
         InvalidInputError: the settings name no cluster.

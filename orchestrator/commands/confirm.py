@@ -53,6 +53,7 @@ class Sample:
     interval: Interval | None
 
     def __str__(self) -> str:
+        """How many jobs trained to their end, and how many diverged."""
         return f"{self.seeds} ({self.diverged} diverged)" if self.diverged else str(self.seeds)
 
 

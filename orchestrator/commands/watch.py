@@ -28,6 +28,8 @@ from orchestrator.text import counted
 
 #: Seconds between two looks at a folder that another process writes.
 LOOK_SECONDS = 0.5
+#: Seconds that a sweep's process may take to end after its embedded cluster.
+ENDING_SECONDS = 8.0
 
 
 class WatchPlan(SweepPlan):
@@ -165,6 +167,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         SweepNotFoundError: neither the cluster nor the folder has such a sweep.
         SweepExistsError: the folder is another sweep's.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+        ClusterError: the sweep's own cluster ended meanwhile, but not its process, or that runs again.
     """
     if place.settings.broker_url is None and folder.manifest() and not address(folder.path):
         found = summary(folder.path)
@@ -174,10 +177,15 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
     try:
         return cancel_sweep(cluster, _find(cluster, folder))
     except ClusterError:
-        # It ended meanwhile, perhaps because of the mark: its folder tells, once nobody writes to it.
+        # It ended meanwhile, perhaps because of the mark: its folder tells, once its process has ended.
+        latest = time.monotonic() + ENDING_SECONDS
         while held(folder.path, locks()):
+            if address(folder.path) or time.monotonic() > latest:
+                raise
             time.sleep(LOOK_SECONDS)
-        return summary(folder.path)
+        rows = folder.rows_of(folder.manifest().jobs_by_key())
+        cancelled = {key for key, row in rows.items() if row.status == "cancelled"}
+        return Cancellation(cancelled, ended=rows.keys() - cancelled) if cancelled else summary(folder.path)
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:

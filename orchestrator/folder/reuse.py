@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from nn.files import is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
@@ -48,8 +50,8 @@ def sibling_results(
     chosen = (folder, *named)
     paths = {each.path.resolve() for each in chosen}
     output = folder.path.parent
-    siblings = (SweepFolder(output, name) for name in sorted(Sweeps(output).names(), reverse=True))
-    for other in (*chosen, *(each for each in siblings if each.path.resolve() not in paths)):
+    siblings = (each for each in _siblings(output, tell) if each.path.resolve() not in paths)
+    for other in itertools.chain(chosen, siblings):
         if not missing:
             break
         is_own = all(is_private(other.path / part) for part in _PARTS)
@@ -69,6 +71,13 @@ def sibling_results(
         if skipped:
             whose = f"Results{which} of {counted(len(skipped), 'sweep')} in {output} are not reused{why}"
             tell(f"{whose}: {some([*skipped])}. --reuse-from takes those of one")
+
+
+def _siblings(output: Path, tell: Callable[[str], None]) -> Iterator[SweepFolder]:
+    try:
+        yield from (SweepFolder(output, name) for name in sorted(Sweeps(output).names(), reverse=True))
+    except SweepUnreadableError as error:
+        tell(f"Results of other sweeps are not reused: {error}")
 
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:

@@ -162,7 +162,8 @@ class SweepFolder:
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
         except ValueError as error:
-            raise SweepNotFoundError(f"{file} does not describe a sweep{first_fault(error)}") from None
+            why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
+            raise SweepNotFoundError(f"{file} does not describe a sweep{why}") from None
         self.known = manifest.known_jobs
         return manifest
 

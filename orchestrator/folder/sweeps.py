@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 #: The most sweeps in an index: those that changed last.
 MOST_SWEEPS = 1000
-#: The most bytes of a `results.jsonl`: 100,000 jobs take about 200 MB.
-MAX_RESULTS_BYTES = 2**29
 #: Seconds without a change after which a sweep of another host counts as quiet.
 QUIET_SECONDS = 600.0
 
@@ -130,8 +128,7 @@ class Sweeps:
         """Return the folder of a sweep.
 
         Raises:
-            SweepNotFoundError: there is no such sweep, or it is not to be shown, or it is a link out of the output
-                folder, or its results are too large to be shown.
+            SweepNotFoundError: there is no such sweep, it is not to be shown, or it is a link out of the output folder.
         """
         if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
             raise SweepNotFoundError(f"There is no sweep {name!r} in {self.output}")
@@ -144,12 +141,6 @@ class Sweeps:
             inside(folder.path, self.output)
         except OSError:
             raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks") from None
-        with contextlib.suppress(OSError):
-            size = (folder.path / _RESULTS).stat().st_size
-            if size > MAX_RESULTS_BYTES:
-                raise SweepNotFoundError(
-                    f"The sweep {name} has {size} bytes of results; a page shows at most {MAX_RESULTS_BYTES}"
-                )
         return folder
 
     def version(self, name: str) -> Hashable:

@@ -95,7 +95,7 @@ def compare(job: Job, row: Row, result: Result) -> list[Difference]:
     answers = _answers(row.correct), _answers(result.correct)
     # A row may lack them: one of very many, and of a claim.
     if row.correct is not None and answers[0] != answers[1]:
-        found.append(Difference(what="correct", kept=answers[0], again=answers[1]))
+        found.append(Difference(what="hash of the correct answers", kept=answers[0], again=answers[1]))
     return found
 
 

@@ -339,12 +339,12 @@ def specification(
         raise TrainerUnusableError(
             f"The trainer {own.get('trainer', DEFAULT)} has an option whose default cannot be read from text: {reason}"
         ) from None
-    if made.size > made.most_jobs:
+    if made.size > MAX_JOBS:
         axes = [f"{len(each)} values of {word(made.model, name)}" for name, each in made.grid.items()]
         if made.sampling is not None:
             axes = [f"{made.sampling.samples:,} samples"]
         product = " x ".join([counted(len(made.seeds), "seed"), *axes])
-        allowed = f"at most {made.most_jobs:,} jobs (it has {product})"
+        allowed = f"at most {MAX_JOBS:,} jobs (it has {product})"
         raise InvalidInputError("the sweep", Described(f"one of {made.size:,} jobs"), allowed)
     return _drawn_at_random(made)
 

@@ -28,8 +28,8 @@ _VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
 _LONGEST = 2**20
-#: The most combinations of values that rounds may list in all: for any sweep, and for each job. A round lists all that
-#: the sweep has then; one that is validated, because invalid ones are left out, counts as several.
+#: The most combinations of values that all rounds may list: a constant, and more for each job. A combination that is
+#: validated, because invalid ones are left out, counts as several.
 _LISTED, _JOB_LISTED, _VALIDATED = 2 * MAX_JOBS, 8, 5
 
 #: The jobs of a new sweep above which it keeps the weights of the best jobs only, if not told otherwise.
@@ -71,9 +71,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         """Reject an impossible sweep before its jobs are listed."""
         if not is_name(self.name):
             raise ValueError("invalid sweep name")
-        size, most = self.specification.size, self.specification.most_jobs
-        if not 1 <= size <= most:
-            raise ValueError(f"it has {size} jobs; allowed: 1 to {most:,}")
+        if not 1 <= (size := self.specification.size) <= MAX_JOBS:
+            raise ValueError(f"it has {size} jobs; allowed: 1 to {MAX_JOBS:,}")
         if sum(len(each.jobs) for each in self.withdrawn) > MAX_JOBS:
             raise ValueError(f"more than {MAX_JOBS:,} of its jobs were withdrawn")
         self.__dict__["rounds"] = self._read_rounds()
@@ -86,8 +85,9 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         read: list[Round] = []
         specification, others, listed, most = self.specification, 0, 0, _LISTED + _JOB_LISTED * len(self.jobs)
         for each in self.rounds:
-            if each.grid or specification.beside or specification.zipped or specification.skip_invalid:
-                listed += specification.combinations * (_VALIDATED if specification.skip_invalid else 1)
+            is_validated = specification.skip_invalid and not each.configurations
+            if each.grid or specification.beside or specification.zipped or is_validated:
+                listed += specification.combinations * (_VALIDATED if is_validated else 1)
             if listed > most:
                 raise ValueError(f"its rounds list more than {most:,} combinations in all")
             read.append(each.read(specification))

@@ -42,7 +42,7 @@ class JobNames:
         self._digits = {name: digits_of(each) for name, each in self.varying.items()}
 
     def shown(self, name: str, value: object) -> str:
-        """Return an option's value as tables and sentences show it: no two look alike, quotes for an empty one."""
+        """Return an option's value as tables and sentences show it. No two look alike; an empty one is two quotes."""
         return shown(self.model.model_fields[name], value, self._digits.get(name)) or '""'
 
     def configuration(self, options: BaseModel | Mapping[str, Any]) -> str:

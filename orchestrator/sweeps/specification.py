@@ -23,7 +23,7 @@ from worker.trainers import registry
 
 #: The most jobs of a sweep: more are usually a typing error, and take a night to list.
 MAX_JOBS = 100_000
-#: The most if invalid ones are left out, also these: whoever reads the sweep validates them all.
+#: The most combinations of which invalid ones are left out: each is validated whenever the sweep is read.
 MAX_VALIDATED = 30_000
 
 
@@ -123,6 +123,9 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                     "zipped", group, f"different options with equally many values (these have {told})"
                 )
         self._conditions()
+        if self.skip_invalid and self.combinations > MAX_VALIDATED:
+            allowed = f"a grid of at most {MAX_VALIDATED:,} combinations (this one has {self.combinations:,})"
+            raise InvalidInputError("skip_invalid", Described("given"), allowed)
         if self.sampling is not None and (self.zipped or self.beside):
             allowed = Beside("zipped or conditional values")
             raise InvalidInputError("sampler", self.sampling.sampler, allowed)
@@ -216,11 +219,6 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             # Those that differ only in an option without its condition are one.
             each = len({tuple(point.values()) for point in self._combinations()})
         return len(self.seeds) * (each if self.sampling is None else self.sampling.samples)
-
-    @property
-    def most_jobs(self) -> int:
-        """The largest `size` that is allowed."""
-        return MAX_VALIDATED if self.skip_invalid else MAX_JOBS
 
     @property
     def combinations(self) -> int:

@@ -27,10 +27,6 @@ def change_row(folder: Path, place: int, change: Callable[[dict[str, Any]], None
     (folder / "results.jsonl").write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows))
 
 
-def answers(row: dict[str, Any]) -> str:
-    return digest(unpack(row["correct"]).tobytes())
-
-
 DIVERGES = ("--seeds", "0", "--learning-rates", "1e38", "--epochs", "5", "--limit", "500")
 
 
@@ -98,6 +94,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     done = command_line.run("verify", "a", "--all", "--json", status=1)
     printed = json.loads(done.stdout)
     accuracy = rows[4]["validation_score"][1]
+    own, others = (digest(unpack(row["correct"]).tobytes()) for row in rows[6:])
     assert (printed["verified"], printed["different"]) == (1, 7)
     assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
     assert [check["differences"] for check in printed["jobs"]] == [
@@ -110,7 +107,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
             {"what": "weights_sha256", "kept": "ab" * 32, "again": again[5]},
             {"what": "weights file", "kept": "missing", "again": "ab" * 32},
         ],
-        [{"what": "correct", "kept": answers(rows[7]), "again": answers(rows[6])}],
+        [{"what": "hash of the correct answers", "kept": others, "again": own}],
         [],
     ]
     assert "results.jsonl is damaged or of another sweep, and is not read" in done.stderr

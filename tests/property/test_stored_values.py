@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.console import Console
 
 from nn.errors import DatasetError, SeedsweepError
@@ -160,6 +160,11 @@ def test_whatever_a_report_says_can_be_shown(value: Any) -> None:
     progress = LiveProgress(console, unsaved({JOB.key: JOB}))
     progress.underway(Activity(began=0.0, at=0.0, running=1, jobs={JOB.key: report}))
     console.print(progress)
+
+
+def test_a_worker_does_not_train_more_tasks_than_it_can() -> None:
+    with pytest.raises(ValidationError):
+        Presence.model_validate(PRESENCE | {"running": {f"{task:064x}": 1e9 for task in range(1001)}})
 
 
 def test_the_values_above_are_valid_and_name_every_field() -> None:

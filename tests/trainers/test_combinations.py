@@ -69,10 +69,8 @@ def test_when_nothing_can_be_left_out(command_line: CommandLine, own: dict[str, 
     words = ("sweep", "--trainer", "own", "--seeds", "0-1", "--skip-invalid", "--grid")
     for more, said in (
         (("penalty=0.5", "--set", "rate=2"), "--skip-invalid is given; allowed: a sweep with a combination that"),
-        (
-            ("penalty=0.5,1", "--sampler", "random", "--samples", "2"),
-            "--skip-invalid cannot be combined with a sampler",
-        ),
+        (("penalty=0.5,1", "--sampler", "random", "--samples", "2"), "--skip-invalid cannot be combined with a sam"),
+        (("penalty=0.5,1", "--grid", "rate=linear:0.1..1:15001"), "at most 30,000 combinations (this one has 30,002)"),
     ):
         assert said in command_line.run(*words, *more, status=2, **own).stderr
 

@@ -228,6 +228,7 @@ def test_a_missing_file_a_folder_and_a_pipe_are_one_sentence(tmp_path: Path) -> 
         ({"X": np.zeros((20, 2), complex)}, "has the type complex128"),
         ({"X": np.array([[object()] * 2] * 20)}, "has the type object; allowed: numbers"),
         ({"X": np.zeros((0, 2)), "y": np.zeros(0)}, "has 0 samples"),
+        ({"y": np.full(20, 0x110000, np.uint32).view("U1")}, "not an intact .npz file: invalid maximum character"),
         # The list of arrays is measured before it is read.
         ({f"{number:040000}": np.zeros(0) for number in range(30)}, "too many files"),
     ],
@@ -259,10 +260,6 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
             load(path, "y")
-    # No character has such a code.
-    np.savez(path, X=X, y=np.full(40, 0x110000, np.uint32).view("U1"))
-    with pytest.raises(DatasetError, match=r"not an intact .npz file: invalid maximum character"):
-        load(path, "y")
     # bz2 would unpack all of them at once.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("X.npy", bytes(2**20))

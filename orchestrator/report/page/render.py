@@ -104,7 +104,7 @@ def document(title: str, main: str, *, scripts: Sequence[str] = ()) -> str:
     Args:
         title: The page's title, as text.
         main: The `main` element and what is beside it, as HTML.
-        scripts: Further scripts, of a live page, which run before the page's own and may ask its server for updates.
+        scripts: Further scripts, which run before the page's own. Only a live page has some: they may ask its server.
     """
     template = environment(_PACKAGE).get_template("document.html")
     return template.render(

@@ -184,15 +184,10 @@ def _what_is_wrong_is_noticed(seen: Observation, clean: CleanRun) -> Iterator[Vi
             yield Violation("end", f"no worker took jobs, and the sweep did not say so: {fault}")
     for event in seen.events:
         if event["event"] == "clock set right" and not event["noticed"]:
-            skewed = next(
-                fault for fault in seen.faults if _is_skew(fault, event["worker"]) and fault["t"] < event["t"]
-            )
+            earlier = (fault for fault in seen.faults if fault["fault"] == "skew a clock" and fault["t"] < event["t"])
+            skewed = next(fault for fault in earlier if fault["worker"] == event["worker"])
             if not _was_disturbed(seen, skewed | {"over": event["t"]}):
                 yield Violation("end", f"{event['worker']} said nothing of its clock, which was wrong: {skewed}")
-
-
-def _is_skew(fault: Event, worker: str) -> bool:
-    return bool(fault["fault"] == "skew a clock" and fault["worker"] == worker)
 
 
 def _was_disturbed(seen: Observation, fault: Event) -> bool:

@@ -221,7 +221,7 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
         raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
         start = file.read(10 + 2**16)
-        # Python would warn about it, with the character that follows.
+        # Python would print a warning that contains the escaped character.
         if b"\\" in start[10 : 10 + int.from_bytes(start[8:10], "little")]:
             raise DatasetError(f"{member} of {name} has a backslash in its header")
         file.seek(0)
