@@ -198,7 +198,8 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     """
     from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
-    file.seek(max(0, file.seek(0, 2) - 42))
+    size = file.seek(0, 2)
+    file.seek(max(0, size - 42))
     last = file.read()
     large, end = last[:-22], last[-22:]
     if end[:4] != b"PK\5\6" or large[:4] == b"PK\6\7" or int.from_bytes(end[12:16], "little") > most:
@@ -207,6 +208,10 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     for entry in archive.infolist():
         if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise BadZipFile(f"{entry.filename} in it is compressed by another method than deflate")
+        # Deflate makes nothing larger, and files that overlap would be unpacked many times.
+        size -= entry.compress_size
+        if size < 0 or entry.compress_size > 1.1 * entry.file_size + 2**10:
+            raise BadZipFile(f"{entry.filename} in it is larger than what it unpacks to, or overlaps another file")
     return archive
 
 

@@ -27,8 +27,8 @@ _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
 _SKIPPED_BYTES = 2**28
 #: Bytes of damaged rows, some for each job, after which no row is read: parsing them takes longest.
 _DAMAGED_BYTES, _JOB_DAMAGED_BYTES = 2**24, 2**10
-#: Of how many jobs that were withdrawn rows as long as a piece are allowed for.
-_LONG_ROWS = 64
+#: Of how many jobs that were withdrawn the longest rows are allowed for: their keys may be made up.
+_LONG_ROWS = 32
 #: Most bytes of a line, and most values, beside the numbers of its epochs.
 _LINE_BYTES, _LINE_VALUES = 2**21, 2**14
 #: Most bytes of a number.
@@ -62,7 +62,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         with open_regular(path) as file:
             numbers = _numbers_of(jobs, os.fstat(file.fileno()).st_size)
             most = _FILE_BYTES + (_JOB_BYTES + numbers) * len(jobs)
-            most_skipped = _SKIPPED_BYTES + numbers * len(others) + _PIECE_BYTES * min(len(others), _LONG_ROWS)
+            most_skipped = _SKIPPED_BYTES + (numbers + _PIECE_BYTES) * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
                 if number >= lines or own > most or skipped > most_skipped:
                     raise OSError(errno.EFBIG, f"more than the rows of {counted(len(jobs), 'job')} can have")

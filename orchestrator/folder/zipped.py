@@ -33,7 +33,6 @@ def unpack(path: Path, folder: Path) -> None:
         with open_regular(path) as file:
             archive = open_zip(file, MOST_LISTED)
             wanted = [(entry, kept) for entry in archive.infolist() if (kept := _KEPT.fullmatch(entry.filename))]
-            # No more of a file is unpacked than the list says.
             if sum(entry.file_size for entry, _ in wanted) > MOST_BYTES:
                 raise ValueError(f"it has more than {MOST_BYTES} bytes")
             for entry, kept in wanted:

@@ -107,14 +107,12 @@ def test_an_output_that_is_no_terminal_gets_plain_text(swept: InProcess) -> None
         assert symbols in printed
 
 
-@pytest.mark.parametrize("columns", [60, 120])
-def test_it_fits_the_terminal(swept: InProcess, columns: int) -> None:
-    terminal = swept.command_line.on_terminal("plot", "a", "curves", columns=columns)
-    lines = terminal.read_to_end().splitlines()
+def test_it_fits_the_terminal(swept: InProcess) -> None:
+    lines = swept.command_line.on_terminal("plot", "a", "curves", columns=120).read_to_end().splitlines()
     # The title may wrap; the chart has the whole width.
     chart = [line for line in lines if "│" in line]
     assert len(chart) == 18
-    assert columns - 8 <= max(map(cell_len, chart)) <= columns
+    assert 112 <= max(map(cell_len, chart)) <= 120
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

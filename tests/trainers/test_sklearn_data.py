@@ -260,7 +260,12 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
         path.write_bytes(content)
         with pytest.raises(DatasetError, match=r"not an intact .npz file: it is not a ZIP file"):
             load(path, "y")
-    # bz2 would unpack all of them at once.
+    # Empty blocks are unpacked slowly, and files that overlap without end.
+    np.savez(path, X=X, y=NUMBERS)
+    at = (blob := path.read_bytes()).index(b"PK\1\2") + 24
+    path.write_bytes(blob[:at] + bytes(4) + blob[at + 4 :])
+    with pytest.raises(DatasetError, match=r"X.npy in it is larger than what it unpacks to, or overlaps another file"):
+        load(path, "y")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("X.npy", bytes(2**20))
     with pytest.raises(DatasetError, match=r"by another method than deflate"):

@@ -139,16 +139,3 @@ def test_a_full_disk_costs_no_more_than_time_and_leaves_nothing(small: Dataset, 
 
     assert same_data(loaded, small)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_remains_of_a_killed_writer_are_removed_once_they_are_old(cached: Path) -> None:
-    old, new = (cached.with_name(f".{cached.name}.{digit * 32}.tmp") for digit in "12")
-    old.touch()
-    new.touch()
-    os.utime(old, (0, 0))
-    cached.unlink()
-
-    load_mnist(cache_dir=cached.parent.parent)
-
-    assert not old.exists()
-    assert new.exists()

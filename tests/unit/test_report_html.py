@@ -107,7 +107,6 @@ def test_the_policy_allows_its_own_style_and_script_and_nothing_else() -> None:
     assert said["script-src"].startswith(f"{empty} {empty} 'sha256-")
     assert all(re.fullmatch(r"('sha256-[\w+/]{43}=' ?)+", said[name]) for name in ("style-src", "script-src"))
     assert (said["base-uri"], said["form-action"]) == ("'none'",) * 2
-    # Only a live page, which has scripts of its own, asks its server.
     assert (said["connect-src"], "connect-src 'none'" in policy()) == ("'self'", True)
 
 

@@ -110,6 +110,17 @@ def test_a_folder_brings_no_data_set(folder: SweepFolder, tmp_path: Path, data: 
         load_data(manifest.model_copy(update={"specification": told}), job, tmp_path)
 
 
+def test_made_up_jobs_that_were_withdrawn_allow_for_little(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_log, "_NUMBER_BYTES", 10**5)
+    folder.known, path = frozenset(f"{key:064x}" for key in range(10**5)), folder.path / "results.jsonl"
+    path.touch()
+    os.truncate(path, 2 * 2**30)
+    with pytest.raises(SweepUnreadableError, match="more than the rows"):
+        folder.rows_of(BY_KEY)
+
+
 def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
     os.truncate(folder.path / "results.jsonl", 17_000_000)

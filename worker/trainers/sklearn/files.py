@@ -220,15 +220,14 @@ def _read_array(name: str, archive: zipfile.ZipFile, member: str) -> NDArray[Any
     if info.file_size > most:
         raise DatasetError(f"{member} of {name} has {info.file_size} bytes; allowed: at most {most}")
     with archive.open(info) as file:
-        start = file.read(10 + 2**16)
+        start: bytes = file.peek(512)  # type: ignore[attr-defined]
         # Python would print a warning that contains the escaped character.
         if b"\\" in start[10 : 10 + int.from_bytes(start[8:10], "little")]:
             raise DatasetError(f"{member} of {name} has a backslash in its header")
-        file.seek(0)
         # Later ones have longer headers, for the names of fields.
         if (version := npy.read_magic(file)) != (1, 0):
             raise DatasetError(f"{member} of {name} has the format {version}; allowed: (1, 0)")
-        shape, is_fortran, dtype = npy.read_array_header_1_0(file)
+        shape, is_fortran, dtype = npy.read_array_header_1_0(file, max_header_size=500)
         if dtype.kind not in "biufUS" or not 0 < dtype.itemsize <= longest:
             raise DatasetError(f"{member} of {name} has the type {dtype}; allowed: {allowed}")
         if math.prod(shape) > MAX_VALUES or shape[:1] > (MAX_SAMPLES,):
