@@ -145,7 +145,7 @@ def test_what_is_added_on_a_cluster_is_collected_elsewhere_and_what_is_undone_en
     refused = command_line.run("extend", "a", "--seeds", "20", status=2).stderr
     assert f"Another process is running the sweep a in runs/a: process {extending.pid} on " in refused
     for copy in ("copy", "late"):
-        shutil.copytree(command_line.sweep("a"), command_line.sweep("a", copy))
+        shutil.copytree(command_line.sweep("a"), command_line.sweep("a", copy), ignore=shutil.ignore_patterns("*.tmp"))
     told = command_line.run("undo", "a", "--output", "elsewhere", *broker).stdout
     assert told.startswith("Withdrawn from a: 6 jobs of extend, 0 rows kept for reuse.")
     # Then the session ends with the rows from before, and the cluster knows that the sweep has ended;
