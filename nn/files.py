@@ -193,8 +193,8 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     """Open a ZIP file that can be unpacked in bounded pieces.
 
     Raises:
-        BadZipFile: its list of files, which is read into memory, has more than `most` bytes; or a file is compressed by
-            another method than deflate, by which a few bytes may become gigabytes at once.
+        BadZipFile: its list of files, which is read into memory, has more than `most` bytes; or a file takes more time
+            or memory to unpack than its size tells: by another method than deflate, or because files overlap.
     """
     from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
@@ -208,7 +208,7 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
     for entry in archive.infolist():
         if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise BadZipFile(f"{entry.filename} in it is compressed by another method than deflate")
-        # Deflate makes nothing larger, and files that overlap would be unpacked many times.
+        # Deflate makes hardly anything larger, and files that overlap would be unpacked many times.
         size -= entry.compress_size
         if size < 0 or entry.compress_size > 1.1 * entry.file_size + 2**10:
             raise BadZipFile(f"{entry.filename} in it is larger than what it unpacks to, or overlaps another file")
