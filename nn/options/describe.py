@@ -156,7 +156,7 @@ def first_fault(error: ValidationError) -> str:
         return f": it has {count} faults"
     # Without what would keep the text alive, in a circle of references.
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = "".join(f" at {part}" for part in first["loc"][:3])[:80]
+    where = "".join(f" at {str(part)[:80]}" for part in first["loc"][:3])[:80]
     why = "it is not a JSON object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
     return f"{where}: {why}"
 

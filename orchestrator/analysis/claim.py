@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic_core import from_json, to_json
 
 from nn.errors import clipped
-from nn.files import JSON_TEXT, json_values, open_regular
+from nn.files import JSON_TEXT, json_values, longest_text, open_regular
 from nn.options.describe import first_fault
 from orchestrator.analysis.leaderboard.judgement import Verdict
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.zipped import NAME
+from orchestrator.sweeps.manifest import LONGEST
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Digest, Text
 from worker.text import one_line
@@ -123,12 +124,20 @@ class Claim(_Part):
         if len(stored) > MAX_BYTES or json_values(stored) > MAX_VALUES:
             raise ClaimError(f"A claim has at most {MAX_BYTES} bytes and {MAX_VALUES} values")
         try:
+            if longest_text(stored) > LONGEST:
+                raise ValueError("it has a text that is too long")
             # Not `json`, which takes twice the memory of what it returns.
             read = from_json(stored)
             # Readers differ in which of the two they take.
             if sum(each[1] is not None for each in JSON_TEXT.finditer(stored)) != _fields(read):
                 raise ValueError("it gives a field twice")
-            return cls.model_validate(read)
+            claim = cls.model_validate(read)
+            files = claim.parts()["files"]
+            if len(files) < len(claim.subject):
+                raise ValueError("it names a file twice")
+            if any("/" in file and sha256 not in file for file, sha256 in files.items()):
+                raise ValueError("it names weights by another SHA-256 than theirs")
+            return claim
         except ValueError as error:
             why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
             raise ClaimError(one_line(f"{name} is not a claim{clipped(why, 300)}")) from None
@@ -171,7 +180,9 @@ def difference(claimed: Any, found: Any, where: str) -> str | None:
     rounded = floats and math.isclose(claimed, found, abs_tol=1e-12)
     if claimed == found or rounded:
         return None
-    one, other = ("missing" if each is None else clipped(str(each)) for each in (claimed, found))
+    # A list or an object as text may take many times its memory.
+    kinds = {type(None): "missing", list: "a list", dict: "an object"}
+    one, other = (kinds.get(type(each)) or clipped(str(each)) for each in (claimed, found))
     return f"{where} is {one} in the claim, and {other} in the sweep"
 
 

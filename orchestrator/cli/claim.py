@@ -92,14 +92,7 @@ def verify_claim(
     place = place_for(None, tell=partial(say, console))
     with interruptible(place.interruption):
         result = claiming.verify_claim(
-            claim,
-            place,
-            folder=folder,
-            rebuild=rebuild,
-            jobs=jobs,
-            seed=seed,
-            signers=signers,
-            data=data,
+            claim, place, folder=folder, rebuild=rebuild, jobs=jobs, seed=seed, signers=signers, data=data
         )
     for outcome in ("passed", "warned"):
         for test, sentence in getattr(result, outcome).items():

@@ -16,13 +16,7 @@ from orchestrator.cli.shared.output import place_flags, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cluster.connect import place_for
-from orchestrator.commands.confirm import (
-    DEFAULT_SEEDS,
-    ConfirmationResult,
-    confirmed,
-    plan_confirmation,
-    with_interval,
-)
+from orchestrator.commands.confirm import DEFAULT_SEEDS, ConfirmationResult, confirmed, plan_confirmation, with_interval
 from orchestrator.commands.sweep import train
 from orchestrator.sweeps.fields import seeds_as_text, vocabulary
 from orchestrator.sweeps.specification import MAX_JOBS

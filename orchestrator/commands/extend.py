@@ -133,7 +133,9 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
             before = before.with_look(seen("extend", folder.rows_of(before.jobs_by_key()))).undone()
         jobs = before.jobs_by_key()
         rows, gone = folder.rows_of(manifest.jobs_by_key() | jobs), set(manifest.jobs) - set(jobs)
-        left = {key: row for key, row in rows.items() if key in jobs}
+        left = Rows({key: row for key, row in rows.items() if key in jobs})
+        # What cannot be judged is refused before anything is withdrawn.
+        Sweep.of(folder, before, jobs, left)
         if place.cluster is not None:
             # Imported here because it imports Celery, which `sweep` does later.
             from orchestrator.running.cancel import cancel_jobs
@@ -146,7 +148,7 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                     registry.finish(manifest.name)
             cancel_jobs(place.cluster, manifest.name, gone)
         folder.write_manifest(before)
-        finish(Session(folder, before, jobs, place, rows=Rows(left)))
+        finish(Session(folder, before, jobs, place, rows=left))
     return manifest.rounds[-1], len(gone), len(rows.keys() & gone)
 
 

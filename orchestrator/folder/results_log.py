@@ -23,6 +23,8 @@ from worker.job import Job, misfit
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of a file: some for any sweep, and for each job the longest row without the numbers of its epochs.
 _FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
+#: Most bytes of further rows of jobs that have one, for each job, without those numbers: they are parsed in vain.
+_AGAIN_BYTES = 2**13
 #: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
 _SKIPPED_BYTES = 2**28
 #: Bytes of damaged rows, some for each job, after which no row is read: parsing them takes longest.
@@ -56,20 +58,20 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         SweepUnreadableError: the file exists and cannot be read, or has more than its rows can have.
     """
     rows = Rows()
-    damaged, own, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
+    damaged, again, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
     lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
         with open_regular(path) as file:
             numbers = _numbers_of(jobs, os.fstat(file.fileno()).st_size)
-            most = _FILE_BYTES + (_JOB_BYTES + numbers) * len(jobs)
+            most = _FILE_BYTES + (_AGAIN_BYTES + numbers) * len(jobs)
             most_skipped = _SKIPPED_BYTES + (numbers + _PIECE_BYTES) * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
-                if number >= lines or own > most or skipped > most_skipped:
+                if number >= lines or again > most or skipped > most_skipped:
                     raise OSError(errno.EFBIG, f"more than the rows of {counted(len(jobs), 'job')} can have")
                 key = _job_of(line)
                 row = None
                 if key in jobs:
-                    own += len(line)
+                    again += len(line) * (key in rows)
                     row = _read(line, jobs[key], jobs) if broken < most_broken else None
                 if row is None:
                     skipped, broken = skipped + len(line), broken + len(line) * (key in jobs)

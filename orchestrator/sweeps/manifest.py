@@ -27,7 +27,7 @@ from worker.trainers import registry
 _VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
-_LONGEST = 2**20
+LONGEST = 2**20
 #: The most combinations of values that all rounds may list: a constant, and more for each job. A combination that is
 #: validated, because invalid ones are left out, counts as several.
 _LISTED, _JOB_LISTED, _VALIDATED = 2 * MAX_JOBS, 8, 5
@@ -153,7 +153,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         """
         if json_values(stored) > _VALUES + _JOB_VALUES * sum(1 for _ in _KEY.finditer(stored)):
             raise ValueError("it has too many values")
-        if longest_text(stored) > _LONGEST:
+        if longest_text(stored) > LONGEST:
             raise ValueError("it has a text that is too long")
         try:
             manifest = cls.model_validate_json(stored)

@@ -185,7 +185,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "a file": (claiming(lambda told: told["subject"].pop(1)), RESULTS + "missing", ()),
     "a disguised score": (claiming(disguise), "rows: 1: validation_score: 1 is 0.99 in the ", ()),
     "names of megabytes": (
-        swap(*TOLD, "more", to={"k" * 2_000_000: [None] * 300_000 + [1]}),
+        swap(*TOLD, "more", to={"k" * 1_000_000: [None] * 300_000 + [1]}),
         f"rows: 1: more: {'k' * 97}...: 300001 is 1 in",
         (),
     ),
@@ -381,6 +381,9 @@ HOSTILE: dict[str, tuple[Callable[[Tree], bytes], str]] = {
     "an absolute path": (changed("subject", 0, "name", to="/etc/passwd"), f"{NOT} at subject at 0 at name: String"),
     "another digest": (changed("subject", 0, "digest", to={"md5": "ab"}), f"{NOT} at subject at 0 at digest"),
     "no digest": (changed("subject", 0, "digest", to={}), f"{NOT} at subject at 0 at digest"),
+    "a file twice": (changed("subject", 1, "name", to="sweep.json"), f"{NOT}: it names a file twice"),
+    "false weights": (changed("subject", 2, "digest", "sha256", to="0" * 64), f"{NOT}: it names weights by another"),
+    "a long text": (changed(*SWEEP, "more", to="x" * 2**21), f"{NOT}: it has a text that is too long"),
     "more in a verdict": (changed("predicate", "verdict", "best", to=1), f"{NOT} at predicate at verdict at best"),
     "a field twice": (lambda claim: json.dumps(claim).replace('"state"', '"level": 1, "state"').encode(), f"{NOT}: it"),
     "many fields": (changed("predicate", "verdict", to=dict.fromkeys(map(str, range(20_000)))), "has 20000 fields"),

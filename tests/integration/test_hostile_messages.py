@@ -19,17 +19,7 @@ from celery import Celery
 
 from nn.datasets.mnist import MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job, running_cluster
-from tests.support.messages import (
-    CONTROL_CHANNEL,
-    GARBAGE,
-    NOISE,
-    body,
-    command,
-    message,
-    no_replies,
-    pickled,
-    reply,
-)
+from tests.support.messages import CONTROL_CHANNEL, GARBAGE, NOISE, body, command, message, no_replies, pickled, reply
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess

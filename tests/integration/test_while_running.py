@@ -303,6 +303,13 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     before = here.command_line.rows("a")
     for dry in (("--dry-run",), ()):
         assert "A further look: " in here.run("extend", "a", "--seeds", "2", "--workers", "1", *dry).err
+    # What cannot be judged loses nothing.
+    described = here.runs / "a" / "sweep.json"
+    whole = described.read_text()
+    described.write_text(f'{whole.rstrip()[:-1]}, "metric": "x"}}')
+    assert "metric is 'x'" in here.refused("undo", "a")
+    assert "withdrawn" not in described.read_text()
+    described.write_text(whole)
     # An earlier report is out of date then
     here.page("a")
     undone, outdated = here.run("undo", "a"), "runs/a/report.html shows the sweep as it was before; to write it again: "

@@ -12,14 +12,7 @@ import pytest
 
 from nn.datasets import idx
 from nn.errors import DatasetError
-from tests.support.idx_files import (
-    TEST_IMAGES,
-    TRAIN_IMAGES,
-    TRAIN_LABELS,
-    idx_bytes,
-    write_idx,
-    write_idx_folder,
-)
+from tests.support.idx_files import TEST_IMAGES, TRAIN_IMAGES, TRAIN_LABELS, idx_bytes, write_idx, write_idx_folder
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 

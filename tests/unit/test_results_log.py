@@ -86,15 +86,15 @@ def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, mo
     for job in longer.jobs_by_key().values():
         folder.append(row(job))
     size = (folder.path / "results.jsonl").stat().st_size
-    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", 2 * size // 3 + 1)
-    monkeypatch.setattr("orchestrator.folder.results_log._JOB_BYTES", 0)
+    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", size // 3)
+    monkeypatch.setattr("orchestrator.folder.results_log._AGAIN_BYTES", 0)
     # Then nothing is damaged, and the row is reused if it fits.
     assert (list(folder.rows_of(BY_KEY)), folder.damage) == (list(BY_KEY), None)
     wanted = {key: job for key, job in longer.jobs_by_key().items() if key not in BY_KEY}
     assert [row.job for row, _ in sibling_results(folder, wanted, pytest.fail)] == list(wanted)
     assert list(sibling_results(folder, wanted, pytest.fail, lambda _row: False)) == []
-    # But its room is not for rows of the other jobs.
-    folder.append(*[row(JOBS[0])] * 2)
+    # But there is little room for further rows of the other jobs, which are parsed in vain.
+    folder.append(*[row(JOBS[0])] * 3)
     with pytest.raises(SweepUnreadableError, match="more than the rows of 2 jobs can have"):
         folder.rows_of(BY_KEY)
 

@@ -24,12 +24,7 @@ from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS
 from orchestrator.analysis.statistics.comparison import forecast
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
-from orchestrator.analysis.statistics.intervals import (
-    Interval,
-    chi_squared_quantile,
-    confidence_sequence,
-    t_interval,
-)
+from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, confidence_sequence, t_interval
 from orchestrator.analysis.statistics.pairs import (
     Differences,
     as_array,
