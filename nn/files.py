@@ -209,9 +209,11 @@ def open_zip(file: BinaryIO, most: int = 2**20) -> ZipFile:
         if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             raise BadZipFile(f"{entry.filename} in it is compressed by another method than deflate")
         # Deflate makes hardly anything larger, and files that overlap would be unpacked many times.
+        if entry.compress_size > 1.1 * entry.file_size + 2**10:
+            raise BadZipFile(f"{entry.filename} in it is larger than what it unpacks to")
         size -= entry.compress_size
-        if size < 0 or entry.compress_size > 1.1 * entry.file_size + 2**10:
-            raise BadZipFile(f"{entry.filename} in it is larger than what it unpacks to, or overlaps another file")
+        if size < 0:
+            raise BadZipFile(f"{entry.filename} in it overlaps another file")
     return archive
 
 

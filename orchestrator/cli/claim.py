@@ -54,8 +54,7 @@ def verify_claim(
         ),
     ],
     folder: Annotated[
-        Path | None,
-        file("FOLDER|ZIP", "The sweep's folder, or a ZIP file of it.  [default: the folder of CLAIM]"),
+        Path | None, file("FOLDER|ZIP", "The sweep's folder, or a ZIP file of it.  [default: the folder of CLAIM]")
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Do without the folder: train every job again.")] = False,
     jobs: Annotated[

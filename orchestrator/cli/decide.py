@@ -28,7 +28,7 @@ def command(
         float,
         positive(
             "The tolerance, in the unit of the metric: 0.001 is 0.1 points of accuracy. A configuration is good "
-            "enough if no other is better by more.",
+            "enough if no other is better by more."
         ),
     ],
     budget: Annotated[int, integer(1, MAX_JOBS, "The most jobs to add to the sweep, in all sessions of the race.")],

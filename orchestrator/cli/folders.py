@@ -18,8 +18,7 @@ from worker.settings import load_settings
 
 
 def note(
-    folder: NamedSweep,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note: one line; '' removes it.")],
+    folder: NamedSweep, text: Annotated[str, typer.Argument(metavar="TEXT", help="The note: one line; '' removes it.")]
 ) -> int:
     """Say what a sweep is about: in lists, on the live page, and in its report.
 
@@ -29,10 +28,7 @@ def note(
     return answer(f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more")
 
 
-def mv(
-    folder: NamedSweep,
-    name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
-) -> int:
+def mv(folder: NamedSweep, name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]) -> int:
     """Give a sweep another name.
 
     Its report is written again, if it has one. sweep.json keeps the name under which the sweep began.

@@ -17,10 +17,7 @@ from worker.settings import load_settings
 LINES = 10
 
 
-def command(
-    folder: AnySweep,
-    words: Annotated[list[str] | None, picking()] = None,
-) -> int:
+def command(folder: AnySweep, words: Annotated[list[str] | None, picking()] = None) -> int:
     """Show what the trainer of a sweep's jobs printed, logged and raised.
 
     The whole log of one job, or the last 10 lines of each if several jobs that fit the words have one.

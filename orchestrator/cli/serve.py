@@ -26,8 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 
 def command(
     sweep: Annotated[
-        str | None,
-        typer.Argument(metavar="SWEEP", help="The only sweep to show, by its name or its folder."),
+        str | None, typer.Argument(metavar="SWEEP", help="The only sweep to show, by its name or its folder.")
     ] = None,
     host: Annotated[
         str, typer.Option(metavar="ADDRESS", help="The address to listen at; 0.0.0.0 for all that this machine has.")

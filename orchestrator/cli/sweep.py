@@ -179,13 +179,7 @@ def submit(
 
 
 def make_plan(
-    typed: TypedWords,
-    name: str | None,
-    output: Path,
-    place: Place,
-    *,
-    resume: bool,
-    skip_invalid: bool = False,
+    typed: TypedWords, name: str | None, output: Path, place: Place, *, resume: bool, skip_invalid: bool = False
 ) -> SweepPlan:
     """Return the plan of the sweep that the words describe, or that `--resume` goes on with."""
     # An empty path would be the current folder.

@@ -161,9 +161,7 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         dataset=chosen.configuration.dataset,
         metric=sweep.names.metric.name,
         validation=_estimate(
-            list(chosen.scored.trained.values()),
-            chosen.interval,
-            sweep.judgement.on_new_samples(chosen.scored),
+            list(chosen.scored.trained.values()), chosen.interval, sweep.judgement.on_new_samples(chosen.scored)
         ),
         test=_test_estimate(found, is_share=sweep.names.metric.is_share),
         diverged=chosen.scored.diverged,

@@ -115,10 +115,7 @@ def plan_verification(
 
 
 def verify(
-    plan: Verification,
-    *,
-    tell: Tell = ignore,
-    checked: Callable[[Check], None] = lambda _check: None,
+    plan: Verification, *, tell: Tell = ignore, checked: Callable[[Check], None] = lambda _check: None
 ) -> Verification:
     """Train the planned jobs again, compare, and return the plan with its checks. The sweep's folder is only read.
 

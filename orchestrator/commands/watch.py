@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from nn.errors import InvalidInputError
 from orchestrator.analysis.summary import Summary, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
@@ -28,7 +29,7 @@ from orchestrator.text import counted
 
 #: Seconds between two looks at a folder that another process writes.
 LOOK_SECONDS = 0.5
-#: Seconds that a sweep's process may take to end after its embedded cluster.
+#: Seconds that a sweep's process may take to begin before its embedded cluster, and to end after it.
 ENDING_SECONDS = 8.0
 
 
@@ -169,23 +170,31 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
         ClusterError: the sweep's own cluster ended meanwhile, but not its process, or that runs again.
     """
-    if place.settings.broker_url is None and folder.manifest() and not address(folder.path):
+    if place.settings.broker_url is None and folder.manifest() and _has_ended(folder):
         found = summary(folder.path)
         if found.over:
             return found
-    cluster = reached(folder, place)
+    has_own = address(folder.path) is not None
     try:
+        cluster = reached(folder, place)
         return cancel_sweep(cluster, _find(cluster, folder))
-    except ClusterError:
-        # It ended meanwhile, perhaps because of the mark: its folder tells, once its process has ended.
-        latest = time.monotonic() + ENDING_SECONDS
-        while held(folder.path, locks()):
-            if address(folder.path) or time.monotonic() > latest:
-                raise
-            time.sleep(LOOK_SECONDS)
+    except (ClusterError, InvalidInputError):
+        # It ended meanwhile, perhaps because of the mark: its folder tells.
+        if not (has_own and _has_ended(folder)):
+            raise
         rows = folder.rows_of(folder.manifest().jobs_by_key())
         cancelled = {key for key, row in rows.items() if row.status == "cancelled"}
         return Cancellation(cancelled, ended=rows.keys() - cancelled) if cancelled else summary(folder.path)
+
+
+def _has_ended(folder: SweepFolder) -> bool:
+    """Return whether no process of this host trains a sweep, once one that begins or ends has done so."""
+    latest = time.monotonic() + ENDING_SECONDS
+    while is_held := held(folder.path, locks()):
+        if address(folder.path) or time.monotonic() > latest:
+            break
+        time.sleep(LOOK_SECONDS)
+    return not is_held
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:

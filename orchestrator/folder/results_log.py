@@ -21,10 +21,9 @@ from worker.job import Job, misfit
 
 #: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
 _PIECE_BYTES = 16 * 2**20
-#: Most bytes of a file: some for any sweep, and for each job the longest row without the numbers of its epochs.
-_FILE_BYTES, _JOB_BYTES = 2**24, 5 * 2**17
-#: Most bytes of further rows of jobs that have one, for each job, without those numbers: they are parsed in vain.
-_AGAIN_BYTES = 2**13
+#: Most bytes of further rows of jobs that have one, which are parsed in vain: some for any sweep, and some for each job
+#: beside the numbers of its epochs.
+_FILE_BYTES, _AGAIN_BYTES = 2**24, 2**13
 #: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
 _SKIPPED_BYTES = 2**28
 #: Bytes of damaged rows, some for each job, after which no row is read: parsing them takes longest.
@@ -62,7 +61,8 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
         with open_regular(path) as file:
-            numbers = _numbers_of(jobs, os.fstat(file.fileno()).st_size)
+            is_long = os.fstat(file.fileno()).st_size > _FILE_BYTES
+            numbers = _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0) if is_long else 0
             most = _FILE_BYTES + (_AGAIN_BYTES + numbers) * len(jobs)
             most_skipped = _SKIPPED_BYTES + (numbers + _PIECE_BYTES) * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
@@ -124,13 +124,6 @@ def cut_torn_line(path: Path) -> None:
             os.pwrite(file.fileno(), b"\n", size)
         else:
             file.truncate(begin + end)
-
-
-def _numbers_of(jobs: Mapping[str, Job], size: int) -> int:
-    """Return the bytes of the numbers of the longest row; 0 for a file of a size that needs none."""
-    if size <= min(_FILE_BYTES + len(jobs) * _JOB_BYTES, _SKIPPED_BYTES):
-        return 0
-    return _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:

@@ -31,10 +31,10 @@ def sibling_results(
     """Yield accepted rows of the wanted jobs, each with the folder that holds its weights; a job at most once.
 
     They come from what `undo` has withdrawn from this sweep, then from sweeps that the user named, then from the others
-    in the same output folder (`Sweeps.names`), in descending order of name. Of the last, what somebody else could have
-    written is skipped, with a message: sweeps that others can write to, and rows without weights. Sweeps that cannot be
-    read are skipped likewise, because their jobs can be trained instead, and so are rows whose weights are missing,
-    damaged, or not such as the job trains to.
+    in the same output folder, in descending order of name. Of the last, what somebody else could have written is
+    skipped, with a message: sweeps that others can write to, and rows without weights. So are all but the `MOST_SWEEPS`
+    that changed last, and sweeps that cannot be read, because their jobs can be trained instead, and rows whose weights
+    are missing, damaged, or not such as the job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -47,17 +47,10 @@ def sibling_results(
     missing = dict(wanted)
     # A name once, in order.
     foreign, weightless = dict[str, None](), dict[str, None]()
-    chosen = (folder, *named)
-    paths = {each.path.resolve() for each in chosen}
-    output = folder.path.parent
-    siblings = (each for each in _siblings(output, tell) if each.path.resolve() not in paths)
-    for other in itertools.chain(chosen, siblings):
-        if not missing:
-            break
-        is_own = all(is_private(other.path / part) for part in _PARTS)
-        if not is_own and other not in chosen:
-            foreign[other.name] = None
-            continue
+    chosen, output = (folder, *named), folder.path.parent
+    others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
+    while missing and (other := next(others, None)):
+        is_own = _is_own(other.path)
         for key, row in _rows(other, missing, tell).items():
             if not (row.accepted and fits(row)):
                 continue
@@ -68,16 +61,38 @@ def sibling_results(
                 yield row, other
     told = ((foreign, "", ", because other users can write to them"), (weightless, " without weights", ""))
     for skipped, which, why in told:
-        if skipped:
+        if skipped and missing:
             whose = f"Results{which} of {counted(len(skipped), 'sweep')} in {output} are not reused{why}"
             tell(f"{whose}: {some([*skipped])}. --reuse-from takes those of one")
 
 
-def _siblings(output: Path, tell: Callable[[str], None]) -> Iterator[SweepFolder]:
+def _siblings(
+    output: Path, chosen: Collection[Path], foreign: dict[str, None], tell: Callable[[str], None]
+) -> Iterator[SweepFolder]:
+    """Yield the other sweeps that only this user can write to, and add the names of the rest to `foreign`."""
+    own = 0
+
+    def keep(path: Path) -> bool:
+        nonlocal own
+        if path.resolve() in chosen:
+            return False
+        if not (is_own := _is_own(path)):
+            foreign[path.name] = None
+        own += is_own
+        return is_own
+
     try:
-        yield from (SweepFolder(output, name) for name in sorted(Sweeps(output).names(), reverse=True))
+        names = Sweeps(output).names(keep)
     except SweepUnreadableError as error:
         tell(f"Results of other sweeps are not reused: {error}")
+        return
+    yield from (SweepFolder(output, name) for name in sorted(names, reverse=True))
+    if own > len(names):
+        tell(f"Results of {own - len(names)} of {own} sweeps in {output} are not reused: the others changed later")
+
+
+def _is_own(path: Path) -> bool:
+    return all(is_private(path / part) for part in _PARTS)
 
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:

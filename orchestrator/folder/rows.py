@@ -137,7 +137,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
 
     status: Literal["succeeded", "diverged", "failed", "cancelled"] = Field(description="How the job ended.")
     validation_score: Scores = Field(
-        description="The trainer's metric on the validation samples after each epoch; shares are from 0 to 1.",
+        description="The trainer's metric on the validation samples after each epoch; shares are from 0 to 1."
     )
     others: dict[OtherName, Scores] = Field(
         default_factory=dict,

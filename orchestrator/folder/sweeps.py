@@ -8,7 +8,7 @@ import heapq
 import os
 import stat
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,8 +106,11 @@ class Sweeps:
         self.output = output
         self.only = only
 
-    def names(self) -> list[str]:
+    def names(self, keep: Callable[[Path], bool] = lambda _folder: True) -> list[str]:
         """Return the names of the sweeps: those that changed last come first, at most `MOST_SWEEPS`.
+
+        Args:
+            keep: Whether the sweep in a folder counts.
 
         Raises:
             SweepUnreadableError: the output folder cannot be read.
@@ -119,7 +122,8 @@ class Sweeps:
             entries = os.scandir(self.output) if os.path.lexists(self.output) else ()
             names = (each.name for each in entries if not each.is_file(follow_symlinks=False) and is_name(each.name))
             changed = ((name, _changed(self.output / name)) for name in names if self.only in (None, name))
-            ranked = ((when > latest, -when, name) for name, when in changed if when is not None)
+            sweeps = ((name, when) for name, when in changed if when is not None and keep(self.output / name))
+            ranked = ((when > latest, -when, name) for name, when in sweeps)
             return [name for *_, name in heapq.nsmallest(MOST_SWEEPS, ranked)]
         except OSError as error:
             raise SweepUnreadableError(self.output, error) from None

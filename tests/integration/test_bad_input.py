@@ -181,12 +181,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --broker redis://127.0.0.1:1/0": "No Redis server answers",
         "a lerning_rate=0.03": "the job is 'lerning_rate=0.03'; allowed: learning_rate=VALUE, the",
     },
-    "show": {
-        "a seed=0": "the job is 'seed=0'; allowed: words that fit one job of the sweep a; 2 jobs fit, so add",
-    },
-    "logs": {
-        "a seed=9": "the job is 'seed=9'; allowed: ",
-    },
+    "show": {"a seed=0": "the job is 'seed=0'; allowed: words that fit one job of the sweep a; 2 jobs fit, so add"},
+    "logs": {"a seed=9": "the job is 'seed=9'; allowed: "},
     "predict": {
         "a": "--image is missing; allowed: a picture of one digit",
         "a --image ''": "--image is ''; allowed: the path of a picture",

@@ -35,11 +35,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 #: The formats, with the files or the folder that each makes of a sweep `odd` by default.
-MADE = {
-    "csv": ("odd.csv", "odd.epochs.csv"),
-    "mlflow": ("odd.mlflow.db",),
-    "tensorboard": ("odd.tensorboard",),
-}
+MADE = {"csv": ("odd.csv", "odd.epochs.csv"), "mlflow": ("odd.mlflow.db",), "tensorboard": ("odd.tensorboard",)}
 PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
 

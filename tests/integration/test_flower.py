@@ -175,10 +175,7 @@ def test_flower_shows_jobs_that_were_cancelled(party: Cluster, flower: FlowerPro
 
 @pytest.mark.parametrize(
     ("job", "states"),
-    [
-        (make_job(epochs=1), ["SUCCESS"]),
-        (make_job(epochs=4), ["PROGRESS", "SUCCESS"]),
-    ],
+    [(make_job(epochs=1), ["SUCCESS"]), (make_job(epochs=4), ["PROGRESS", "SUCCESS"])],
     ids=["one epoch", "many epochs"],
 )
 def test_a_flower_that_starts_during_a_job_shows_what_the_job_is(

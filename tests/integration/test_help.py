@@ -112,11 +112,7 @@ def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: 
     ],
 )
 def test_the_shell_completes_commands_options_values_sweeps_and_jobs(
-    here: InProcess,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    typed: str,
-    offered: list[str],
+    here: InProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, offered: list[str]
 ) -> None:
     here.command_line.finished("night", *SMALL)
     if "report" not in typed and "plot" not in typed:

@@ -176,10 +176,7 @@ REFUSED: list[tuple[Any, str]] = [
         "the message contains an invalid job: learning_rate is missing; allowed: a finite number greater than 0",
     ),
     (GOOD | {"colour": "red"}, "the message contains an invalid job: colour is 'red'; allowed: only the fields"),
-    (
-        GOOD | {"version": 2},
-        "version is 2; allowed: 1, the version of such jobs that the trainer network trains here",
-    ),
+    (GOOD | {"version": 2}, "version is 2; allowed: 1, the version of such jobs that the trainer network trains here"),
     (GOOD | {"rule": "x" * 10_000}, "bytes; allowed: at most 4096 bytes of JSON"),
     (GOOD, "the job's key is"),  # A valid job under a name that is not its key.
     (  # Such a job of a trainer that is not here

@@ -21,10 +21,7 @@ PROGRAMS = {
         "import pathlib, nn.datasets.mnist; nn.datasets.mnist.load_mnist(cache_dir=pathlib.Path(sys.argv[1]))",
         {"sklearn", "scipy"},
     ),
-    "statistics": (
-        "import " + ", ".join(f"orchestrator.analysis.statistics.{room}" for room in ROOMS),
-        {"scipy"},
-    ),
+    "statistics": ("import " + ", ".join(f"orchestrator.analysis.statistics.{room}" for room in ROOMS), {"scipy"}),
     "help": (
         "import orchestrator.cli.main",
         {"celery", "kombu", "numpy", "pydantic", "redis", "rich", "sklearn", "numba"},

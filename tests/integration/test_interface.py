@@ -199,10 +199,7 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"reuse": "no"}, "reuse is 'no'; allowed: True or False"),
         ({"reuse_from": [3]}, "reuse_from is 3; allowed: the path of a file or a folder"),
         ({"keep_weights": "best:0"}, "keep_weights is 'best:0'; allowed: all, none, or best:K"),
-        (
-            {"workers": 2, "broker": "redis://h:1/0"},
-            "workers cannot be combined with the cluster at redis:",
-        ),
+        ({"workers": 2, "broker": "redis://h:1/0"}, "workers cannot be combined with the cluster at redis:"),
         ({"name": 3}, "name is 3; allowed: text"),
         ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
         ({"name": "../x"}, "name is '../x'; allowed: "),

@@ -37,12 +37,7 @@ WARNING = "so that each start compiles again"
 
 
 def train(
-    cache: Path,
-    *,
-    root: Path = ROOT,
-    job: str = JOB,
-    before: Callable[[], None] | None = None,
-    **variables: str,
+    cache: Path, *, root: Path = ROOT, job: str = JOB, before: Callable[[], None] | None = None, **variables: str
 ) -> list[str]:
     """Train in a new process, and return the lines that it printed on both streams."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"} | variables

@@ -32,10 +32,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ("python", "said"),
     [
         ("nopython", "There is no Python interpreter nopython. Try: make PYTHON=python3 test"),
-        (
-            "./old",
-            "Seedsweep needs Python 3.11 or newer; ./old is Python 3.9.2. Try: make PYTHON=python3.13 test",
-        ),
+        ("./old", "Seedsweep needs Python 3.11 or newer; ./old is Python 3.9.2. Try: make PYTHON=python3.13 test"),
     ],
 )
 def test_a_python_that_is_not_there_or_too_old_is_one_sentence(clone: Path, python: str, said: str) -> None:

@@ -356,10 +356,7 @@ def only_first_epoch(self: Honest, options: Options, *given: Any, **more: Any) -
 
 def tested(value: float, count: int) -> dict[str, Any]:
     """Return the methods of a trainer that holds out 10 samples, and gives a metric and a number of right answers."""
-    return {
-        "held_out": giving(10),
-        "test": giving(Evaluated(value=value, correct=[True] * count)),
-    }
+    return {"held_out": giving(10), "test": giving(Evaluated(value=value, correct=[True] * count))}
 
 
 #: A trainer that differs from an honest one in these attributes, the check that catches it, and what that says.

@@ -25,10 +25,7 @@ class Run:
     trained: Trained = field(default_factory=lambda: Trained(artifact=b""))
 
     def on_epoch(
-        self,
-        value: float,
-        checkpoint: Callable[[], bytes] | None = None,
-        others: Mapping[str, float] | None = None,
+        self, value: float, checkpoint: Callable[[], bytes] | None = None, others: Mapping[str, float] | None = None
     ) -> None:
         self.values.append(value)
         self.others.append(others or {})

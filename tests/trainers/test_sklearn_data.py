@@ -264,7 +264,12 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
     np.savez(path, X=X, y=NUMBERS)
     at = (blob := path.read_bytes()).index(b"PK\1\2") + 24
     path.write_bytes(blob[:at] + bytes(4) + blob[at + 4 :])
-    with pytest.raises(DatasetError, match=r"X.npy in it is larger than what it unpacks to, or overlaps another file"):
+    with pytest.raises(DatasetError, match=r"X.npy in it is larger than what it unpacks to$"):
+        load(path, "y")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", bytes(2**12))
+        archive.filelist *= 2
+    with pytest.raises(DatasetError, match=r"X.npy in it overlaps another file"):
         load(path, "y")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("X.npy", bytes(2**20))

@@ -29,11 +29,7 @@ def layers(made: SweepSpecification) -> Any:
 
 @pytest.mark.parametrize(
     ("typed", "values"),
-    [
-        ("100", (100,)),
-        ("128,64", ((128, 64),)),
-        (("100", "128,64", "9,8,7"), (100, (128, 64), (9, 8, 7))),
-    ],
+    [("100", (100,)), ("128,64", ((128, 64),)), (("100", "128,64", "9,8,7"), (100, (128, 64), (9, 8, 7)))],
 )
 def test_an_option_that_takes_a_number_or_several_has_a_value_for_each_flag(typed: Any, values: Any) -> None:
     given = {"trainer": "sklearn", "estimator": "MLPClassifier", "hidden_layer_sizes": typed}

@@ -67,8 +67,7 @@ def test_flower_counts_only_our_kinds_of_events() -> None:
 
 def test_flower_is_shown_the_end_of_a_long_text_with_a_byte_for_each_character() -> None:
     passed = admitted(
-        f"{EVENTS}/task.failed",
-        failed(traceback="x" * 99_000 + "the end", exception="\N{GRINNING FACE}" * 2000),
+        f"{EVENTS}/task.failed", failed(traceback="x" * 99_000 + "the end", exception="\N{GRINNING FACE}" * 2000)
     )
     assert passed is not None
     shown = json.loads(base64.b64decode(json.loads(passed)["body"]))

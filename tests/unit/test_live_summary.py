@@ -58,7 +58,9 @@ def test_a_sweep_runs_while_its_lock_is_held(folder: SweepFolder) -> None:
     assert state(folder) == "finished"
 
 
-def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder) -> None:
+def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder.append(row(JOBS[0]))
     stands = summary(folder.path)
     assert (stands.state, stands.done, stands.planned, stands.over) == ("interrupted", 1, 2, False)
@@ -74,6 +76,13 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(folder: SweepFolder)
     stands = summary(folder.path)
     assert (stands.state, stands.done, stands.planned) == ("interrupted", 1, 2)
     with pytest.raises(InvalidInputError, match="has no cluster of its own"):
+        cancel(folder, Place(Settings()))
+    # It had one when it was asked, which has ended since.
+    monkeypatch.setattr("orchestrator.commands.watch.address", "redis+socket://{}".format)
+    assert cancel(folder, Place(Settings())) == stands
+    # A process that holds it may still begin.
+    monkeypatch.setattr("orchestrator.commands.watch.ENDING_SECONDS", 0.0)
+    with folder.exclusive(), pytest.raises(InvalidInputError, match="has no cluster of its own"):
         cancel(folder, Place(Settings()))
 
 

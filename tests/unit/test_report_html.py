@@ -143,9 +143,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     # Each of two configurations is the better one under some seed.
     "alike": (
         {rate: [0.5 + seed * rate % 0.3 for seed in range(4)] for rate in (0.1, 0.2)},
-        {
-            "What to expect of it": "...; its own mean is flattered, because it was chosen for it",
-        },
+        {"What to expect of it": "...; its own mean is flattered, because it was chosen for it"},
     ),
     # A choice flatters only where it played a part: seeds that make parts of unequal sizes, and a single configuration.
     "ahead": (
@@ -160,11 +158,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
     ),
     "too few": (
         {0.1: [0.9, 0.91, 0.92, None, None], 0.2: [None, None, 0.5, 0.51, 0.52]},
-        {
-            "state": "so-far",
-            "Regret": None,
-            "What would decide": "5 seeds of each configuration are a start",
-        },
+        {"state": "so-far", "Regret": None, "What would decide": "5 seeds of each configuration are a start"},
     ),
     # The leader by its rank is most probably not the best: a job of the better one diverged. Each has five seeds.
     "improbable": (
@@ -172,11 +166,7 @@ VERDICTS: dict[str, tuple[Mapping[float, Sequence[Outcome]], Mapping[str, str | 
             0.1: [0.9 + each / 10 for each in SMALL_NOISE],
             0.2: [*(0.95 + each / 10 for each in SMALL_NOISE[:5]), "diverged"],
         },
-        {
-            "state": "decided",
-            "Regret": None,
-            "Probability that it is the best": None,
-        },
+        {"state": "decided", "Regret": None, "Probability that it is the best": None},
     ),
     "running": ({0.1: [*CLOSE, None], 0.2: [*CLOSE[::-1], None]}, {"What would decide": "More seeds"}),
     "ahead while it runs": (

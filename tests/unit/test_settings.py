@@ -70,16 +70,8 @@ def test_the_environment_sets_every_field(monkeypatch: pytest.MonkeyPatch, field
         ("SEEDSWEEP_LEASE_SECONDS", "nan", "SEEDSWEEP_LEASE_SECONDS is 'nan'; allowed: seconds from 3 to 86400"),
         ("SEEDSWEEP_RESTORE_SECONDS", "x", "SEEDSWEEP_RESTORE_SECONDS is 'x'; allowed: seconds from 0.5 to 600"),
         ("SEEDSWEEP_HANG_SECONDS", "0", "SEEDSWEEP_HANG_SECONDS is '0'; allowed: seconds from 1 to 86400"),
-        (
-            "SEEDSWEEP_LEASE_SECOND",
-            "3",
-            "SEEDSWEEP_LEASE_SECOND is not a setting; allowed: SEEDSWEEP_LEASE_SECONDS",
-        ),
-        (
-            "SEEDSWEEP_BROKER_URL",
-            "x",
-            "SEEDSWEEP_BROKER_URL is not a setting; allowed: CELERY_BROKER_URL",
-        ),
+        ("SEEDSWEEP_LEASE_SECOND", "3", "SEEDSWEEP_LEASE_SECOND is not a setting; allowed: SEEDSWEEP_LEASE_SECONDS"),
+        ("SEEDSWEEP_BROKER_URL", "x", "SEEDSWEEP_BROKER_URL is not a setting; allowed: CELERY_BROKER_URL"),
         ("SEEDSWEEP_MAX_ATTEMPTS", "0", "SEEDSWEEP_MAX_ATTEMPTS is '0'; allowed: an integer from 1 to 1000"),
         (
             "SEEDSWEEP_RESULT_EXPIRES",
@@ -151,10 +143,7 @@ def test_a_result_backend_belongs_to_the_broker_beside_it(
         ("threads = 0", "threads in FILE is 0; allowed: an integer from 1 to 1024"),
         ("threads =", r"FILE is unreadable; allowed: a TOML file with settings \(Invalid value .*\)"),
         # A stranger's project must not say where jobs go, or where files are written.
-        (
-            'broker_url = "redis://host"',
-            "broker_url in FILE is misplaced; allowed: the environment, or your own .*",
-        ),
+        ('broker_url = "redis://host"', "broker_url in FILE is misplaced; allowed: the environment, or your own .*"),
         ('log_dir = "/"', "log_dir in FILE is misplaced; .*"),
     ],
 )

@@ -342,6 +342,31 @@ def test_what_somebody_else_could_have_written_is_reused_if_it_is_named(
         assert said == [told]
 
 
+def test_only_the_sweeps_that_changed_last_are_reused_and_strangers_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.folder.sweeps.MOST_SWEEPS", 1)
+    for age, (name, job) in enumerate((("theirs", JOBS[0]), ("newer", JOBS[0]), ("older", JOBS[1]))):
+        other = made(tmp_path, name)
+        other.keep_weights(digest(BLOB), BLOB)
+        other.append(row(job))
+        for path in other.path.iterdir():
+            os.utime(path, (1e9 - age,) * 2)
+    (tmp_path / "theirs").chmod(0o777)
+    said: list[str] = []
+    folder = made(tmp_path, "new")
+    assert [other.name for _, other in sibling_results(folder, BY_KEY, said.append)] == ["newer"]
+    assert said == [
+        f"Results of 1 of 2 sweeps in {tmp_path} are not reused: the others changed later",
+        f"Results of 1 sweep in {tmp_path} are not reused, because other users can write to them: theirs. "
+        "--reuse-from takes those of one",
+    ]
+    # It is not said if nothing is missing.
+    said.clear()
+    assert len(list(sibling_results(folder, {JOBS[0].key: JOBS[0]}, said.append))) == 1
+    assert said == []
+
+
 def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> None:
     for content, said in (
         (GOOD, None),

@@ -211,10 +211,7 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
         ({"seeds": [2**32]}, "at specification at seeds at 0: "),
         ({"options": {"epochs": "many"}}, "at specification: invalid epochs; allowed: an integer from 1"),
         ({"options": {"momentum": 0.9}}, "at specification: 'momentum' is not an option of the trainer"),
-        (
-            {"options": {"epochs": 1}, "grid": {"epochs": [1, 2]}},
-            "at specification: epochs is in both options and",
-        ),
+        ({"options": {"epochs": 1}, "grid": {"epochs": [1, 2]}}, "at specification: epochs is in both options and"),
         ({"grid": {"epochs": [1, 1]}}, "at specification: epochs has a value more than once"),
         ({"grid": {"learning_rate": []}}, "at specification: learning_rate has no values"),
         ({"grid": {"learning_rate": [1, -1]}}, "at specification: invalid learning_rate; allowed: "),

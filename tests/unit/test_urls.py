@@ -19,10 +19,7 @@ from worker.settings import Settings
         ("redis://user:p%40ss@host/3", "redis://user:p%40ss@host/3"),
         ("rediss://host/1", "rediss://host/1?ssl_cert_reqs=required"),
         ("rediss://host/1?ssl_cert_reqs=none", "rediss://host/1?ssl_cert_reqs=none"),
-        (
-            "rediss://h/0?ssl_ca_certs=/a/ca.pem",
-            "rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fa%2Fca.pem",
-        ),
+        ("rediss://h/0?ssl_ca_certs=/a/ca.pem", "rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fa%2Fca.pem"),
         ("redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
         ("redis+socket:///run/redis.sock?virtual_host=2", "redis+socket:///run/redis.sock?virtual_host=2"),
         ("redis+socket://u:p@/run/redis.sock", "redis+socket://u:p@/run/redis.sock?virtual_host=0"),

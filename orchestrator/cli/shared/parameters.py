@@ -292,8 +292,7 @@ ReuseAnyway = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
 DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", help="Say what would be trained, and about how long that takes; begin nothing."),
+    bool, typer.Option("--dry-run", help="Say what would be trained, and about how long that takes; begin nothing.")
 ]
 Metric = Annotated[
     str | None,
