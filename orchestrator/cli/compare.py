@@ -102,7 +102,7 @@ def _details(found: Comparison) -> list[str]:
             "group-sequential t": f"over the first {difference.n} common seeds, valid at all looks: group-sequential t",
             "confidence sequence": "of the two means, valid however often one looks: confidence sequence",
         }[difference.method]
-        lines.append(f"The difference, with its 95 % interval, is {how}")
+        lines.append(f"The difference, with its 95 % interval for this pair alone, is {how}")
     if found.a.scored.draws_split:
         lines.append(OWN_SPLITS)
     if found.new_images is not None:

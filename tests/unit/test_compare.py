@@ -283,7 +283,9 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     text = printed("learning_rate=0.01 epochs=2", *SECOND)
     assert text.startswith("Decided: learning rate 0.03 is better than learning rate 0.01 by 1.00 ± 0.88 points.\n")
     assert "a   learning rate 0.01   5/5       90.80" in text
-    assert "\nThe difference, with its 95 % interval, is over the 5 common seeds: paired t\n" in text
+    assert (
+        "\nThe difference, with its 95 % interval for this pair alone, is over the 5 common seeds: paired t\n" in text
+    )
     assert "a random seed of a is better than one of b with probability 0.20" in text
     # An undecided one ends with status 1.
     text = printed("b", *FIRST, *SECOND, "--within", "0.015", status=1)
