@@ -7,8 +7,6 @@ Example:
     .venv/bin/python benchmarks/draws.py --rounds 100 --json draws.json
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

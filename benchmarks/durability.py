@@ -7,8 +7,6 @@ Example:
     .venv/bin/python benchmarks/durability.py --jobs 200
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

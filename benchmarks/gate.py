@@ -7,8 +7,6 @@ Example:
     .venv/bin/python benchmarks/gate.py --rounds 20 --json gate.json
 """
 
-from __future__ import annotations
-
 import argparse
 import base64
 import json

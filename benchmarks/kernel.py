@@ -8,8 +8,6 @@ Example:
     .venv/bin/python benchmarks/kernel.py --samples 59500 --rounds 3 --json kernel.json
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import platform

@@ -1,7 +1,5 @@
 """The ways to train for an epoch, one sample at a time, that `benchmarks/kernel.py` compares."""
 
-from __future__ import annotations
-
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass, replace

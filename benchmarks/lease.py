@@ -9,8 +9,6 @@ Example:
     .venv/bin/python benchmarks/lease.py --rounds 5 --json lease.json
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

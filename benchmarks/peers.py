@@ -10,8 +10,6 @@ Example:
     build/peers/bin/python benchmarks/peers.py --jobs 8 --nothing 50 --only seedsweep pool
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import datetime

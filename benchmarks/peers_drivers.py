@@ -5,8 +5,6 @@ and stores its score durably. Each program goes on with what is stored, so the s
 was interrupted.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import multiprocessing

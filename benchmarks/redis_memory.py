@@ -7,8 +7,6 @@ Example:
     .venv/bin/python benchmarks/redis_memory.py --jobs 50 --write docs/how-to/operating.md
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

@@ -1,7 +1,5 @@
 """What an extra of Seedsweep brings: the packages that it needs beyond those that Seedsweep needs, in bytes."""
 
-from __future__ import annotations
-
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 

@@ -8,8 +8,6 @@ Example:
     .venv/bin/python benchmarks/scale.py --jobs 300 1000 3000 --write docs/explanation/scaling.md
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -13,8 +13,6 @@ Example:
     .venv/bin/python benchmarks/sweep.py --rounds 3 --json sweep.json
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """Which share of the variance over seeds is due to the choice of validation images, from one bit per job and image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

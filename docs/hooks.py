@@ -1,7 +1,5 @@
 """What the site adds to the pages: documents from outside docs, the Python reference, and Mermaid."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

@@ -3,8 +3,6 @@
 They are kept in the repository, so that they can be read there; a test compares them with the code.
 """
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,8 +11,6 @@ about initialization is appended if the page has none. The same sweeps give the 
 development package.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

@@ -3,8 +3,6 @@
 python docs/make_schema.py
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

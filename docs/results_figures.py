@@ -1,7 +1,5 @@
 """Draw the pictures of docs/results/index.md as SVG files. The same sweeps give the same bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 The study varies the learning rate and anything else: the other options that vary are its variants.
 """
 
-from __future__ import annotations
-
 import itertools
 import statistics
 from collections.abc import Iterable, Mapping

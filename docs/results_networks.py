@@ -1,7 +1,5 @@
 """Measure what the notebook's rule did to each network, from its initial and its trained weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Make the table and the list of docs/results/index.md about a sweep with a fixed split and one with a split a seed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

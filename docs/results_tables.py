@@ -1,7 +1,5 @@
 """Make the tables and lists of docs/results/index.md, as Markdown."""
 
-from __future__ import annotations
-
 import itertools
 import statistics
 from collections.abc import Iterable, Sequence

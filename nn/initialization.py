@@ -18,8 +18,6 @@ compilers fuse its products with its sums. Here, draws and logarithms consist of
 each of them, so that no compiler can fuse two.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from decimal import Context, Decimal

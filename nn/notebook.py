@@ -5,8 +5,6 @@ activations that come *into* the layer. The notebook's code takes the scalar pro
 of it, and subtracts this one number from every weight of the layer, so that all weights of a layer change alike.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -4,8 +4,6 @@ The names are the notebook's: A1 and A2 are the activations of the hidden layers
 weights have the shapes of `nn.weights.Weights`; a sample x has shape (n_features,), a one-hot label y (n_classes,).
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any

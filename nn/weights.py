@@ -1,7 +1,5 @@
 """The network's weights: their initialisation, and their storage as safetensors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Wording that several messages share."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime

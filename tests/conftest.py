@@ -1,7 +1,5 @@
 """Fixtures that any test may use: a Redis server, a cluster with real workers, and the command line."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os

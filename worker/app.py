@@ -1,7 +1,5 @@
 """The Celery app: every setting that differs from Celery's default, with its reason, and the only task."""
 
-from __future__ import annotations
-
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 

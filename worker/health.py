@@ -4,8 +4,6 @@ The check reads the workers' presence from Redis. The existence of a process pro
 and takes no jobs looks alive to every other check.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

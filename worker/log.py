@@ -3,8 +3,6 @@
 Celery's own records quote errors and return values, which others may have written to Redis. Imports `worker.text` only.
 """
 
-from __future__ import annotations
-
 import copy
 import logging
 from typing import Any

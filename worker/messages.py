@@ -1,7 +1,5 @@
 """The messages of jobs: the names of queues and exchanges, how a message is made, and how it is validated."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar

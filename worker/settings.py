@@ -3,8 +3,6 @@
 The environment comes before the project's file, the project's file before the user's, and that before the defaults.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tomllib

@@ -1,7 +1,5 @@
 """Makes untrusted text safe to show in messages, tables and logs."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Any
 

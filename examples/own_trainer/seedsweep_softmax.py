@@ -1,7 +1,5 @@
 """Softmax regression on handwritten digits, in plain NumPy: a trainer that Seedsweep's workers run."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path

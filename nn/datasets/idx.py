@@ -1,7 +1,5 @@
 """Reads images and labels from the four IDX files in which MNIST and similar data sets are published."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterable, Iterator

@@ -13,8 +13,6 @@ are set to zero, and padding that an update may have turned into NaN is reset to
 # Compiled code: numba infers the types.
 # mypy: allow-untyped-defs, allow-untyped-calls
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -8,8 +8,6 @@ multiply-adds, and no fast-math flag is set.
 # ruff: noqa: ARG001 - numba reads an intrinsic's arguments from the signature of its Python function
 # mypy: allow-untyped-calls
 
-from __future__ import annotations
-
 import functools
 import math
 import operator

@@ -4,8 +4,6 @@ It also reads a value from text (a flag's) or from a TOML or JSON type. Everythi
 definition: its type and bounds, its `description` (help), its `title` (heading), and an `Option` for the rest.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import itertools

@@ -4,8 +4,6 @@ Jobs, specifications, flags, words of TOML files, columns and messages follow fr
 in `nn.network`.
 """
 
-from __future__ import annotations
-
 import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args

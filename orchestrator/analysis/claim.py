@@ -1,7 +1,5 @@
 """A claim: the result of a sweep in one small file, which anyone can check. An in-toto Statement, version 1."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

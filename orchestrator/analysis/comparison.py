@@ -1,7 +1,5 @@
 """Compares two configurations: their difference, its uncertainty, and how many seeds would decide."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

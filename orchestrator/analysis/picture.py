@@ -6,8 +6,6 @@ digit's centre of mass is at the centre (LeCun, Bottou, Bengio and Haffner, "Gra
 document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
-from __future__ import annotations
-
 import os
 import resource
 from concurrent.futures import ProcessPoolExecutor

@@ -6,8 +6,6 @@ The comparisons hold at all looks together, whichever pairs are compared at whic
 sweep's manifest and rows, and a resumed one repeats its earlier decisions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property

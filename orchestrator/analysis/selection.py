@@ -5,8 +5,6 @@ with the value of the option that has no default; or the first digits of a job's
 word.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 import re

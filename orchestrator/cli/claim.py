@@ -1,7 +1,5 @@
 """`orchestrator claim` and `verify-claim`: write the claim of a sweep, check one, and say what refutes it."""
 
-from __future__ import annotations
-
 import os
 import shlex
 from functools import partial

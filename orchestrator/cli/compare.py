@@ -1,7 +1,5 @@
 """`orchestrator compare`: compares two configurations of one sweep, or of two."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated

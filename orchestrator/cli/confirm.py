@@ -1,7 +1,5 @@
 """`orchestrator confirm`: trains the leaders of a sweep under fresh seeds, and shows by how much their means shrink."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`orchestrator decide`: runs a race until it is known which configuration to use."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`orchestrator doctor` and `config`: check what sweeps depend on, and print the settings."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """`orchestrator export`: writes the results of a sweep in the format of another tool."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """`orchestrator extend`: adds seeds, epochs or values to a sweep, and trains what is new."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated
 

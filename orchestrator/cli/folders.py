@@ -1,7 +1,5 @@
 """`orchestrator note`, `mv`, `undo`, `prune` and `rm`: describe and rename a sweep, or remove a part or all of it."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`orchestrator leaderboard`: says which configuration of a sweep to use, and shows the table."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`orchestrator list`: the sweeps of a folder, and how each stands."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from rich.console import Console

@@ -1,7 +1,5 @@
 """`orchestrator logs` and `weights`: show what jobs left behind: what their trainers printed, and their weights."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from nn.errors import printable

@@ -3,8 +3,6 @@
 Imports nothing that takes time, so that `--help` answers at once; a command's module is imported when it is called.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

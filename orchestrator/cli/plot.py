@@ -4,8 +4,6 @@ Needs no extra. plotext is not used: it has one figure per process, draws no row
 more package in every installation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise

@@ -1,7 +1,5 @@
 """`orchestrator report`: writes the page of a sweep, or one of its charts as a picture."""
 
-from __future__ import annotations
-
 import webbrowser
 from pathlib import Path
 from typing import Annotated

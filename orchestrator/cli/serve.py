@@ -1,7 +1,5 @@
 """`orchestrator serve`: shows the reports of sweeps in a browser until it is asked to stop."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import webbrowser

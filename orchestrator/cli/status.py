@@ -1,7 +1,5 @@
 """`orchestrator status`: what runs here and on a cluster, and who works."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """`orchestrator sweep` and `submit`: train a new sweep or go on with one, or queue one on a cluster."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial

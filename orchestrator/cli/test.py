@@ -1,7 +1,5 @@
 """`orchestrator test`: evaluates the chosen configuration on the test split, once."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`orchestrator trainers`: lists the trainers that are installed here and on the workers."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

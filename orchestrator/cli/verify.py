@@ -1,7 +1,5 @@
 """`orchestrator verify`: trains jobs again, and shows what differs."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from functools import partial

@@ -1,7 +1,5 @@
 """`orchestrator watch` and `cancel`: follow a sweep that runs elsewhere, or end its jobs."""
 
-from __future__ import annotations
-
 import shlex
 from functools import partial
 

@@ -1,7 +1,5 @@
 """The cluster as the orchestrator sees it: its results, queue, store, sweeps and workers."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import call

@@ -3,8 +3,6 @@
 The protocol, the worker and the code are the same as on a cluster of many hosts.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

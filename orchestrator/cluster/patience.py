@@ -1,7 +1,5 @@
 """The orchestrator's retry policy: transient errors of Redis are retried without a limit, and shown to the user."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

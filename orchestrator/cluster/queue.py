@@ -1,7 +1,5 @@
 """The queue: submits tasks, lists those that have a message, and withdraws messages."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Collection, Container, Sequence

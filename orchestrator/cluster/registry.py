@@ -10,8 +10,6 @@ A sweep is a hash `seedsweep:sweep:<name>` with the fields
 Times are seconds since the epoch. The set `seedsweep:sweeps` holds the names. Both expire with the results.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 from collections.abc import Collection, Iterator

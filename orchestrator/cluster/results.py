@@ -3,8 +3,6 @@
 Stateless: everything is read by task id, so that any orchestrator can continue the work of another.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any

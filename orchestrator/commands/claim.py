@@ -3,8 +3,6 @@
 Neither the claim nor the sweep's folder is trusted.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -1,7 +1,5 @@
 """`confirm`: trains the leaders of a sweep under fresh seeds, and measures the selection bias of their means."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`decide`: a race that adds seeds to a sweep until it is known which configuration to use."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

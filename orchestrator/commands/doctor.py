@@ -1,7 +1,5 @@
 """Checks what sweeps depend on, here and on the cluster, and names the cure of each problem."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

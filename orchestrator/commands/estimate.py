@@ -1,7 +1,5 @@
 """`--dry-run`: which jobs a command would train, about how long that takes, and how much disk it needs."""
 
-from __future__ import annotations
-
 import contextlib
 import statistics
 from collections.abc import Hashable, Iterable, Sequence

@@ -1,7 +1,5 @@
 """`rm`, `mv`, `prune` and `note`: remove a sweep or its weights, give it another name, or say what it is about."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import secrets

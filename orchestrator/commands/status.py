@@ -1,7 +1,5 @@
 """`status`: the sweeps that run on this host and on a cluster, their jobs under way, and the workers."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """`test`: evaluates the chosen configuration on the samples that were held out of training, once."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The trainers that are installed here and on the workers."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

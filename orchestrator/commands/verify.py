@@ -1,7 +1,5 @@
 """`verify`: trains jobs of a sweep again, and compares weights and accuracies to the bit."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 from collections.abc import Callable, Sequence

@@ -3,8 +3,6 @@
 A sweep on an embedded cluster is followed or ended by another process of the same user: its folder says where.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator

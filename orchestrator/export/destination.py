@@ -1,7 +1,5 @@
 """Puts an export in its place, atomically, and replaces what is there only on request."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -3,8 +3,6 @@
 A format's own module is imported when it is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module

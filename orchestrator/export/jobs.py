@@ -1,7 +1,5 @@
 """What every format tells of a job: its metrics, when it began."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Writes a sweep as a Process Run Crate 0.6: one ZIP file with its folder, its claim, its report, and who made them."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -5,8 +5,6 @@ depend on the longest job. The column `job` joins them. CSV is in UTF-8, with co
 numbers with all their digits.
 """
 
-from __future__ import annotations
-
 import contextlib
 import csv
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Writes a sweep as a folder that TensorBoard opens: a run for each job, named by its configuration and its seed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

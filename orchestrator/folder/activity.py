@@ -1,7 +1,5 @@
 """What goes on in a sweep that runs: `progress.json`, which its session writes for all that show the sweep."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Decides which weights a sweep's folder keeps: all, none, or those of the best jobs of each configuration."""
 
-from __future__ import annotations
-
 import heapq
 from collections import Counter
 from typing import Any

@@ -1,7 +1,5 @@
 """The record that a sweep's test split was read: `test.json`. It is written once, and never replaced."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from typing import Annotated, Any, Literal, Self

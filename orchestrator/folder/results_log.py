@@ -1,7 +1,5 @@
 """`results.jsonl`: a line for each row. Up to 16 rows that end together are written together, after their weights."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

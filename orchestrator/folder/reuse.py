@@ -1,7 +1,5 @@
 """Finds results that can be reused from other sweeps: equal jobs train to the same bits."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path

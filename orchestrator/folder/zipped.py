@@ -1,7 +1,5 @@
 """Unpacks the folder of a sweep that a stranger has sent as a ZIP file."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import zlib

@@ -1,7 +1,5 @@
 """Two sweeps side by side: their verdicts, common configurations and curves, and what differs between them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Keeps pages fresh: each is made once for all viewers, at most once a second, and only while it has viewers."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -3,8 +3,6 @@
 A request is answered if it is to this server by one of its names, from its own pages, and with its token if it has one.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import gzip

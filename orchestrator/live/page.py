@@ -1,7 +1,5 @@
 """A page, ready to be sent."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

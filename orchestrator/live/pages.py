@@ -1,7 +1,5 @@
 """Makes the pages: the index of all sweeps, and a sweep's report below a status line."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence

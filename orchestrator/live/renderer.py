@@ -6,8 +6,6 @@ one makes pages, and both give up what takes long; a third one makes the pages t
 restarted when it is needed. A request is a line of JSON, and so is the answer, which a page's body follows.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

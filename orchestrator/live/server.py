@@ -1,7 +1,5 @@
 """The server: its sockets, its limits, and the thread in which it runs until it is asked to stop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import errno

@@ -1,7 +1,5 @@
 """Who trained what, and when: the attempts at a sweep's jobs, timed from the start of the first one."""
 
-from __future__ import annotations
-
 import functools
 import heapq
 from collections.abc import Iterable, Sequence

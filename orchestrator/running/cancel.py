@@ -6,8 +6,6 @@ messages are withdrawn, so that these jobs end even if no worker is online. A jo
 is not withdrawn, and ends by its flag. Jobs for which another sweep waits are left alone.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import socket

@@ -1,7 +1,5 @@
 """Collects results until every job of a sweep has its row. A job has one row, however often it was executed."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Lets jobs of more epochs go on from the results of shorter ones, instead of training from the first epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 from nn.errors import WeightsError

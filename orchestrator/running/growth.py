@@ -1,7 +1,5 @@
 """Adds jobs to a sweep: the batches that a sampler draws from earlier results."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The sweep of a session on its cluster: registers it, adds jobs to it, and carries out its cancellation."""
 
-from __future__ import annotations
-
 import shlex
 import time
 from collections.abc import Collection, Mapping

@@ -4,8 +4,6 @@ A lost job has neither a result nor a message. A server without persistence lose
 that dies between taking a message and recording it loses the message.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass

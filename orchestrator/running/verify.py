@@ -3,8 +3,6 @@
 A verification task has its own id (`worker.job.task_id`), so that no worker returns the stored result of the job.
 """
 
-from __future__ import annotations
-
 import random
 import time
 import uuid

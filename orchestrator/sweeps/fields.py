@@ -4,8 +4,6 @@ They are read from flags or a file (`orchestrator.sweeps.files`) into checked va
 specification from these.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import json

@@ -3,8 +3,6 @@
 Words may stand at the top level, where a list varies, or in sections: `[options]` fixes, `[grid]` varies.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """Names the jobs of a sweep by what varies among them: their seeds and some of their options."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The names that a sweep may have."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

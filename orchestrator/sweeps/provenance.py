@@ -1,7 +1,5 @@
 """The provenance of a sweep: host, time and versions, which are needed to repeat it."""
 
-from __future__ import annotations
-
 import os
 import platform
 import socket

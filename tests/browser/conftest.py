@@ -1,7 +1,5 @@
 """A real Chromium without a window, and reports to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

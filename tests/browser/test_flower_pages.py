@@ -1,7 +1,5 @@
 """What a person sees in Flower, in a real browser."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The instruments of the other tests notice what they are for: each finds the defect of a page that has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The live page in a real browser: it changes under the reader's eyes, and what the reader did to it stays."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The charts of a report in a browser: their text can be read, and every job's mark says which job it is."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from typing import Any

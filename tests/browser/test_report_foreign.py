@@ -1,7 +1,5 @@
 """A folder from a stranger: whatever stands in it appears as text, and nothing in it runs."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The report of every kind of sweep, on every screen and in every theme: whole, quiet, readable and for everybody."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

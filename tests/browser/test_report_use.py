@@ -1,7 +1,5 @@
 """A report as it is used: by the keyboard alone, by a pointer and by a finger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

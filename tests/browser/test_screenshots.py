@@ -1,7 +1,5 @@
 """The pictures of the report in the documents are those that `make screenshots` takes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The documentation site, for which `make docs` has checked every link: no page needs more than the site."""
 
-from __future__ import annotations
-
 import functools
 import subprocess
 import sys

@@ -4,8 +4,6 @@ Several processes may share the runs (`make chaos` starts some): each run has a 
 leaves its history under its seed, so that all are summed up together.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

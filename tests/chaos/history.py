@@ -1,7 +1,5 @@
 """The history of a run: what was done to it and what was seen of it, a line of JSON each."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

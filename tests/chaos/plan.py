@@ -1,7 +1,5 @@
 """What is done to a run: a pure function of its seed, so that `SEED=17 make chaos` does it again."""
 
-from __future__ import annotations
-
 import random
 from dataclasses import dataclass
 from typing import Literal, get_args

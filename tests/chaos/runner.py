@@ -1,7 +1,5 @@
 """One run: a sweep, the plan's strikes, and what is there when all has come to rest."""
 
-from __future__ import annotations
-
 import itertools
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """Sums up a session: `python -m tests.chaos.summary` puts its figures into docs/explanation/guarantees.md."""
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

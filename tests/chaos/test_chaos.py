@@ -1,7 +1,5 @@
 """Real processes are killed at random instants; what is left must be what a clean run leaves."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The checker finds what it is there to find: violations planted in an intact run."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What stands around the checker: plans repeat themselves, recoveries and summaries are counted right."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

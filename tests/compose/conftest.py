@@ -1,7 +1,5 @@
 """One cluster for all tests here, made from a clean clone."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import subprocess

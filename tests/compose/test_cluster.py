@@ -1,7 +1,5 @@
 """The cluster of docker-compose.yml, used as its user would."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

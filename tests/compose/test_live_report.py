@@ -1,7 +1,5 @@
 """The live report of the containers: it shows the sweeps of the volume to who has the token, and reaches no Redis."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support import web

@@ -1,7 +1,5 @@
 """docs/how-to/operating.md: its commands run as they stand, from the first to the last, in one cluster."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The image takes a trainer as docs/how-to/own-trainer.md says: two lines, and a service beside the network's."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """A server that tests share which attach no worker to it."""
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Attempts: each has a number and a cause; a job that kills its workers is given up; what is over is cleared up."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

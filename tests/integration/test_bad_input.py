@@ -5,8 +5,6 @@ files in test_specification_files.py, of paths in test_dataset.py and test_sweep
 in test_inspection.py.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Iterator

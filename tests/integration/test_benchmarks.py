@@ -1,7 +1,5 @@
 """The benchmarks run at their smallest size, and their figures add up."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

@@ -1,7 +1,5 @@
 """Reads from a real Redis that holds what others wrote: of any size, of any number, of any type."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`orchestrator cancel`: queued jobs end at once, running ones at their next epoch, and other sweeps' jobs go on."""
 
-from __future__ import annotations
-
 import json
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Claims: whoever checks one finds what was tampered with, and a stranger's file costs and does nothing."""
 
-from __future__ import annotations
-
 import json
 import operator
 import os

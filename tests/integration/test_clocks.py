@@ -1,7 +1,5 @@
 """Hosts whose clocks disagree: it is said, and leases do not suffer, because Redis's clock times them."""
 
-from __future__ import annotations
-
 import re
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Submission, collection and reconciliation on a real Redis server, with and without workers."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Callable, Container

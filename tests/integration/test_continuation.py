@@ -1,7 +1,5 @@
 """Checkpoints of the orchestrator in a real Redis, without workers: jobs of more epochs go on from shorter ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A data set takes no more memory than it says, and too little memory is one sentence."""
 
-from __future__ import annotations
-
 import struct
 import subprocess
 import sys

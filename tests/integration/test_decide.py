@@ -1,7 +1,5 @@
 """`orchestrator decide` with real workers: its answers, its exit statuses, and what it does when it is disturbed."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

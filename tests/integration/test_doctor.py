@@ -1,7 +1,5 @@
 """`orchestrator doctor` on sound and on unsound ground."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Charts as they are drawn: by the schema of Vega-Lite, and as the SVG that a page may hold."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path

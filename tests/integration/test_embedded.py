@@ -1,7 +1,5 @@
 """The embedded cluster: private, complete, and gone when its orchestrator is gone, however that ends."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """The network as scikit-learn sees it: its whole conformance suite, and the tools that take estimators apart."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What one does with sweeps every day: list, name, note, rename and remove them, and see what runs."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Extending and confirming a sweep: what is added is what a straight sweep trains, also after a kill."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import statistics

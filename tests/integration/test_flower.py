@@ -1,7 +1,5 @@
 """Flower as the cluster runs it: who gets in, what workers tell it, what it remembers. Its pages: tests/browser."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time

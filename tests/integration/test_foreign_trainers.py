@@ -1,7 +1,5 @@
 """Jobs of trainers that a worker lacks: it leaves them to others, and nothing that a message names is imported."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

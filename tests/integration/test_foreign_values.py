@@ -1,7 +1,5 @@
 """Weights and manifests that somebody else stored, in the places where a sweep looks for its own."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

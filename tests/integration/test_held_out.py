@@ -1,7 +1,5 @@
 """The test split: held out by `--test-size`, read once by `orchestrator test`, and recorded."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable, Iterator

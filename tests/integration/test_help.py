@@ -1,7 +1,5 @@
 """What `--help` says of each command, and what is said about the words themselves, before any command runs."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """From the folder alone: who trained each job and when, also after faults, and from which sources a sweep was made."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

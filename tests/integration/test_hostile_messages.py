@@ -1,7 +1,5 @@
 """Whatever lies in the queue or is published, the worker lives, says what it dropped, and trains the next job."""
 
-from __future__ import annotations
-
 import base64
 import bz2
 import contextlib

@@ -1,7 +1,5 @@
 """Workers on several hosts, one of which is cut off while it trains."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """What a start does not wait for: each of these Pythons loads no module that its work does not need."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

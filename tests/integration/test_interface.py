@@ -1,7 +1,5 @@
 """`import seedsweep`: what is published, that it does what the commands do, and that it leaves nothing behind."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

@@ -1,7 +1,5 @@
 """Weights are a cache, in Redis and in the folder: rows count without them, and they can be had again."""
 
-from __future__ import annotations
-
 import socket
 
 import pytest

@@ -1,7 +1,5 @@
 """The compiled engine computes what the reference states, whatever the shape, the dtype and the order."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

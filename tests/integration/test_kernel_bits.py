@@ -1,7 +1,5 @@
 """The same weights to the bit on every CPU: training is chaotic, so anything less would soon show in the accuracy."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

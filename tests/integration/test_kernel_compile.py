@@ -1,7 +1,5 @@
 """Compiled code is kept on disk for the next process; when it cannot be, that costs time and nothing else."""
 
-from __future__ import annotations
-
 import os
 import resource
 import shutil

@@ -1,7 +1,5 @@
 """The vector instructions, against NumPy: exp to an ulp, sums in a fixed order."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """An export that is killed while it replaces another one."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """`orchestrator leaderboard`: what it reads and what it prints."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

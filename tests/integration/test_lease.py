@@ -1,7 +1,5 @@
 """The lease: a job outlives it and runs once; a dead worker's job does not wait long; and so when Redis goes, too."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """The Makefile says what it needs and what it offers."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """A new option takes its definition: flag, TOML word, job, message, row, leaderboard and table follow from that."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

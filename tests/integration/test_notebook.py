@@ -1,7 +1,5 @@
 """docs/results/notebook.md: its example prints what the page and the notebook's own code print."""
 
-from __future__ import annotations
-
 import functools
 import re
 from pathlib import Path

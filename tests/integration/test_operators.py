@@ -1,7 +1,5 @@
 """What operators and failing machines do to workers in mid-sweep: the sweep ends, or says within 10 s what is wrong."""
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

@@ -1,7 +1,5 @@
 """An output folder that can no longer be written in the middle of a sweep: one sentence, and nothing torn."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

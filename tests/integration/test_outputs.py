@@ -1,7 +1,5 @@
 """Outputs of every kind: few characters, a full disk, a reader that goes, a pipe."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What our own processes send passes the gate unchanged; the models in `worker.messages` name nothing else."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

@@ -1,7 +1,5 @@
 """`orchestrator plot`: charts in the terminal, as the command prints them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """README, tutorial and how-to pages: their commands and programs run as they stand, and print what the pages show."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """A sweep goes on, or says why it cannot, when Redis restarts, forgets, fills up, or is hard to reach."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a client does when a real Redis rejects its commands: which errors pass, and who waits for that."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from operator import call
 

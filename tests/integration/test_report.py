@@ -1,7 +1,5 @@
 """`orchestrator report`: the page of a sweep, and one of its charts as a picture, as the command writes them."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

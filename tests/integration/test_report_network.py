@@ -1,7 +1,5 @@
 """The portrait of a sweep's best network, in reports of real sweeps."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

@@ -1,7 +1,5 @@
 """The commands that a report shows: each is planned by the real command line, and gives the jobs of its row."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 from dataclasses import replace

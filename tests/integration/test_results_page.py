@@ -1,7 +1,5 @@
 """docs/results/index.md: its script makes the same page of the same sweeps, and the page that is kept is complete."""
 
-from __future__ import annotations
-
 import re
 import statistics
 import subprocess

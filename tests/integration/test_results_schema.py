@@ -1,7 +1,5 @@
 """Rows of real sweeps match the published schema."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

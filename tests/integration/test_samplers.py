@@ -1,7 +1,5 @@
 """Sweeps whose configurations a sampler chooses: begun, killed, resumed, watched, cancelled."""
 
-from __future__ import annotations
-
 import json
 import signal
 import sys

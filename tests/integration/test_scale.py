@@ -1,7 +1,5 @@
 """No line of a sweep grows faster than its jobs, and no job takes many commands: counted, not measured in seconds."""
 
-from __future__ import annotations
-
 import io
 import sys
 from collections import Counter

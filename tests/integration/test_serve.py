@@ -1,7 +1,5 @@
 """`orchestrator serve`: what a browser gets while sweeps begin, run, end and vanish."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

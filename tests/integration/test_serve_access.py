@@ -1,7 +1,5 @@
 """Who gets what from `orchestrator serve`: names, origins, tokens, methods, paths, links, bounds."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """`orchestrator serve`: what a large or hostile sweep costs the others."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import os

@@ -1,7 +1,5 @@
 """`orchestrator show` and `orchestrator predict` on what real sweeps left."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

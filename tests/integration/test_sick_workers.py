@@ -1,7 +1,5 @@
 """Workers that are at fault themselves: the wrong data set, failure after failure, no progress."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

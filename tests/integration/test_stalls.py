@@ -1,7 +1,5 @@
 """A sweep that stands still: how often it is looked at, and what its user is told."""
 
-from __future__ import annotations
-
 from itertools import count
 
 import pytest

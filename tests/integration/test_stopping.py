@@ -1,7 +1,5 @@
 """How workers end: jobs are given back at an epoch's end, and go on elsewhere where they stopped."""
 
-from __future__ import annotations
-
 import json
 import signal
 

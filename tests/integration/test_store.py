@@ -1,7 +1,5 @@
 """What workers and the orchestrator keep in a real Redis."""
 
-from __future__ import annotations
-
 import json
 import time
 import zlib

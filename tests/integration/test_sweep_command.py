@@ -1,7 +1,5 @@
 """Sweeps on real clusters: what they make, what they say, and that nothing is left behind."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

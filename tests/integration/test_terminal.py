@@ -1,7 +1,5 @@
 """Progress on terminals and in files: what is drawn, what fits, and what is left behind."""
 
-from __future__ import annotations
-
 import re
 import signal
 

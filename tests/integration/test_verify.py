@@ -1,7 +1,5 @@
 """`orchestrator verify`: rows are trained again and compared to the bit; and what two runs that disagree lead to."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """`orchestrator watch`: a sweep on a cluster can be followed, and finished, from anywhere."""
 
-from __future__ import annotations
-
 import os
 import pwd
 

@@ -1,7 +1,5 @@
 """What one asks and does before sweeps run, and from another terminal while they do: by real processes."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

@@ -1,7 +1,5 @@
 """A real worker on a real Redis: what it trains and stores, in every way that Celery can run its processes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import socket

@@ -3,8 +3,6 @@
 PyTorch is no dependency of ours: these tests skip without it, and `make test-torch` runs them with Debian's.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What the property tests share: hostile values, and a call that must end well on them."""
 
-from __future__ import annotations
-
 import datetime
 import tracemalloc
 from collections.abc import Callable, Sequence

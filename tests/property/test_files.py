@@ -1,7 +1,5 @@
 """Data sets, weights, checkpoints and sweep folders may be damaged or forged: they are read, or refused, cheaply."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

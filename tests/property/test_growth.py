@@ -1,7 +1,5 @@
 """A manifest grows by any rounds, and may come from any file: its jobs are always the same, each once, in one order."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

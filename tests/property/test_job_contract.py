@@ -1,7 +1,5 @@
 """A job may come from anyone: whatever a message holds, it is a job or refused."""
 
-from __future__ import annotations
-
 import json
 import operator
 from typing import Any

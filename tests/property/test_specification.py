@@ -1,7 +1,5 @@
 """A sweep's words may come from any command line and any file: they are a specification, or one of them is named."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import NoneType, UnionType

@@ -1,7 +1,5 @@
 """Redis may hold anything where results, reports, attempts and presences are kept: each is a valid value, or none."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """A cluster on a Redis server that is closed as in production."""
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Iterator

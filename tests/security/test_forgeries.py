@@ -1,7 +1,5 @@
 """Somebody who got a password of the cluster tries to pass something off as what it is not."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

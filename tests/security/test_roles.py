@@ -1,7 +1,5 @@
 """Each role has the rights that its work takes, and what it was not given is refused by Redis itself."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The passwords: made once, kept, shown, changed; and no cluster is opened to a network with those it made itself."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Everything works over TLS, and no server is believed that the named authority did not sign."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Each check also fails for the formula that is common and wrong: a check that passes for any formula says nothing.
 """
 
-from __future__ import annotations
-
 import importlib
 import itertools
 import math

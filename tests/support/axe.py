@@ -1,7 +1,5 @@
 """axe-core, which finds what keeps people from using a page: contrast, names, order, structure."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from tests.support.chromium import Page

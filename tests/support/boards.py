@@ -1,7 +1,5 @@
 """Leaderboards and sweep folders of constructed rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

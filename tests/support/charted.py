@@ -1,7 +1,5 @@
 """Sweeps to draw charts of, which nobody has trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

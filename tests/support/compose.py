@@ -1,7 +1,5 @@
 """`docker compose` on a clone of what is committed, under a project name, an image tag and ports of a test's own."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

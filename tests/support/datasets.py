@@ -1,7 +1,5 @@
 """Compares prepared data sets bit by bit, makes smaller ones, and finds the images that they were."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Small disks, which can be filled without harm."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """A sweep of an invented trainer, with options of every kind, hostile texts, and jobs that ended in every way."""
 
-from __future__ import annotations
-
 import contextlib
 from pathlib import Path
 

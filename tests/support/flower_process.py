@@ -1,7 +1,5 @@
 """Flower as docker-compose.yml runs it, as a process of the test's own."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from pathlib import Path

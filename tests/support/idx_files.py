@@ -1,7 +1,5 @@
 """Writes small data sets as the four IDX files."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 from pathlib import Path

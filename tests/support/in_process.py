@@ -1,7 +1,5 @@
 """Runs commands in the process of the tests, which imports the packages of charts and exports once for all of them."""
 
-from __future__ import annotations
-
 import subprocess
 from dataclasses import dataclass
 

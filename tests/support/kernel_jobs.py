@@ -4,8 +4,6 @@
 samples, and prints the SHA-256 of each one's weights and probabilities.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A value that may be missing and must not be."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 T = TypeVar("T")

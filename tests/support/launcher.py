@@ -6,8 +6,6 @@ the processes that it starts. Only modules, scikit-learn's list of estimators an
 of importing or of compiling starts Python itself. The test processes of pytest-xdist are forked here, too.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import gc

@@ -1,7 +1,5 @@
 """The notebook's own code, written out literally: slow, and with its mistakes."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

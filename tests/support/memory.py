@@ -1,7 +1,5 @@
 """The memory that a test may take."""
 
-from __future__ import annotations
-
 import contextlib
 import tracemalloc
 from collections.abc import Iterator

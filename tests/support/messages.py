@@ -1,7 +1,5 @@
 """Messages as a stranger could put them into Redis: by hand, without Celery."""
 
-from __future__ import annotations
-
 import base64
 import json
 import pickle

@@ -9,8 +9,6 @@ The code is changed in a clone, which needs its own packages:
     python -m tests.support.mutants /tmp/mutants
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import random

@@ -1,7 +1,5 @@
 """The output of a command that runs, line by line as it comes."""
 
-from __future__ import annotations
-
 import subprocess
 import threading
 import time

@@ -1,7 +1,5 @@
 """The example of `examples/own_trainer/`, installed as its user installs it: a wheel, and an entry point."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import os

@@ -1,7 +1,5 @@
 """Workers as Redis may know them, without any worker."""
 
-from __future__ import annotations
-
 import socket
 import time
 from typing import Any

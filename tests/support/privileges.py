@@ -1,7 +1,5 @@
 """Lets a test that root runs find closed what is closed to everybody else."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile

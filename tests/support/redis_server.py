@@ -1,7 +1,5 @@
 """A real Redis or Valkey server of a test's own, on a TCP port and a unix socket."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import shutil

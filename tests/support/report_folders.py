@@ -1,7 +1,5 @@
 """Real sweeps to make reports of, trained once for all tests; one is full of what others would like to inject."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import math

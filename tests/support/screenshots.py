@@ -1,7 +1,5 @@
 """Takes the pictures of the report that stand in README.md and docs/how-to/report.md: `make screenshots`."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys

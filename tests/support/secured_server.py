@@ -1,7 +1,5 @@
 """A Redis server closed as docker-compose.yml closes it: by the files that docker/make_secrets.py writes."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

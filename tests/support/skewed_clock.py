@@ -3,8 +3,6 @@
 Redis, and every other process, keeps the right time.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

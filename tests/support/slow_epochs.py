@@ -1,7 +1,5 @@
 """Epochs that take time and no processor, so that a job can be met in the middle: `start_worker(*SLOW_EPOCHS)`."""
 
-from __future__ import annotations
-
 import os
 import time
 

@@ -1,7 +1,5 @@
 """Rows and sweep folders, made without a sweep."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path

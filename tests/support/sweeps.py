@@ -1,7 +1,5 @@
 """Specifications for tests, by the words of the command line, and manifests of them."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs a command on a real pseudo-terminal, and reads what it draws."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import pty

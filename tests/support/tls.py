@@ -1,7 +1,5 @@
 """Certificates made by the very commands of docs/how-to/operating.md, and a Redis server that speaks only TLS."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

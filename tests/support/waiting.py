@@ -1,7 +1,5 @@
 """Waits for something to become true, and says what was last seen when it does not."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

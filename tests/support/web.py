@@ -1,7 +1,5 @@
 """Asks servers on this machine for pages, exactly as a test words it."""
 
-from __future__ import annotations
-
 import base64
 import http.client
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A trainer that keeps every promise, and trainers that break one each. Another process imports them from here."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

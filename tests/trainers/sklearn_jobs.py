@@ -1,7 +1,5 @@
 """Trains jobs of the trainer `sklearn` for tests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache

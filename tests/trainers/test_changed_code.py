@@ -1,7 +1,5 @@
 """A trainer whose code changes, while its version does not, and one of which a cluster has two versions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.support.cluster import Cluster

@@ -1,7 +1,5 @@
 """`check_trainer` names the promise that a trainer breaks, and is content with those that break none, such as ours."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Which combinations of values a sweep has: without those that a model refuses, zipped, and with conditions."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

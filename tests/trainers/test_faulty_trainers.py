@@ -1,7 +1,5 @@
 """A trainer is other people's code: whatever it does, its job fails with the reason, and the worker lives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

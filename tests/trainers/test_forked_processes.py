@@ -1,7 +1,5 @@
 """Trainers that compute with threads, in the processes that a worker forks."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -4,8 +4,6 @@ JAX and LightGBM are installed beside this environment, once. PyTorch's wheels f
 `make test-torch` executes its page, with Debian's PyTorch.
 """
 
-from __future__ import annotations
-
 import fcntl
 import importlib.util
 import os

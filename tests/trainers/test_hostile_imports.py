@@ -1,7 +1,5 @@
 """Packages of trainers that do harm when they are imported: they break no other trainer."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

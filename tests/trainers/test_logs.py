@@ -1,7 +1,5 @@
 """What a trainer prints, logs and raises is kept, and shown."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -1,7 +1,5 @@
 """What else trainers report: further metrics, by which sweeps can be ranked, and that a job has stopped early."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """A sweep whose trainer is not installed here, or cannot be imported: one sentence, and no harm to other sweeps."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """docs/how-to/own-trainer.md, executed: built, installed into a new environment, trained, killed, resumed, verified."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The data sets of the trainer `sklearn`: MNIST, toy sets, and tables in files, good and bad."""
 
-from __future__ import annotations
-
 import io
 import os
 import pickle

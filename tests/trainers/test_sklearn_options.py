@@ -1,7 +1,5 @@
 """The options of scikit-learn's estimators: their names, types and bounds; what is refused before a sweep begins."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

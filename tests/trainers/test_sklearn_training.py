@@ -1,7 +1,5 @@
 """Training scikit-learn's estimators: the same bits, epochs, resuming, divergence, artifacts, and a whole sweep."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pickle

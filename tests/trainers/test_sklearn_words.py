@@ -1,7 +1,5 @@
 """Specification files and flags of a trainer whose options depend on one of them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Keeps unit tests to this process, and reads MNIST once for all of them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a row keeps of the attempts at its job."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Charts: their data against the leaderboard's numbers, and their colours."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checkpoints: what comes back is what was saved, or nothing."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Two configurations compared, or one with itself under fresh seeds: numbers against SciPy, the words, the refusals."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The steps that extend Celery's consumer: their order, the heartbeat, the end of a task, and a refusal's rest."""
 
-from __future__ import annotations
-
 import json
 import random
 import threading

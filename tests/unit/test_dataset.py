@@ -1,7 +1,5 @@
 """MNIST from each source, its digest, its split, and the folders that are refused."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import stat

@@ -1,7 +1,5 @@
 """The cache of prepared MNIST, which can be neither trusted nor harmful: a caller gets the same bits in any case."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """README and the documents: commands can be pasted, and every target, option, path, test and link exists."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Sweeps of which this version of their trainer trains other jobs: they are shown, and neither resumed nor verified."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

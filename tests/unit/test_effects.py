@@ -1,7 +1,5 @@
 """Options without an effect: the model's table says which, and training says the same."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A file is whole or absent, also when writing it fails."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

@@ -1,7 +1,5 @@
 """What the gate drops, and how it shortens what it lets pass to Flower."""
 
-from __future__ import annotations
-
 import base64
 import json
 

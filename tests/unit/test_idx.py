@@ -1,7 +1,5 @@
 """The reader of IDX files: what it reads, and the one sentence with which it refuses everything else."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import struct

@@ -1,7 +1,5 @@
 """How weights start: draws against NumPy's and against exact arithmetic, and each scheme against its formula."""
 
-from __future__ import annotations
-
 import math
 from decimal import Context, Decimal
 from fractions import Fraction

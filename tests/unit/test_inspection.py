@@ -1,7 +1,5 @@
 """Looking into a sweep's folder: which job is meant, what can be missing, and how answers are assessed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """The job: what names it, what it refuses, and in which words."""
 
-from __future__ import annotations
-
 import math
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,5 @@
 """Which weights a sweep's folder keeps, in whatever order its jobs end."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

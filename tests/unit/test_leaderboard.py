@@ -1,7 +1,5 @@
 """The leaderboard: how configurations are ranked, and that the same results give the same bytes."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

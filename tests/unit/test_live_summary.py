@@ -1,7 +1,5 @@
 """How a sweep stands, as the index of `orchestrator serve` says it."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -1,7 +1,5 @@
 """Signs of life: how long a pool's process may go without one."""
 
-from __future__ import annotations
-
 import pytest
 
 from worker.settings import Settings

@@ -1,7 +1,5 @@
 """What the code finds by a path, a name in a text, or its own place in the tree, and would lose silently in a move."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

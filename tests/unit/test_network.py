@@ -3,8 +3,6 @@
 What it does, it does with any engine: here it runs the one that needs no compiling, on a small data set.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.sparse

@@ -1,7 +1,5 @@
 """Models of options: the names, sentences, values and columns that follow from any of them."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from typing import Annotated, Literal

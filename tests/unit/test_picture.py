@@ -1,7 +1,5 @@
 """Reading a digit from a picture: MNIST's images come back whatever was done to them; bad files are refused."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

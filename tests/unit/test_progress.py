@@ -1,7 +1,5 @@
 """What progress says of a sweep: which configuration leads, and a line for each job."""
 
-from __future__ import annotations
-
 import io
 import random
 import re

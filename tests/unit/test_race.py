@@ -1,7 +1,5 @@
 """A race over constructed rows: which configurations get which seeds, when it ends, and that it never decides anew."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Ranges of numbers: their points, and what is no range."""
 
-from __future__ import annotations
-
 import pytest
 
 from orchestrator.sweeps.axes import MAX_POINTS, Range, RefusedError

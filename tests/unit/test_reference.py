@@ -1,7 +1,5 @@
 """The plain NumPy network: its gradients are the derivatives of its losses. The notebook's rule is the notebook's."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The accounting of a report and its timeline: who trained what and when, and what went wrong."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

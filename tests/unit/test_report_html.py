@@ -1,7 +1,5 @@
 """The page of a report: text stays text, markup is markup, and long sweeps stay short."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser

@@ -1,7 +1,5 @@
 """A sweep's rows and weights, and what survives an interruption."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

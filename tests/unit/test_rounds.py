@@ -1,7 +1,5 @@
 """The growth of a sweep's manifest beyond its first specification."""
 
-from __future__ import annotations
-
 import json
 from functools import reduce
 from typing import Any

@@ -1,7 +1,5 @@
 """The published schema of a row: it is current, documented, and rejects what is no row."""
 
-from __future__ import annotations
-
 import json
 import re
 import runpy

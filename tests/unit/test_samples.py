@@ -1,7 +1,5 @@
 """Samples: packing, and the views that the engines and the worker take of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.sparse

@@ -1,7 +1,5 @@
 """Samplers: random search and Optuna's, without a sweep."""
 
-from __future__ import annotations
-
 import math
 import random
 import statistics

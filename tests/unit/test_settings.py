@@ -1,7 +1,5 @@
 """Settings: where they come from, and what is said about a bad one."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

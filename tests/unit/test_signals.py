@@ -1,7 +1,5 @@
 """Signals: they interrupt at once, but never within a critical step."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Specification files: sections, and a sweep's own description."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Each method of `orchestrator/analysis/statistics/` against its theorem, SciPy, or values worked out by hand."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import pairwise, permutations

@@ -1,7 +1,5 @@
 """A sweep folder from somebody else: what it costs to read is bounded, and what is reused of it was checked."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A sweep's folder: what it takes and what it refuses, and that nothing is written outside it."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

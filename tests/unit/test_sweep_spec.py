@@ -1,7 +1,5 @@
 """A sweep specification: what its words may be, and the jobs that it stands for."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

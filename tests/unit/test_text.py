@@ -1,7 +1,5 @@
 """Text for people: nothing in it does anything to a terminal."""
 
-from __future__ import annotations
-
 import io
 import unicodedata
 

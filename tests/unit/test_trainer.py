@@ -1,7 +1,5 @@
 """Training a job: when it counts as diverged, and what a test split keeps from it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Redis addresses: the forms that are taken, and what is said about others."""
 
-from __future__ import annotations
-
 import pytest
 from kombu import Connection
 

@@ -1,7 +1,5 @@
 """The verdict: what it says for every kind of sweep, and that its words agree with its fields."""
 
-from __future__ import annotations
-
 import random
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """Weights: how they start, how they travel, and what is refused on the way in."""
 
-from __future__ import annotations
-
 import json
 import struct
 from pathlib import Path

@@ -3,8 +3,6 @@
 The models accept only messages that our own processes send. Workers execute only the commands in `COMMANDS`.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """Keeps a worker alive when Celery or its pool cannot handle a message that passed the gate."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

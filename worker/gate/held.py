@@ -4,8 +4,6 @@ Other clients can write to the hash of these messages, and to the sorted set of 
 private methods of kombu; `tests/integration/test_hostile_messages.py` and `test_lease.py` fail if they change.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which validation samples a model answered correctly: one bit each, compressed, as text that a result can carry."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import zlib

@@ -1,7 +1,5 @@
 """Records the attempts at a task with their causes and ends, and gives up a job that hangs or takes workers down."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

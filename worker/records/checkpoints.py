@@ -1,7 +1,5 @@
 """Checkpoints of running jobs, kept in Redis so that another worker can resume them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The presence of workers, which each writes to one Redis hash at every heartbeat, and why one makes no progress."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What workers report of a task that they train: its progress, which is its state in the result backend."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError

@@ -39,8 +39,6 @@ ended (checkpoint, attempts, refusals, cancellation) are kept for `OPEN_SECONDS`
 longer, after a worker last held the task: they decide how the task goes on.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import math

@@ -1,7 +1,5 @@
 """The URL of a Redis server, in a form that both Celery's broker and its result backend accept."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 

@@ -6,8 +6,6 @@ the script that reads it, so that the value cannot grow in between. `worker.redi
 An oversized value, or a key of another type, reads as an empty value, which is invalid for every kind of record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 

@@ -3,8 +3,6 @@
 Leases, heartbeats and attempts are timed by Redis's clock, so hosts agree on them even if their own clocks differ.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 

@@ -4,8 +4,6 @@ Each limit exceeds the largest value that Seedsweep writes. A longer value is no
 (`worker.redis.bounded`), and counts as invalid.
 """
 
-from __future__ import annotations
-
 from nn.options.network import MAX_EPOCHS
 
 #: The characters of the message and of the traceback of a failure. The result backend truncates both.

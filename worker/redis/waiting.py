@@ -7,8 +7,6 @@ repeat: it sets a value, or answers as it did the first time (`orchestrator.clus
 repetition (`Store.mismatches`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -8,8 +8,6 @@ It relies on attributes that kombu does not document (`qos._delivered`, `qos._di
 `tests/integration/test_lease.py` fails if a new version moves them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """The request of a task: the worker's main process records how it ended, and ends a process that hangs with it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

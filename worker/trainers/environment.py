@@ -1,7 +1,5 @@
 """Where a trainer runs: the number of threads, the kind of CPU, and the versions of its libraries."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

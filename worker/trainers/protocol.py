@@ -1,7 +1,5 @@
 """The promises of a trainer, so that its jobs are counted exactly once, can be resumed, and can be reproduced."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

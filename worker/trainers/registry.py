@@ -1,7 +1,5 @@
 """The installed trainers: entry points of the group `seedsweep.trainers`, the only names that lead to code."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """A worker's data set: what is done once before the worker forks its processes, and what each process does."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor

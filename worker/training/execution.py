@@ -1,7 +1,5 @@
 """Executes one attempt at a job: decides whether it may begin and whether it must run alone, then trains."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator

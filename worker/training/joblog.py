@@ -1,7 +1,5 @@
 """The log of a job: what its trainer prints, logs and warns of, its errors, and where it stands when it is silent."""
 
-from __future__ import annotations
-
 import contextlib
 import faulthandler
 import io

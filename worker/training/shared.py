@@ -3,8 +3,6 @@
 All of it must be created before the pool forks. A spawned process has its own, which no other process sees.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import mmap

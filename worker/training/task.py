@@ -1,7 +1,5 @@
 """The base class of the training task: it holds what a worker's processes share, and records attempts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cached_property

@@ -3,8 +3,6 @@
 `orchestrator.analysis.leaderboard.board.Standing` declares the columns and fields of a configuration.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -6,8 +6,6 @@ moderated towards each other (Smyth, Statistical Applications in Genetics and Mo
 of a mean is Student's t. The probabilities follow by numerical integration.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

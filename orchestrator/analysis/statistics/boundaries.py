@@ -1,7 +1,5 @@
 """Group-sequential boundaries: the level of a test at each look, so that all looks together keep one level."""
 
-from __future__ import annotations
-
 import functools
 from itertools import accumulate, repeat, takewhile
 from typing import Any

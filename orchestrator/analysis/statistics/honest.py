@@ -1,7 +1,5 @@
 """What the leader is worth: its own mean is too good, because the leader was chosen by it."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Compares all pairs of configurations: their differences, margins of error, and which may be the best."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

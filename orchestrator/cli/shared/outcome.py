@@ -1,7 +1,5 @@
 """Ends a command: shows its result, or an error and how to go on; returns the exit status."""
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 import time

@@ -1,7 +1,5 @@
 """Shows the progress of a sweep: a live table on a terminal, plain lines anywhere else."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

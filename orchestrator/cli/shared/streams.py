@@ -1,7 +1,5 @@
 """Guards standard output and standard error against a full disk, and against a pipe whose reader has gone."""
 
-from __future__ import annotations
-
 import codecs
 import errno
 import io

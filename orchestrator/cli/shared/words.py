@@ -1,7 +1,5 @@
 """Reads the words of a specification from the command line: from their own flags, or from `--set` and `--grid`."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import re

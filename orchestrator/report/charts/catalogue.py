@@ -1,7 +1,5 @@
 """The charts of a sweep, in the order of the page."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

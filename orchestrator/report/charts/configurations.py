@@ -1,7 +1,5 @@
 """The configurations of a sweep as charts show them: by rank, with their jobs and the text that names them."""
 
-from __future__ import annotations
-
 import functools
 import statistics
 from bisect import bisect

@@ -5,8 +5,6 @@ variables; each mark of a job gets `data-seed` and its description; redundant ma
 script, style or address.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Text in charts: safe in XML and on a screen, short in drawings, complete in descriptions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Literal

@@ -4,8 +4,6 @@ In each theme, the contrast with the background is at least 3 to 1, for text at 
 colour alone. In a page, colours are CSS variables, so that the page's theme decides.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

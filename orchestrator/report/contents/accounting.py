@@ -1,7 +1,5 @@
 """Accounting: how each job ended, how often jobs were tried and why, what was reused, and who trained what."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """What sections are made of: facts, tables, pictures and charts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self

@@ -1,7 +1,5 @@
 """Provenance: what was run where, when, and with which versions."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """How to train each configuration and each job again, and how to check that the bits are the same."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The verdict: which configuration to use, how sure that is, what to expect of it, what would decide; and the table."""
 
-from __future__ import annotations
-
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
 from orchestrator.analysis.leaderboard.judgement import SETTLES, amount, at_most
 from orchestrator.analysis.leaderboard.table import for_report

@@ -1,7 +1,5 @@
 """What a run takes place in: a Redis server, a proxy before it, two workers, and an orchestrator."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Watches a run from outside: Redis over a connection of its own, and the sweep's folder."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The clean run: every job trained once, in one process, by the network itself. No queue, no worker, no store."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass, field

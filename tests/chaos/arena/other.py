@@ -1,7 +1,5 @@
 """A second, small sweep in front of the first, which is cancelled while some of its jobs run and others wait."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The terminal of an orchestrator whose display is looked at, too."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a run trains: its sweep, another one to be cancelled, and quick jobs, all by one trainer: a worker has one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

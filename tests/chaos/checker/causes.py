@@ -1,7 +1,5 @@
 """Whether what is on record of attempts is true: nothing is held against a job that no fault explains."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from tests.chaos.arena.arena import LEASE_SECONDS

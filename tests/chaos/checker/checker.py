@@ -1,7 +1,5 @@
 """Holds what a run left against what it must be: the promises of docs/explanation/guarantees.md, one function each."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

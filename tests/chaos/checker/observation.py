@@ -1,7 +1,5 @@
 """What is there after a run: plain data, so that a test can plant a violation in it."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import Path

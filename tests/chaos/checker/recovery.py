@@ -1,7 +1,5 @@
 """How long the sweep stood still after a fault: computed from the history alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """An intact run of three jobs, and every violation that is planted in it to see whether the checker finds it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What faults have in common: a victim, an end, and the case in which there is nothing to harm."""
 
-from __future__ import annotations
-
 from tests.chaos.arena.arena import MAX_ATTEMPTS, Arena
 from tests.chaos.history import Event
 from tests.support.worker_process import WorkerProcess

@@ -1,7 +1,5 @@
 """Faults of the network."""
 
-from __future__ import annotations
-
 from tests.chaos.arena.arena import Arena
 from tests.chaos.faults.common import NothingToHarm, end
 from tests.chaos.history import Event

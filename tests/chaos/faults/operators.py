@@ -1,7 +1,5 @@
 """What operators do with Celery's own commands, and a sweep that is resumed afterwards."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Faults of workers and their processes."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 

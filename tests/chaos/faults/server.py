@@ -1,7 +1,5 @@
 """Faults of Redis: it ends, loses what it wrote last, or takes no writes."""
 
-from __future__ import annotations
-
 import os
 import signal
 from functools import partial

@@ -1,7 +1,5 @@
 """What somebody does who can write to Redis: none of it may reach a worker or the sweep."""
 
-from __future__ import annotations
-
 import base64
 import bz2
 import json

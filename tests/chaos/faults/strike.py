@@ -1,7 +1,5 @@
 """The faults. Each does its harm at once and puts off what ends it, so that several can overlap."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tests.chaos.arena.arena import Arena

@@ -5,8 +5,6 @@ Each public function of `definition`, `training` and `elsewhere` is a check; it 
 what it trained. NumPy is imported in functions only.
 """
 
-from __future__ import annotations
-
 import inspect
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

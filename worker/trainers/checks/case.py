@@ -1,7 +1,5 @@
 """A trainer with the options, seeds and data of its checks; what it trained is remembered."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import time

@@ -1,7 +1,5 @@
 """Checks before training: what a trainer says about itself, which options it accepts, and how it loads data."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -4,8 +4,6 @@ A new process shows what an import loads, and what training leaves behind. It fo
 does. What it is asked, and what it reports, is JSON.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import faulthandler

@@ -1,7 +1,5 @@
 """Checks of training: what it reports and returns, and how it resumes from a checkpoint."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import pickletools

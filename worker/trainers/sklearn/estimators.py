@@ -1,7 +1,5 @@
 """The estimators: scikit-learn's own list of classifiers and regressors, without those that need another estimator."""
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Fits an estimator: epoch by epoch if it trains in passes, at once otherwise."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import re

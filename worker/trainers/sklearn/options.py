@@ -1,7 +1,5 @@
 """The options: the estimator's name, and its parameters, with the types and bounds of scikit-learn's constraints."""
 
-from __future__ import annotations
-
 import functools
 import numbers
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The fitted state of an estimator as safetensors: numbers by name. Reading it runs no code and imports nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

@@ -3,8 +3,6 @@
 Before a sweep begins, each combination of words is tried on a few samples.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

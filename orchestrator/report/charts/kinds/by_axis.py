@@ -1,7 +1,5 @@
 """The metric against each option that varies: every seed a dot, or their middle 80 % in a large sweep."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass

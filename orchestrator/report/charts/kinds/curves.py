@@ -1,7 +1,5 @@
 """Learning curves: the metric after each epoch, the mean of each configuration with a band over its seeds."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

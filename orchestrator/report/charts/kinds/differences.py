@@ -1,7 +1,5 @@
 """Differences: how much better the leader is than the others, and how much worse than the best each is at most."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from orchestrator.analysis.leaderboard.board import NONE

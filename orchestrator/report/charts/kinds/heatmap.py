@@ -1,7 +1,5 @@
 """A heat map: the mean for every pair of values, if two options vary."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product

@@ -1,7 +1,5 @@
 """Dots and whiskers: the mean and the interval of each configuration, as on the leaderboard, and each of its seeds."""
 
-from __future__ import annotations
-
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.charts import configurations, labels
 from orchestrator.report.charts.configurations import Drawn, Group, strip_of

@@ -3,8 +3,6 @@
 Of a large sweep, it has when each worker trained.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 

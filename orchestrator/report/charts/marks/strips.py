@@ -1,7 +1,5 @@
 """Rows of dots: each row has a mean, its interval, and a small dot for each seed."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
