@@ -82,7 +82,6 @@ def create_app(settings: Settings) -> SeedsweepApp:
             "worker.steps.taking:BreakerStep",
             "worker.gate.guard:GuardStep",
             "worker.steps.lease:LeaseStep",
-            "worker.steps.taking:PollStep",
             "worker.steps.presence:PresenceStep",
             "worker.steps.taking:RefusalStep",
             "worker.steps.request:WatchdogStep",

@@ -45,7 +45,7 @@ def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name() -
     app = create_app(Settings())
     steps = {symbol_by_name(step).__name__ for blueprint in ("worker", "consumer") for step in app.steps[blueprint]}
     assert steps == {
-        "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PollStep", "PresenceStep", "RefusalStep",
+        "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PresenceStep", "RefusalStep",
         "WatchdogStep",
     }  # fmt: skip
     assert isinstance(app.backend, LedgerBackend)
