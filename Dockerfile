@@ -7,7 +7,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY nn nn
 COPY worker worker
 COPY orchestrator orchestrator
-COPY seedsweep.py ./
+COPY seedsweep seedsweep/
 RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python:3.13-slim AS packages

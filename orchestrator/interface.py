@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 from rich.console import Console
@@ -149,7 +149,11 @@ class Leaderboard(Sequence[Standing]):
     def __len__(self) -> int:
         return len(self._board.standings)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Standing: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Standing]: ...
+    def __getitem__(self, index: int | slice) -> Standing | Sequence[Standing]:
         return self._board.standings[index]
 
     def to_dict(self) -> dict[str, Any]:

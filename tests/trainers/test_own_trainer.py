@@ -52,6 +52,14 @@ def test_the_document_lists_every_check() -> None:
         f"| `{name}` | {what} |" for name, what in checks().items()
     ]
 
+#: A program that mypy accepts if the installed interface has types, and only the names that it publishes.
+TYPED = """
+from typing import assert_type
+import seedsweep
+assert_type(seedsweep.open().leaderboard()[0].mean, float | None)
+seedsweep.no_such_name()  # type: ignore[attr-defined]
+"""
+
 
 class Walk:
     """Executes the steps of the document, in a folder that has the example and nothing else of the sources.
@@ -146,6 +154,9 @@ def test_the_walk(walk: Walk, redis_server: RedisServer) -> None:
     # The example keeps its promises, and is installed
     assert "1 passed" in walk.run("check")
     assert "softmax, version 1" in walk.run("install")
+    # Its author's programs are checked with the interface's types
+    (walk.folder / "typed.py").write_text(TYPED)
+    walk.finish(["python", "-m", "mypy", "--strict", "typed.py"], "mypy")
     # A sweep on the embedded cluster
     walk.run("sweep")
     assert [row["status"] for row in walk.rows("softmax")] == ["succeeded"] * 6

@@ -61,9 +61,9 @@ def test_a_wheel_holds_the_bundled_data_every_module_and_what_pages_are_made_of(
     assert len(data) == len(data & files) == 4
     modules = {
         str(path.relative_to(ROOT))
-        for layer in ("nn", "worker", "orchestrator")
+        for layer in ("nn", "worker", "orchestrator", "seedsweep")
         for path in (ROOT / layer).rglob("*")
-        if path.suffix in (".py", ".html", ".css", ".js")
+        if path.suffix in (".py", ".typed", ".html", ".css", ".js")
     }
-    assert "orchestrator/report/page/templates/main.html" in modules
+    assert {"orchestrator/report/page/templates/main.html", "seedsweep/py.typed"} <= modules
     assert modules <= files

@@ -68,13 +68,16 @@ _HOMES = (
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for home in _HOMES:
-            module = importlib.import_module(home)
-            if name in getattr(module, "__all__", ()) or getattr(module, name, None) is not None:
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Unseen by type checkers, which would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for home in _HOMES:
+                module = importlib.import_module(home)
+                if name in getattr(module, "__all__", ()) or getattr(module, name, None) is not None:
+                    return getattr(module, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
