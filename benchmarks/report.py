@@ -162,7 +162,7 @@ def measure(folder: SweepFolder, browser: Chrome | None, empty: Path, rounds: in
     cache_dir = load_settings().cache_dir
     functions: dict[str, Callable[[], object]] = {
         "leaderboard": lambda: to_json(Sweep.read(folder).leaderboard),
-        "report": lambda: report(folder, cache_dir=cache_dir),
+        "report": lambda: report(Sweep.read(folder), cache_dir=cache_dir),
     }
     functions["report"]()  # The first one imports what it needs, and compiles templates.
     making = interleaved(functions, rounds)

@@ -380,8 +380,8 @@ class Sweep:
             InvalidInputError: words fit no configuration or several, or both fit the same.
         """
         words = _picking("a", a), _picking("b", b)
-        tolerance, by = _number("within", within), _metric(metric)
-        return comparing.compare(self._folder, self._folder, *words, tolerance=tolerance, metric=by)
+        swept, tolerance = self._snapshot.select(metric=_metric(metric)), _number("within", within)
+        return comparing.compare(swept, swept, *words, tolerance=tolerance)
 
     def extend(
         self,
@@ -545,8 +545,8 @@ class Sweep:
             OutputError: the file cannot be written.
         """
         to = None if path is None else _path("path", path)
-        cache_dir = load_settings().cache_dir
-        return reporting.report(self._folder, to, metric=_metric(metric), cache_dir=cache_dir).path
+        swept = self._snapshot.select(metric=_metric(metric))
+        return reporting.report(swept, to, cache_dir=load_settings().cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
@@ -560,7 +560,7 @@ class Sweep:
             SeedsweepError: the command's errors.
         """
         file, over = None if path is None else _path("path", path), _switch("replace", replace)
-        return exporting.export(self._folder, _text("to", to), file=file, replace=over)
+        return exporting.export(self._snapshot, _text("to", to), file=file, replace=over)
 
     def plot(self, kind: str = "intervals", *, metric: str | None = None) -> Any:
         """Return a chart of the report as an Altair chart.

@@ -15,7 +15,6 @@ from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval, ends_by_name
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import IncomparableError
-from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.text import counted
 from worker.trainers.protocol import Metric
 
@@ -96,33 +95,28 @@ class Comparison:
 
 
 def compare(
-    first: SweepFolder,
-    second: SweepFolder,
+    one: Sweep,
+    other: Sweep,
     first_words: Sequence[str] = (),
     second_words: Sequence[str] = (),
     *,
     tolerance: float = 0.0,
-    metric: str | None = None,
 ) -> Comparison:
-    """Compare a configuration of one sweep with one of another, or of the same. Takes no lock and writes nothing.
+    """Compare a configuration of one sweep with one of another, or of the same.
 
     Args:
-        first: The folder of the first sweep, which may be running.
-        second: The folder of the second sweep; it may be the first one.
+        one: The first sweep.
+        other: The second sweep, judged in the same way; it may be the first one.
         first_words: Name a configuration of the first sweep (`orchestrator.analysis.selection`); none for its leader.
         second_words: Likewise, of the second sweep.
         tolerance: The largest difference that does not matter, in the metric's unit; 0 if every one does.
-        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
 
     Raises:
-        SweepNotFoundError: a folder contains no sweep, or a leader is wanted and there is none.
-        SweepUnreadableError: a folder cannot be read.
+        SweepNotFoundError: a leader is wanted and there is none.
         IncomparableError: the sweeps have different data sets, metrics, or kinds of splits.
-        InvalidInputError: words fit no configuration or several; a sweep lacks the metric; both are the same
-            configuration; or the tolerance is out of range.
+        InvalidInputError: words fit no configuration or several; both are the same configuration; or the tolerance is
+            out of range.
     """
-    one = Sweep.read(first, metric)
-    other = one if second.path.resolve() == first.path.resolve() else Sweep.read(second, str(one.scoring))
     _check_sweeps(one, other)
     a, b = choose(one, first_words), choose(other, second_words)
     if tolerance:

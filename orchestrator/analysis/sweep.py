@@ -38,7 +38,8 @@ class Sweep:
         scoring: How a job is scored, and by which metric.
         within: The regret that suffices (`orchestrator.analysis.leaderboard.judgement`); None if every difference
             counts.
-        history: How the sweep came to its rows.
+        seen: How the sweep came to its rows, apart from races.
+        history: How it came to them, with races by this scoring.
         running: Whether it has further jobs to come.
     """
 
@@ -49,6 +50,7 @@ class Sweep:
     axes: Sequence[str] = field(default=())
     scoring: Scoring = LAST
     within: float | None = None
+    seen: History = "fixed"
     history: History = "fixed"
     running: bool = False
 
@@ -85,16 +87,11 @@ class Sweep:
             InvalidInputError: as for `read`.
         """
         rows = {key: row for key, row in rows.items() if key in jobs}
-        races = [look.metric for look in manifest.looks if look.command == "decide"]
-        added = any(each.kind == "decide" for each in manifest.rounds)
-        seen = added or len(races) < len(manifest.looks) or _continues_another(jobs, rows)
+        looked = manifest.raced or any(look.command != "decide" for look in manifest.looks)
+        seen: History = "extended" if looked or _continues_another(jobs, rows) else "fixed"
         running = manifest.specification.remaining > 0 or Accounting.of(len(jobs), rows.values()).done < len(jobs)
-        history: History = "extended" if seen else "fixed"
-        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), history, running)
-        found = found.select(metric=manifest.metric if metric is None else metric)
-        raced = added or str(found.scoring) in races
-        # The verdict of one look stays if it decides.
-        return replace(found, history="race") if raced and (seen or not found.judgement.decided) else found
+        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), seen, seen, running)
+        return found.select(metric=manifest.metric if metric is None else metric)._raced()
 
     def select(self, where: Sequence[str] = (), metric: str | None = None, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
@@ -108,14 +105,14 @@ class Sweep:
             InvalidInputError: no job fits the words, the jobs have no such metric, a job has fewer epochs than are to
                 be averaged, or the regret is that of no share.
         """
-        scoring = self.scoring if metric is None else Scoring.parse(metric)
-        if not where and scoring == self.scoring and within in (None, self.within):
-            return self
         if where:
             jobs = pick_any(self.name, self.jobs, where)
             # An option that has one value among the chosen jobs does not vary in them.
             chosen = replace(self, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
             return chosen.select((), metric, within)
+        scoring = self.scoring if metric is None else Scoring.parse(metric)
+        if scoring == self.scoring and within in (None, self.within):
+            return self
         if scoring != LAST:
             if scoring.metric is not None and self.metric(scoring.metric) == next(iter(self.metrics.values())):
                 scoring = replace(scoring, metric=None)
@@ -126,7 +123,15 @@ class Sweep:
         found = replace(self, scoring=scoring, within=_within(self.manifest, scoring) if within is None else within)
         if within is not None:
             check_within(within, found.names.metric)
-        return found
+        return found if scoring == self.scoring else replace(found, history=self.seen)._raced()
+
+    def _raced(self) -> Sweep:
+        """Return the sweep as judged after its races by this scoring, if there are any."""
+        races = {look.metric for look in self.manifest.looks if look.command == "decide"}
+        if not self.manifest.raced and str(self.scoring) not in races:
+            return self
+        # The verdict of one look stays if it decides.
+        return self if self.seen == "fixed" and self.judgement.decided else replace(self, history="race")
 
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {self.accounting.done} of {len(self.jobs)} jobs are done>"

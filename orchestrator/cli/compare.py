@@ -13,6 +13,7 @@ from orchestrator.analysis.comparison import Comparison, compare
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import Chosen
 from orchestrator.analysis.selection import split
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, Metric, Output, positive, sides
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -53,7 +54,9 @@ def command(
     Example: orchestrator compare night-run learning_rate=0.01 learning_rate=0.03 --within 0.001
     """
     second, pair = _sides(folder, words or [], output)
-    found = compare(folder, second, *pair, tolerance=within or 0.0, metric=metric)
+    one = Sweep.read(folder, metric)
+    other = one if second.path.resolve() == folder.path.resolve() else Sweep.read(second, str(one.scoring))
+    found = compare(one, other, *pair, tolerance=within or 0.0)
     if as_json:
         print_json(found.as_dict())
     else:

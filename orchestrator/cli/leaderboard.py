@@ -72,7 +72,7 @@ def command(
     for name, given in (("wide", wide), ("columns", columns)):
         if given and complete:
             raise InvalidInputError(name, Described("given"), Beside(f"{complete[0]}, which has all columns"))
-    whole = Sweep.read(folder, None if where else metric)
+    whole = Sweep.read(folder)
     if whole.folder.damage:
         complain(whole.folder.damage)
     found = whole.select(where or (), metric, within)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, of_sweep, one_of
 from orchestrator.commands.report import FORMATS, picture, report
@@ -51,16 +52,17 @@ def command(
 
     Example: orchestrator report night-run --open
     """
-    if chart is not None:
-        written, kind = picture(folder, chart, format, to, metric)
-        what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"
-        fields: dict[str, object] = {"chart": chart, "format": kind, "bytes": written.bytes}
-    elif format is not None or (to is not None and to.suffix[1:].lower() in FORMATS):
+    if chart is None and (format is not None or (to is not None and to.suffix[1:].lower() in FORMATS)):
         allowed = "the name of a chart, because --format or --to asks for a picture"
         raise InvalidInputError("chart", Described("missing"), allowed)
+    sweep = Sweep.read(folder, metric)
+    if chart is not None:
+        written, kind = picture(sweep, chart, format, to)
+        what, said = "chart", f"Chart: {written.path} ({sized(written.bytes)})"
+        fields: dict[str, object] = {"chart": chart, "format": kind, "bytes": written.bytes}
     else:
-        written = report(folder, to, metric=metric, cache_dir=load_settings().cache_dir)
-        sweep, size, what = written.sweep, sized(written.bytes), "report"
+        written = report(sweep, to, cache_dir=load_settings().cache_dir)
+        size, what = sized(written.bytes), "report"
         if not sweep.finished:
             size = f"{size}, of a sweep with {len(sweep.rows)} of {counted(len(sweep.jobs), 'job')} ended"
         said = f"Report: {written.path} ({size})"
@@ -77,7 +79,7 @@ def rewritten(folder: SweepFolder, settings: Settings) -> Path | None:
     An error is printed and not raised, because the report is not what the command was for.
     """
     try:
-        return report(folder, cache_dir=settings.cache_dir).path
+        return report(Sweep.read(folder), cache_dir=settings.cache_dir).path
     except SeedsweepError as error:
         complain(f"The report was not written: {error}")
     except Exception as error:

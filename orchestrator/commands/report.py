@@ -1,4 +1,4 @@
-"""`report`: writes the page of a sweep, or one of its charts as a picture, from its folder alone."""
+"""`report`: writes the page of a sweep, or one of its charts as a picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from nn.errors import InvalidInputError
 from nn.files import inside, open_regular, write_atomically
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError
-from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import REPORT
 from orchestrator.report.charts import catalogue, drawing
 from orchestrator.report.contents import network
@@ -93,55 +92,42 @@ FORMATS: Mapping[str, Target] = {
 }
 
 
-def report(
-    folder: SweepFolder, to: Path | None = None, *, metric: str | None = None, cache_dir: Path | None = None
-) -> Written:
-    """Write the page of a sweep. Takes no lock; the sweep may run meanwhile.
+def report(sweep: Sweep, to: Path | None = None, *, cache_dir: Path | None = None) -> Written:
+    """Write the page of a sweep.
 
     Args:
-        folder: The sweep's folder.
+        sweep: The sweep.
         to: The file; None for `report.html` in the sweep's folder.
-        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
         cache_dir: Where prepared data sets are kept, for the portrait of the best network; None to prepare one.
 
     Raises:
         MissingPackageError: the packages that it needs are not installed.
-        SweepNotFoundError: the folder contains no sweep.
-        SweepUnreadableError: the folder cannot be read.
-        InvalidInputError: the sweep has no such metric.
         OutputError: the file cannot be written, or an existing file there is not a report.
     """
     MissingPackageError.check("The report")
-    path = folder.path / REPORT if to is None else to
+    path = sweep.folder.path / REPORT if to is None else to
     _PAGE.check(path)
-    sweep = Sweep.read(folder, metric)
     return _PAGE.write(path, render(sweep, network.content(sweep, cache_dir)).encode(), sweep)
 
 
-def picture(
-    folder: SweepFolder, name: str, form: str | None = None, to: Path | None = None, metric: str | None = None
-) -> tuple[Written, str]:
-    """Write a chart of a sweep, and return also its format. Takes no lock; the sweep may run meanwhile.
+def picture(sweep: Sweep, name: str, form: str | None = None, to: Path | None = None) -> tuple[Written, str]:
+    """Write a chart of a sweep, and return also its format.
 
     Args:
-        folder: The sweep's folder.
+        sweep: The sweep.
         name: The chart's name.
         form: The name of a format; None for that of the file's extension, or `png`.
         to: The file; None for one in the working folder, named after the sweep and the chart.
-        metric: How a job is scored, and by which metric (`Scoring.parse`); None for the sweep's way.
 
     Raises:
-        InvalidInputError: the sweep has no such chart or metric, or the file's extension does not fit.
+        InvalidInputError: the sweep has no such chart, or the file's extension does not fit.
         MissingPackageError: the packages that it needs are not installed.
-        SweepNotFoundError: the folder contains no sweep.
-        SweepUnreadableError: the folder cannot be read.
         OutputError: the file cannot be written, or it exists and is not such a picture.
     """
     MissingPackageError.check("A chart")
     chosen = _format(form, to)
-    sweep = Sweep.read(folder, metric)
     kind = catalogue.check(sweep, name, "--chart")
-    path = Path(f"{folder.name}.{name}.{chosen}") if to is None else to
+    path = Path(f"{sweep.name}.{name}.{chosen}") if to is None else to
     target = FORMATS[chosen]
     target.check(path)
     return target.write(path, drawing.file(kind.draw(sweep, name), chosen), sweep), chosen

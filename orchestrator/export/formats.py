@@ -1,4 +1,4 @@
-"""Exports a sweep, from its folder alone, in the format of another tool.
+"""Exports a sweep in the format of another tool.
 
 A format's own module is imported when it is written.
 """
@@ -13,7 +13,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import destination, mlflow_runs
 from orchestrator.export.jobs import OnProgress
-from orchestrator.folder.sweep_folder import SweepFolder
 
 #: By name in `--to`: the module of a format here, whose `write` writes a sweep to new files or to one new folder; how
 #: the names of these end, the first of which `--file` names; and the extra with the packages that it needs.
@@ -41,7 +40,7 @@ class Export:
 
 
 def export(
-    folder: SweepFolder,
+    sweep: Sweep,
     to: str,
     *,
     file: Path | None = None,
@@ -49,10 +48,10 @@ def export(
     uri: str | None = None,
     on_progress: OnProgress = lambda _done, _all: None,
 ) -> Export:
-    """Export the ended jobs of a sweep. Takes no lock and changes nothing in the folder.
+    """Export the ended jobs of a sweep. Changes nothing in its folder.
 
     Args:
-        folder: The sweep's folder.
+        sweep: The sweep.
         to: The format's name.
         file: The file to write, or the folder if the format has one; None for one in the working folder, named after
             the sweep.
@@ -64,15 +63,14 @@ def export(
     Raises:
         InvalidInputError: there is no such format, or the address is not that of a server or database.
         MissingPackageError: a package that the format needs is not installed.
-        SweepNotFoundError: the folder contains no sweep, or no job of it has ended.
-        SweepUnreadableError: the folder cannot be read.
+        SweepNotFoundError: no job has ended.
         OutputError: something is there, or a file cannot be written; then nothing is written. Or the server cannot be
             reached or written.
     """
     if to not in FORMATS:
         raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
     module, suffixes, extra = FORMATS[to]
-    targets = tuple(Path(f"{folder.name}{suffix}") for suffix in suffixes)
+    targets = tuple(Path(f"{sweep.name}{suffix}") for suffix in suffixes)
     if file is not None:
         targets = (file, *(file.parent / f"{file.stem}.epochs{file.suffix}" for _ in suffixes[1:]))
     if uri is None:
@@ -82,7 +80,7 @@ def export(
     if extra is not None:
         MissingPackageError.check(f"--to {to}", extra)
     # Scores are the trainer's own metric; the others have columns of their own.
-    sweep = Sweep.read(folder, "last")
+    sweep = sweep.select(metric="last")
     if not sweep.rows:
         raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
     if uri is not None:

@@ -135,9 +135,14 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return {name: getattr(options, name) for name in self.axes}
 
     @property
+    def raced(self) -> bool:
+        """Whether races have added jobs."""
+        return any(each.kind == "decide" for each in self.rounds)
+
+    @property
     def added_by_races(self) -> frozenset[str]:
         """The keys of the jobs that races have added."""
-        if not any(each.kind == "decide" for each in self.rounds):
+        if not self.raced:
             return frozenset()
         # The first that has a job has added it.
         first = {job.key: kind for kind, job in reversed(list(self._jobs()))}

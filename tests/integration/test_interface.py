@@ -102,8 +102,13 @@ def test_a_network_is_fitted_as_its_job_trained_it(first: seedsweep.Sweep) -> No
     assert len(model.artifact()) > 100_000
 
 
-def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep) -> None:
+def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep, here: Path) -> None:
+    before = seedsweep.open("first")
     assert first.extend(seeds=1, progress=False) is first
+    # What was opened before stays as it was.
+    before.export("csv", here / "before.csv")
+    assert len((here / "before.csv").read_text().splitlines()) == 1 + len(before.jobs) == len(first.jobs) - 1
+    assert len(before.compare("learning_rate=0.01", "learning_rate=0.03").a.scored.entries) == 3
     assert [job.seed for job in first.jobs][-2:] == [3, 3]
     assert first.compare("learning_rate=0.01", "learning_rate=0.03").better is not None
     confirmed = first.confirm(top=1, seeds=2, progress=False)

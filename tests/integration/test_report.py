@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.commands.report import report
 from orchestrator.errors import OutputError
 from orchestrator.report.charts.style import LIGHT
@@ -123,14 +124,14 @@ def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(
         )
         (public / "to").mkdir()
         (public / "to").chmod(0o777)
-        report(folder, tmp_path / "a.html")
+        report(Sweep.read(folder), tmp_path / "a.html")
         for path in (folder.path, *folder.path.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
         before = sorted(path.name for path in folder.path.iterdir())
         with without_privileges():
             with pytest.raises(OutputError, match=r"a/report.html cannot be written: Permission denied \(--to FILE"):
-                report(folder)
-            assert report(folder, public / "to" / "a.html").bytes > 10_000
+                report(Sweep.read(folder))
+            assert report(Sweep.read(folder), public / "to" / "a.html").bytes > 10_000
         assert sorted(path.name for path in folder.path.iterdir()) == before
         folder.path.chmod(0o755)
 

@@ -41,8 +41,7 @@ def test_an_import_that_does_harm_is_named(
 
 def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = "import os; print('loud'); os.write(1, b'louder')\n"
-    head, *rest = EXAMPLE_SOURCE.split("from __future__ import annotations\n")
-    source = f"{head}from __future__ import annotations\n{noise}{''.join(rest)}"
+    source = EXAMPLE_SOURCE.replace("\nimport ", f"\n{noise}import ", 1)
     with installed(site, "softmax", source, "SoftmaxTrainer"):
         assert run(["trainers", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["trainers"]

@@ -52,6 +52,7 @@ def test_the_document_lists_every_check() -> None:
         f"| `{name}` | {what} |" for name, what in checks().items()
     ]
 
+
 #: A program that mypy accepts if the installed interface has types, and only the names that it publishes.
 TYPED = """
 from typing import assert_type

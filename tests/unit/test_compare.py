@@ -36,10 +36,16 @@ CLOSE = {0.01: [0.9001, 0.91, 0.92, 0.8999, 0.91], 0.03: [0.91, 0.93, 0.92, 0.91
 FIRST, SECOND = ["learning_rate=0.01"], ["learning_rate=0.03"]
 
 
+def between(one: SweepFolder, other: SweepFolder, *words: list[str], tolerance: float = 0.0) -> Comparison:
+    """Compare as the command does."""
+    read = Sweep.read(one)
+    return compare(read, read if other is one else Sweep.read(other), *words, tolerance=tolerance)
+
+
 def compared(output: Path, outcomes: dict[float, list[Outcome]], tolerance: float = 0.0) -> Comparison:
     """Compare the learning rates 0.01 and 0.03 of a sweep whose jobs ended so."""
     folder = folder_of(output, outcomes, f"of-{len(list(output.iterdir()))}")
-    return compare(folder, folder, FIRST, SECOND, tolerance=tolerance)
+    return between(folder, folder, FIRST, SECOND, tolerance=tolerance)
 
 
 def interval_of(difference: Difference | None) -> tuple[float, float]:
@@ -55,7 +61,7 @@ def test_common_seeds_are_paired_and_other_seeds_are_compared_by_welch(tmp_path:
     assert found.win_probability == pytest.approx(0.2)
     assert (found.outcome, found.decided, found.better) == ("apart", True, found.b)
     one = folder_of(tmp_path, {0.01: CLOSE[0.01]}, "one")
-    found = compare(one, folder_of(tmp_path, {0.03: [0.95, 0.97, 0.93]}, "other", first_seed=100))
+    found = between(one, folder_of(tmp_path, {0.03: [0.95, 0.97, 0.93]}, "other", first_seed=100))
     assert (known(found.difference).method, found.win_probability) == ("Welch t", 0)
     assert (found.a.name, found.b.name) == ("one", "other")
 
@@ -114,7 +120,7 @@ def test_two_sweeps_are_compared_by_their_leaders(tmp_path: Path) -> None:
     one = folder_of(tmp_path, CLOSE, "one")
     other = folder_of(tmp_path, {0.03: [0.951] * 5, 0.1: [0.96, 0.97, 0.96, 0.95, 0.96]}, "other", biases=True)
 
-    found = compare(one, other)
+    found = between(one, other)
 
     assert (found.a.name, found.b.name) == ("learning rate 0.03 of one", "learning rate 0.1 of other")
     assert found.better is found.b
@@ -124,12 +130,12 @@ def test_two_sweeps_are_compared_by_their_leaders(tmp_path: Path) -> None:
     assert interval_of(found.difference) == pytest.approx(tuple(paired(1 - 0.05 / 4)))
     assert found.b.honest_mean == pytest.approx(np.mean([0.96, 0.97, 0.96, 0.95, 0.96]))
     # Words choose another one, in either sweep, whose mean nothing flatters.
-    named = compare(one, other, SECOND, SECOND)
+    named = between(one, other, SECOND, SECOND)
     assert named.b.name == "learning rate 0.03 of other"
     assert (named.a.is_leader, named.a.honest_mean) == (False, None)
     # Two sweeps of one name are told apart by their folders.
     twin = folder_of(tmp_path / "elsewhere", CLOSE, "one", biases=True)
-    assert compare(one, twin).b.name == f"learning rate 0.03 of {twin.path}"
+    assert between(one, twin).b.name == f"learning rate 0.03 of {twin.path}"
 
 
 def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) -> None:
@@ -140,7 +146,7 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     assert compared(tmp_path, outcomes).new_images == expected is not None
     # Where each seed has its own samples, and without the answers of one job, there is no such interval.
     drawn = folder_of(tmp_path, outcomes, "drawn", split="seed")
-    assert compare(drawn, drawn, FIRST, SECOND).new_images is None
+    assert between(drawn, drawn, FIRST, SECOND).new_images is None
     outcomes[0.01][0] = 0.8
     assert compared(tmp_path, outcomes).new_images is None
 
@@ -149,7 +155,7 @@ def test_the_answers_of_all_seeds_take_little_more_memory_than_those_of_one(tmp_
     right: list[Outcome] = [[True, False] * (MAX_ANSWERS // 2)]
     folder = folder_of(tmp_path, {0.01: right * 16, 0.03: right * 16})
     with at_most(40 * 2**20):
-        assert compare(folder, folder, FIRST, SECOND).new_images is not None
+        assert between(folder, folder, FIRST, SECOND).new_images is not None
 
 
 def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,14 +164,14 @@ def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: py
         rate: [[i < round(100 * score) for i in range(100)] for score in scores] for rate, scores in CLOSE.items()
     }
     folder = folder_of(tmp_path, answers_of)
-    once = compare(folder, folder, FIRST, SECOND)
+    once = between(folder, folder, FIRST, SECOND)
     assert once.new_images is not None
     # That of one look would be narrower than a step between two shares of 100 samples.
     assert known(known(once.difference).interval).half_width == pytest.approx(0.01)
     look = Look(command="extend", seeds=3, rows=6)
     folder.write_manifest(folder.manifest().model_copy(update={"looks": [look]}))
 
-    found = compare(folder, folder, FIRST, SECOND)
+    found = between(folder, folder, FIRST, SECOND)
 
     error = stats.sem([round(a, 2) - b for a, b in zip(CLOSE[0.01], CLOSE[0.03], strict=True)])
     half = stats.t.isf(levels(0.025)[0], 4) * error
@@ -220,6 +226,15 @@ def test_what_has_too_few_seeds_or_diverged_is_said(tmp_path: Path, case: str) -
         assert found.better == (found.b if case == "one seed each" else None)
 
 
+def test_a_race_counts_for_its_metric_whenever_that_is_chosen(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {0.01: [0.90, 0.93, 0.91, 0.92, 0.90], 0.03: [0.91, 0.91, 0.92, 0.90, 0.92]})
+    look = Look(command="decide", seeds=5, rows=10, within=1e-5, metric="best")
+    folder.write_manifest(folder.manifest().model_copy(update={"looks": [look]}))
+    last, best = Sweep.read(folder), Sweep.read(folder, "best")
+    assert (last.history, best.history) == ("fixed", "race")
+    assert (last.select(metric="best").history, best.select(metric="last").history) == ("race", "fixed")
+
+
 def test_equal_scores_of_all_seeds_are_no_difference(tmp_path: Path) -> None:
     scores = [0.9, 0.91, 0.92, 0.9005, 0.93]
     found = compared(tmp_path, {0.01: scores, 0.03: scores}, tolerance=0.001)
@@ -230,7 +245,7 @@ def test_it_takes_no_lock_and_writes_nothing(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, CLOSE)
     with folder.exclusive():
         before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))}
-        assert compare(folder, folder, FIRST, SECOND).decided
+        assert between(folder, folder, FIRST, SECOND).decided
         assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))} == before
 
 
@@ -249,20 +264,20 @@ def test_sweeps_that_measured_different_things_are_refused(tmp_path: Path) -> No
         (other_metric, "the metrics validation accuracy and validation R2"),
     ):
         with pytest.raises(IncomparableError) as refusal:
-            compare(one, other)
+            between(one, other)
         assert str(refusal.value) == f"The sweeps one and {other.name} cannot be compared: they have {why}"
 
 
 def test_what_is_no_pair_of_configurations_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, CLOSE)
     with pytest.raises(InvalidInputError, match="both are the same, of which any difference is chance"):
-        compare(folder, folder, FIRST, ["learning-rates=1e-2"])
+        between(folder, folder, FIRST, ["learning-rates=1e-2"])
     for tolerance in (-0.1, 1.0, float("nan"), float("inf")):
         with pytest.raises(InvalidInputError, match=r"within is .* a number above 0 and below 1, because "):
-            compare(folder, folder, FIRST, SECOND, tolerance=tolerance)
+            between(folder, folder, FIRST, SECOND, tolerance=tolerance)
     empty = folder_of(tmp_path, {0.01: [None], 0.03: [None]}, "empty")
     with pytest.raises(SweepNotFoundError, match="The sweep empty has no leader: it has no result yet"):
-        compare(folder, empty)
+        between(folder, empty)
 
 
 def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
