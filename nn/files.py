@@ -269,8 +269,25 @@ def is_private(path: Path, *others: int) -> bool:
         return True
     except OSError:
         return False
-    shared = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
-    return found.st_uid in (os.geteuid(), *others) and not shared
+    return found.st_uid in (os.geteuid(), *others) and not _is_shared(found)
+
+
+def is_guarded(folder: Path) -> bool:
+    """Return whether only this user and root can rename what is in a folder, and the folder itself."""
+    try:
+        path = folder.resolve(strict=True)
+        found = [each.stat() for each in (path, *path.parents)]
+    except OSError:
+        return False
+    # In a sticky folder, such as /tmp, everybody can only rename their own.
+    return all(
+        each.st_uid in (os.geteuid(), 0) and (each.st_mode & stat.S_ISVTX or not _is_shared(each)) for each in found
+    )
+
+
+def _is_shared(found: os.stat_result) -> bool:
+    """Return whether others than its owner can write to a file or folder."""
+    return bool(found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid)))
 
 
 def _is_own_group(gid: int) -> bool:

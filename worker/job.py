@@ -222,7 +222,8 @@ class Job(Configuration):
             name for name, info in fields.items() if info.is_required() or getattr(self.options, name) != info.default
         ]
         told = dict.fromkeys((*(name for name in fields if name in varying), *others))
-        return shlex.join((f"seed={self.seed}", *(pair(model, name, getattr(self.options, name)) for name in told)))
+        words = (f"seed={self.seed}", *(pair(model, name, getattr(self.options, name)) for name in told))
+        return one_line(shlex.join(words))
 
     def __str__(self) -> str:
         """Return the job for logs: its seed, and what differs from the defaults."""

@@ -223,7 +223,7 @@ def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
     # A key that is listed for another purpose does not refute what it signed.
     if not signer or not _ssh_keygen("check-novalidate", "-n", NAMESPACE, *by[2:], stdin=stored).returncode:
         raise ClaimError(f"The signature {beside} is not by a key that {signers} lists for {NAMESPACE}")
-    return "failed", "signature", f"the signature is by {signer}, and not of this claim"
+    return "failed", "signature", f"the signature names the key of {signer}, and is not a valid one of this claim"
 
 
 def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:

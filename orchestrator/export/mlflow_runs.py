@@ -273,10 +273,10 @@ class _Recorder:
             self.client.log_batch(run_id, metrics[first : first + METRICS], [] if first else params)
 
     def _name(self, job: Job) -> str:
-        return one_line(self.sweep.names.words(job.options))[:LONGEST] or self.sweep.name
+        return self.sweep.names.words(job.options)[:LONGEST] or self.sweep.name
 
     def _parameters(self, job: Job) -> dict[str, str]:
-        return {name: written(value) for name, value in job.options}
+        return {name: one_line(written(value)) for name, value in job.options}
 
     def _end(self, row: Row) -> float:
         return start_of(self.sweep, row) + sum(row.epoch_seconds)

@@ -13,6 +13,7 @@ from orchestrator.export.destination import MARK
 from orchestrator.export.jobs import OnProgress, counted, series_of, start_of
 from orchestrator.folder.rows import Row
 from worker.job import Job
+from worker.text import one_line
 
 #: TensorBoard reads files whose name has `tfevents`.
 EVENTS = "events.out.tfevents.seedsweep"
@@ -61,7 +62,7 @@ def _write_run(sweep: Sweep, row: Row, group: str, file: BinaryIO) -> None:
     time = start_of(sweep, row)
     # The tab "HParams" knows these types, and shows the mean of a group: the seeds of a configuration are one.
     parameters = {
-        name: value if isinstance(value, (bool, int, float)) else written(value)
+        name: value if isinstance(value, (bool, int, float)) else one_line(written(value))
         for name, value in sweep.jobs[row.job].options
     }
     summary = hparams_pb(parameters, trial_id=group, start_time_secs=time)

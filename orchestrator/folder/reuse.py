@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
-from nn.files import is_private
+from nn.files import is_guarded, is_private
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError, TrainerMissingError
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -48,7 +48,7 @@ def sibling_results(
     chosen, output = (folder, *named), folder.path.parent
     others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
     while missing and (other := next(others, None)):
-        is_own = _is_own(other.path)
+        is_own = is_guarded(other.path.parent) and _is_private(other.path)
         for key, row in _rows(other, missing, tell).items():
             if not (row.accepted and fits(row)):
                 continue
@@ -68,13 +68,13 @@ def _siblings(
     output: Path, chosen: Collection[Path], foreign: dict[str, None], tell: Callable[[str], None]
 ) -> Iterator[SweepFolder]:
     """Yield the other sweeps that only this user can write to, and add the names of the rest to `foreign`."""
-    own = 0
+    own, guarded = 0, is_guarded(output)
 
     def keep(path: Path) -> bool:
         nonlocal own
         if path.resolve() in chosen:
             return False
-        if not (is_own := _is_own(path)):
+        if not (is_own := guarded and _is_private(path)):
             foreign[path.name] = None
         own += is_own
         return is_own
@@ -89,7 +89,7 @@ def _siblings(
         tell(f"Results of {own - len(names)} of {own} sweeps in {output} are not reused: the others changed later")
 
 
-def _is_own(path: Path) -> bool:
+def _is_private(path: Path) -> bool:
     return all(is_private(path / part) for part in _PARTS)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from nn.options.describe import digits_of, heading, pair, shown
 from orchestrator.text import listed
 from worker.job import Job
+from worker.text import one_line
 from worker.trainers.protocol import Metric
 
 
@@ -66,7 +67,7 @@ class JobNames:
 
     def words(self, options: BaseModel) -> str:
         """Return the words of `picking` as one types them: `learning_rate=0.1 hidden=32,16`."""
-        return shlex.join(self.picking(options))
+        return one_line(shlex.join(self.picking(options)))
 
     def picking(self, options: BaseModel) -> list[str]:
         """Return the options that vary as words that pick a configuration's jobs."""

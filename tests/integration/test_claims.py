@@ -514,7 +514,8 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: P
     assert "signature passed: the signature is by ann@example.org" in done.stdout
     # A changed claim is refuted, whatever else it says.
     edit(claimed.runs / "a", "claim.json", lambda told: told["predicate"].update(refuted_by="nothing"))
-    assert "REFUTED: the signature is by ann@example.org, and not of this claim" in claimed.run(*check, status=1).out
+    refuted = "REFUTED: the signature names the key of ann@example.org, and is not a valid one of this claim"
+    assert refuted in claimed.run(*check, status=1).out
     # A key that is listed for another purpose says nothing,
     claimed.run("claim", "a", "--sign", str(key))
     signers.write_text(f'ann namespaces="git" {key.with_suffix(".pub").read_text()}')

@@ -29,6 +29,7 @@ from tests.support.redis_server import free_port
 from tests.support.sweep_folders import filled, names_in
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
+from worker.text import one_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -175,7 +176,7 @@ def test_tensorboard_reads_a_run_for_each_job(here: InProcess) -> None:
         assert content == HParamsPluginData.FromString(content).SerializeToString(deterministic=True)
         session = metadata.parse_session_start_info_plugin_data(content)
         assert session.hparams["ratio"].number_value == -0.1
-        assert session.hparams["text"].string_value == each.options.text
+        assert session.hparams["text"].string_value == one_line(each.options.text)
         assert session.group_name == name.partition("/")[0]
 
 

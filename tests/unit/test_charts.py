@@ -272,6 +272,9 @@ class TestScales:
     def test_without_a_score_the_scale_shows_all_shares(self) -> None:
         assert Scale.around([], is_share=True) == Scale(0.0, 100.0)
 
+    def test_a_scale_is_never_too_narrow_for_its_steps(self) -> None:
+        assert Scale.of([1e-310, 3e-310]) == Scale(-1.0, 1.0)
+
     def test_labels_are_moved_apart_and_keep_their_order(self) -> None:
         assert apart([10, 11, 12, 90], 15, 100) == [10, 25, 40, 90]
         assert apart([98, 99, 10], 15, 100) == [85, 100, 10]

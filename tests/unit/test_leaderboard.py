@@ -521,6 +521,8 @@ def test_markdown_is_a_table_in_which_no_text_is_markup() -> None:
     board = board_of({0.1: [0.9, 0.8, 0.9, 0.8, 0.85], 0.2: [0.85, 0.7, 0.7, 0.75, 0.8]})
     lines = to_markdown(board, table.by_configuration(board, board.standings)).splitlines()
 
+    image = TextTable((), ("![x](y)",), ())
+    assert to_markdown(board, image).splitlines()[3] == r"| !\[x\](y) |"
     assert lines[0] == f"**{board.verdict.sentence}**"
     heads = next(line for line in lines if line.startswith("| rank |"))
     rows = lines[lines.index(heads) + 1 :]

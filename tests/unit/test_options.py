@@ -76,7 +76,7 @@ def test_names_and_help_follow_from_the_field() -> None:
     [
         ("alpha", 0.25, "0.25"), ("alpha", 1e300, "1e+300"), ("alpha", 100_000.0, "100000"), ("alpha", 1e-05, "1e-05"),
         ("alpha", 0.1 + 0.2, "0.30000000000000004"), ("shape", (3, 2, 1), "3,2,1"), ("warm", False, "false"),
-        ("most", None, "all"), ("most", 7, "7"), ("kind", "b", "b"),
+        ("most", None, "all"), ("most", 7, "7"), ("kind", "b", "b"), ("kind", "a\nb", r"'a\nb'"),
     ],
 )  # fmt: skip
 def test_values_are_shown_to_people(name: str, value: object, text: str) -> None:

@@ -423,7 +423,7 @@ def test_weights_are_not_taken_through_a_link_out_of_the_folder(tmp_path: Path) 
         folder.take_weights(other, JOBS[0], digest(BLOB))
 
 
-def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: Path) -> None:
+def test_a_line_that_names_two_jobs_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a sweep whose lines begin with the key of a wanted job, and hold the row of another one
     other = made(tmp_path, "other")
     other.keep_weights(digest(BLOB), BLOB)
@@ -432,6 +432,22 @@ def test_a_line_that_names_two_jobs_counts_once_for_the_row_it_holds(tmp_path: P
     for each in (unwanted, row(JOBS[1]), row(JOBS[1])):
         with (other.path / "results.jsonl").open("a") as file:
             file.write(each.line().replace("{", first, 1))
-    # Then the row that is wanted is found, once.
-    found = sibling_results(made(tmp_path, "new"), BY_KEY, pytest.fail)
-    assert [reused.job for reused, _ in found] == [JOBS[1].key]
+    # Then none counts for either, and their number is bounded as that of other damaged rows.
+    assert list(sibling_results(made(tmp_path, "new"), BY_KEY, pytest.fail)) == []
+    other.manifest()
+    assert other.rows_of(BY_KEY) == {}
+    assert "3 lines of" in str(other.damage)
+    monkeypatch.setattr(results_log, "_SKIPPED_BYTES", 100)
+    with pytest.raises(SweepUnreadableError, match="more than the rows of 2 jobs can have"):
+        other.rows_of(BY_KEY)
+
+
+@pytest.mark.parametrize(("mode", "reused"), [(0o755, True), (0o777, False), (0o1777, True)])
+def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: Path, mode: int, reused: bool) -> None:
+    other = made(tmp_path / "above" / "runs", "other")
+    other.keep_weights(digest(BLOB), BLOB)
+    other.append(row(JOBS[0]))
+    said: list[str] = []
+    (tmp_path / "above").chmod(mode)
+    found = list(sibling_results(made(other.path.parent, "new"), BY_KEY, said.append))
+    assert (len(found), "because other users can write to them: other" in "".join(said)) == (reused, not reused)

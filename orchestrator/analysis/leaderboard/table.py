@@ -281,7 +281,7 @@ def to_markdown(board: Leaderboard, table: TextTable) -> str:
 
 
 def _escaped(text: str) -> str:
-    for character in "\\|*_`~<":
+    for character in "\\|*_`~<[]":
         text = text.replace(character, f"\\{character}")
     return text
 

@@ -20,7 +20,7 @@ LEAST_RATIO = 50.0
 #: What lies far off: least distance from the median in median deviations, largest share of all values, and the least
 #: factor by which it would lengthen the axis.
 FAR, FEW, CROWDED = 10.0, 0.1, 4.0
-#: Below it, ratios leave the range of floating point.
+#: Below it, ratios and steps of an axis leave the range of floating point.
 SMALLEST = 1e-100
 
 
@@ -48,7 +48,7 @@ class Scale:
         if is_log and low >= SMALLEST:
             room = (high / low) ** 0.04 if high > low else 1.5
             return cls(low / room, high * room, is_log=True)
-        room = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+        room = next((each for each in (0.04 * (high - low), 0.05 * abs(high)) if each >= SMALLEST), 1.0)
         if is_share:
             return cls(max(low - room, min(low, 0.0)), min(high + room, max(high, 100.0)))
         return cls(low - room, high + room)
