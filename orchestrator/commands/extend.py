@@ -62,8 +62,8 @@ class GrowthPlan(SweepPlan):
         with self.folder.exclusive():
             with self.place.interruption.shield():
                 before = self.folder.manifest()
-                is_new = self._grow()
-            session = self.session()
+                grown, is_new = self._grow(before)
+            session = self.session(grown)
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
             try:
@@ -81,9 +81,9 @@ class GrowthPlan(SweepPlan):
                         self.folder.write_manifest(before)
                 raise
 
-    def _grow(self) -> bool:
-        """Add the round to the sweep, on its cluster and in its folder; return whether it is new to the sweep."""
-        manifest = registered(self.place, self.folder.manifest())
+    def _grow(self, before: Manifest) -> tuple[Manifest, bool]:
+        """Add the round to the sweep, on its cluster and in its folder; return it, and whether the round is new."""
+        manifest = registered(self.place, before)
         rows = self.folder.rows_of(manifest.jobs_by_key())
         further = self.make_round(manifest, rows)
         if further is not None:
@@ -91,8 +91,9 @@ class GrowthPlan(SweepPlan):
             if self.place.cluster is not None:
                 # The cluster first: another session may be faster. `--resume` also takes up a round that is only there.
                 manifest = self.place.cluster.registry.register(manifest)
-        self.folder.write_manifest(manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]}))
-        return further is not None
+        manifest = manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()]})
+        self.folder.write_manifest(manifest)
+        return manifest, further is not None
 
 
 def is_void(session: Session) -> bool:
@@ -189,14 +190,14 @@ def plan_extension(
         DatasetError: the data set cannot be read.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    own, grid = folder.manifest().grown, {}
+    plan, grid = plan_resumption(folder, place), {}
+    own = plan.manifest.grown
     for name, each in values.items():
         if option := words.words[name].option:
             grid[option] = tuple(each)
         elif name != "seeds":
             allowed = f"nothing, because a sweep keeps its {name}; further seeds or values of {', '.join(own.grid)}"
             raise InvalidInputError(name, words.written(name, each), allowed)
-    plan = plan_resumption(folder, place)
     planning = planned(plan, functools.partial(_round, seeds=tuple(values.get("seeds", ())), grid=grid))
     check_values(planning.manifest.grown, plan.manifest.dataset, place.settings)
     others = len(plan.manifest.jobs) - len(plan.manifest.grown.jobs_by_key(plan.manifest.dataset))

@@ -97,27 +97,24 @@ class SweepPlan:
             with self.place.interruption.shield():
                 self.folder.create(self.manifest)
         with self.folder.exclusive():
-            if self.resuming:
-                self.note_resumption()
-            yield self.session()
+            yield self.session(self.note_resumption() if self.resuming else self.folder.manifest())
 
-    def session(self) -> Session:
-        """Return a session that has no rows yet; the caller holds the folder's lock."""
-        # Read again: since this plan was made, another session may have added jobs.
-        written = self.folder.manifest()
+    def session(self, written: Manifest) -> Session:
+        """Return a session that has no rows yet; the caller holds the folder's lock, and has read its manifest."""
+        # Since this plan was made, another session may have added jobs.
         jobs = self.jobs if written.jobs == self.manifest.jobs else jobs_of(written)
         return Session(self.folder, written, jobs, self.place, resuming=self.resuming)
 
-    def note_resumption(self) -> None:
-        """Add this session's provenance to `sweep.json`; the caller holds the folder's lock."""
+    def note_resumption(self) -> Manifest:
+        """Add this session's provenance to `sweep.json`, and return that; the caller holds the folder's lock."""
         written = self.folder.manifest()
         session = provenance(written.specification.trainer)
         if self.manifest.metric != written.metric:
             # Which metric counts may depend on the results that could be seen.
             written = written.with_look(seen("resume", self.folder.rows_of(self.jobs)))
-        self.folder.write_manifest(
-            written.model_copy(update={"resumed": [*written.resumed, session], "metric": self.manifest.metric})
-        )
+        written = written.model_copy(update={"resumed": [*written.resumed, session], "metric": self.manifest.metric})
+        self.folder.write_manifest(written)
+        return written
 
 
 def jobs_of(manifest: Manifest) -> dict[str, Job]:

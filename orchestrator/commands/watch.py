@@ -49,13 +49,13 @@ class WatchPlan(SweepPlan):
         with contextlib.ExitStack() as stack:
             for _ in self._enter(stack, display):
                 pass
-            yield self.session()
+            yield self.session(self.folder.manifest())
 
     def rows(self) -> Iterator[Row]:
         """Follow the sweep, and yield the row of each job as it ends. Raises: as `begin` and `follow`."""
         with contextlib.ExitStack() as stack:
             yield from self._enter(stack, silent)
-            session = self.session()
+            session = self.session(self.folder.manifest())
             if session.place.cluster is not None:
                 session.keep_own()
                 yield from session.follow()
