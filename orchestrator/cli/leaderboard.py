@@ -39,7 +39,7 @@ def command(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            autocompletion=of_sweep(lambda sweep: (*table.SORTS, *sweep.names.varying)),
+            autocompletion=of_sweep(lambda sweep: (*table.sortable(), *sweep.names.varying)),
             help="Sort by a column, such as mean, or by an option that varies.  [default: rank]",
         ),
     ] = None,

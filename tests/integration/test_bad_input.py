@@ -201,8 +201,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --columns '\"loss'": "--columns is '\"loss'; allowed: a metric that every job has: validation accuracy",
         "a --columns validation --csv": "--columns cannot be combined with --csv, which has all columns\n",
         "a --by seed": "--by is 'seed'; allowed: configuration or job",
-        "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, regret, p_best, diverged, failed, "
-        "cancelled, std, or an option that varies (learning_rate)",
+        "a --sort speed": "--sort is 'speed'; allowed: one of rank, n, mean, low, contender, regret, p_best, "
+        "diverged, diverged_low, stopped, failed, cancelled, low_new, honest_mean, std, best, worst, or an option that "
+        "varies (learning_rate)",
         "a --within 0": "--within is '0'; allowed: a number above 0, in the unit of the metric, such as 0.001",
         "a --top 0": "--top is '0'; allowed: an integer from 1 to 100000",
         "a --csv --json": "--json cannot be combined with --csv",

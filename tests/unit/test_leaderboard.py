@@ -187,6 +187,7 @@ def test_json_csv_and_the_tables_have_each_figure_that_is_declared(monkeypatch: 
         assert [row[each.headings.index("range")] for row in each.rows] == ["56.67", "-"]
     assert meanings["range"] == "the best less the worst"
     assert "range" not in headings(board)
+    assert table.arranged(board, "spread") == board.standings
     # A column that says nothing of any row is left out of the report.
     assert "range" not in table.for_report(board, board.standings[1:])[0].headings
 
@@ -485,6 +486,8 @@ def test_rows_can_be_sorted_and_cut_and_keep_their_ranks() -> None:
     assert ranks("learning_rate") == [1, 2, 4, 3]
     assert ranks("learning_rate", 2) == [1, 2]
     assert ranks("n", 1) == [1]
+    # Every column's figure sorts; of scores, the better ones come first.
+    assert {ranks(each)[0] for each in ("low", "best", "worst")} == {1}
     with pytest.raises(InvalidInputError, match=r"sort is 'speed'; allowed: one of rank, .*learning_rate"):
         ranks("speed")
     cut = table.by_configuration(board, table.arranged(board, "rank", 2))

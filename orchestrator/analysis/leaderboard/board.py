@@ -54,6 +54,7 @@ class Column:
         tells: Whether it is informative for a configuration; None if every cell but 0 and - is.
         spare: A narrow terminal drops columns by this number, the lowest first; None to keep it.
         order: Columns are sorted by this number; ties keep the order of the figures.
+        first: What comes first if rows are sorted by it: `low` or `high` values, or the better `score`.
         name: The figure's name.
     """
 
@@ -64,6 +65,7 @@ class Column:
     tells: Callable[[Leaderboard, Standing], bool] | None = None
     spare: int | None = None
     order: int = 0
+    first: Literal["low", "high", "score"] = "low"
     name: str = ""
 
     def __call__(self, method: Callable[[Any], T]) -> Figure[T]:
@@ -154,7 +156,7 @@ class Standing:
         """From 1, by the rule of `orchestrator.analysis.leaderboard.scores`."""
         return self.index + 1
 
-    @Column("n", "jobs that trained, of all jobs", _trained, spare=6)
+    @Column("n", "jobs that trained, of all jobs", _trained, spare=6, first="high")
     def n(self) -> int:
         """Number of jobs that trained, without those that diverged. Scores are theirs."""
         return len(self.scored.trained)
@@ -164,12 +166,12 @@ class Standing:
         """Number of jobs."""
         return len(self.scored.entries)
 
-    @Column("mean", "the mean over the jobs that trained")
+    @Column("mean", "the mean over the jobs that trained", first="score")
     def mean(self) -> float | None:
         """Mean of their scores; None without any."""
         return self.scored.mean
 
-    @Column("interval", "where the mean over all seeds is", _interval, spare=8)
+    @Column("interval", "where the mean over all seeds is", _interval, spare=8, first="score")
     def low(self) -> float | None:
         """Lower end of the interval for the mean over all seeds, at 95 %; None for fewer than two seeds."""
         return ends(self._interval)[0]
@@ -193,6 +195,7 @@ class Standing:
         functools.partial(_interval, suffix="_new"),
         tables="wide",
         order=1,
+        first="score",
     )
     def low_new(self) -> float | None:
         """Lower end of the interval for the mean on new samples and seeds.
@@ -213,6 +216,7 @@ class Standing:
         tables="telling",
         tells=lambda board, _: len(board.standings) > 1,
         spare=7,
+        first="high",
     )
     def contender(self) -> bool:
         """Whether it can be the best: no other one is proven to be better."""
@@ -230,12 +234,12 @@ class Standing:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""
         return rounded(self.judgement.regret_of(self.index))
 
-    @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4)
+    @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4, first="high")
     def p_best(self) -> float | None:
         """Probability that it is the best; None if it cannot be, or if a contender has fewer than five seeds."""
         return rounded(self.judgement.chance(self.index))
 
-    @Column("diverged", "jobs that diverged", tables="telling", spare=3)
+    @Column("diverged", "jobs that diverged", tables="telling", spare=3, first="high")
     def diverged(self) -> int:
         """Jobs that diverged."""
         return self.scored.diverged
@@ -246,6 +250,7 @@ class Standing:
         _rate,
         tables="wide",
         tells=lambda _, each: each.diverged > 0,
+        first="high",
     )
     def diverged_low(self) -> float | None:
         """Lower end of the interval for the rate of divergence, at 95 %; None without a result."""
@@ -256,22 +261,35 @@ class Standing:
         """Its upper end."""
         return ends(self._divergence)[1]
 
-    @Column("stopped", "jobs that trained, and stopped before their last epoch", _stopped, tables="telling", spare=3)
+    @Column(
+        "stopped",
+        "jobs that trained, and stopped before their last epoch",
+        _stopped,
+        tables="telling",
+        spare=3,
+        first="high",
+    )
     def stopped(self) -> int:
         """Jobs that trained, and stopped before their last epoch."""
         return sum(entry.stopped > 0 for entry in self.scored.entries)
 
-    @Column("failed", "jobs without a result, because training failed", tables="telling", spare=1)
+    @Column("failed", "jobs without a result, because training failed", tables="telling", spare=1, first="high")
     def failed(self) -> int:
         """Jobs without a result that failed."""
         return self.scored.count("failed")
 
-    @Column("cancelled", "jobs without a result, because they were cancelled", tables="telling", spare=2)
+    @Column("cancelled", "jobs without a result, because they were cancelled", tables="telling", spare=2, first="high")
     def cancelled(self) -> int:
         """Jobs without a result that were cancelled."""
         return self.scored.count("cancelled")
 
-    @Column("honest", "what the first row is worth, had no seed had a part in choosing it", tables="wide", order=1)
+    @Column(
+        "honest",
+        "what the first row is worth, had no seed had a part in choosing it",
+        tables="wide",
+        order=1,
+        first="score",
+    )
     def honest_mean(self) -> float | None:
         """For the first configuration only: its mean, corrected for its selection, which flatters it."""
         return rounded(self.judgement.honest_mean) if self.rank == 1 else None
@@ -282,12 +300,12 @@ class Standing:
         trained = self.scored.trained
         return statistics.stdev(trained.values()) if len(trained) > 1 else None
 
-    @Column("best seed", "the best result of a seed", tables="wide", order=1)
+    @Column("best seed", "the best result of a seed", tables="wide", order=1, first="score")
     def best(self) -> float | None:
         """The best score."""
         return None if self.scored.best is None else self.scored.best.score
 
-    @Column("worst seed", "the worst result of a seed", tables="wide", order=1)
+    @Column("worst seed", "the worst result of a seed", tables="wide", order=1, first="score")
     def worst(self) -> float | None:
         """The worst one."""
         return self.scored.worst

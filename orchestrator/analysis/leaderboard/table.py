@@ -20,10 +20,6 @@ from orchestrator.text import counted
 from worker.text import csv_cell
 from worker.trainers.protocol import Metric
 
-#: What rows can be sorted by, besides the options that vary: ascending, except for `DESCENDING`.
-SORTS = ("rank", "n", "mean", "regret", "p_best", "diverged", "failed", "cancelled", "std")
-DESCENDING = ("n", "p_best", "diverged", "failed", "cancelled")
-
 
 @dataclass(frozen=True)
 class TextTable:
@@ -50,7 +46,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
 
     Args:
         board: The leaderboard.
-        sort: One of `SORTS`, or an option that varies.
+        sort: A name of `sortable`, or an option that varies.
         top: How many rows to return; None for all.
 
     Raises:
@@ -59,11 +55,13 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
     model, varying = board.names.model, board.names.varying
     # As words that pick jobs: `hidden` as well as `hidden_layer_sizes`.
     named = {spelling: name for name in varying for spelling in (describe.word(model, name), name)}
-    if sort not in SORTS and sort not in named:
+    known = sortable()
+    if sort not in known and sort not in named:
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
-        raise InvalidInputError("sort", sort, f"one of {', '.join(SORTS)}, or an option that varies ({options})")
-    if sort in SORTS:
-        sign = -1.0 if sort in DESCENDING or (sort == "mean" and board.names.metric.higher_is_better) else 1.0
+        raise InvalidInputError("sort", sort, f"one of {', '.join(known)}, or an option that varies ({options})")
+    if sort in known:
+        first = known[sort].first
+        sign = -1.0 if first == "high" or (first == "score" and board.names.metric.higher_is_better) else 1.0
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), sign))
     else:
         rows = sorted(board.standings, key=lambda each: _order(each.options[named[sort]]))
@@ -80,6 +78,12 @@ def _order(value: object) -> tuple[bool, float, str]:
     return (False, float(value), str(value)) if isinstance(value, (int, float)) else (True, 0.0, str(value))
 
 
+def sortable() -> dict[str, Column]:
+    """Return the columns of figures in their order, by the figures' names: rows can be sorted by each."""
+    declared = [each.column for each in FIGURES.values() if each.column is not None]
+    return {each.name: each for each in sorted(declared, key=lambda each: each.order)}
+
+
 def columns(board: Leaderboard) -> list[Column]:
     """Return all columns, in their order: the rank, the options that vary, and the other figures."""
 
@@ -87,8 +91,7 @@ def columns(board: Leaderboard) -> list[Column]:
         heading = describe.heading(board.names.model, name)
         return Column(heading, "", lambda _, each: board.names.shown(name, each.options[name]))
 
-    declared = [each.column for each in FIGURES.values() if each.column is not None]
-    rank, *others = sorted(declared, key=lambda each: each.order)
+    rank, *others = sortable().values()
     return [rank, *map(of_option, board.names.varying), *others]
 
 
