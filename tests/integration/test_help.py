@@ -97,7 +97,7 @@ def test_words_that_no_command_knows_get_what_was_meant(here: InProcess, words: 
         ("sweep --resume --name ", ["last", "night"]),
         ("report night --chart m", ["metric-by-learning_rate"]),
         ("plot night ", ["intervals", "metric-by-learning_rate", "curves"]),
-        ("leaderboard night --sort l", ["learning_rate"]),
+        ("leaderboard night --sort le", ["learning_rate"]),
         ("leaderboard night --metric b", ["best"]),
         ("leaderboard nonsense --where ", []),
         ("compare night night ", ["learning_rate=0.01", "learning_rate=0.03"]),
