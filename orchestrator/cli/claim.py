@@ -62,7 +62,8 @@ def verify_claim(
         int | None, integer(0, MAX_SEED, "Chooses the jobs: the same seed, the same jobs.  [default: random]")
     ] = None,
     signers: Annotated[
-        Path | None, file("FILE", "The keys of which one must have signed CLAIM.sig: allowed_signers of ssh-keygen.")
+        Path | None,
+        file("FILE", "A list of keys, as allowed_signers of ssh-keygen; one of them must have signed CLAIM.sig."),
     ] = None,
     data: Annotated[
         str | None,

@@ -46,8 +46,8 @@ def command(
 ) -> int:
     """Compare two configurations of one sweep, or the leaders of two sweeps.
 
-    A configuration of several options is written in quotes: "learning_rate=0.01 epochs=5". After two sweeps, one
-    configuration means that one of both, and two mean one of each.
+    A configuration of several options is written in quotes: "learning_rate=0.01 epochs=5". Two sweeps can be followed
+    by one configuration, that of both, or by two, one of each.
 
     Exit status: 0 if the difference is decided, 1 if it is not.
 

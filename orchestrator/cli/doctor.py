@@ -13,8 +13,8 @@ from worker.settings import read_settings
 def command(broker: BrokerOrOwn = None, output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
     """Check what sweeps depend on, here and on the cluster, and say how to cure what is wrong.
 
-    Python, settings, servers, workers, clocks, trainers, data and disks. Passwords are hidden, so that the output can
-    be part of a bug report.
+    It looks at Python, settings, servers, workers, clocks, trainers, data and disks. Passwords are hidden, so that the
+    output can be part of a bug report.
 
     Exit status: 0, or 1 if something must be cured.
 

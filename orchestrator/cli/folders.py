@@ -55,7 +55,7 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     from orchestrator.commands import extend
 
     withdrawn, jobs, rows = extend.undo(folder, place_for(broker, tell=complain))
-    kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded: intervals stay as wide"
+    kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded, so intervals get no narrower"
     told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"
     return answer(told, as_json=as_json, name=folder.name, withdrawn=withdrawn.kind, jobs=jobs, rows=rows)
 
@@ -67,9 +67,9 @@ def prune(
     ] = "best:3",
     as_json: AsJson = False,
 ) -> int:
-    """Remove weights from a sweep's folder, and say how much they took; weights trains a job's again.
+    """Remove weights from a sweep's folder, and say how much they took.
 
-    The rows and the verdict stay; show and predict then say how to train a job again. Weights of jobs that undo
+    The rows and the verdict stay. orchestrator weights trains a job again whose weights are gone. Weights of jobs that undo
     withdrew stay for reuse, and other sweeps keep those that they share.
 
     Example: orchestrator prune night-run --keep-weights best:1

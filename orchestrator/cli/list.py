@@ -16,7 +16,7 @@ SPARE = ("size", "changed", "note", "jobs", "verdict")
 def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
     """List the sweeps of a folder, the last one first, with state, jobs, verdict, size and note.
 
-    Reads the folder alone. Jobs are those with a result or that failed, of all that are planned.
+    Reads the folder alone. In the column jobs, 7/10 means that 7 of 10 jobs have a result or failed.
 
     Example: orchestrator list --output runs
     """

@@ -18,7 +18,7 @@ LINES = 10
 def command(folder: AnySweep, words: Annotated[list[str] | None, picking()] = None) -> int:
     """Show what the trainer of a sweep's jobs printed, logged and raised.
 
-    The whole log of one job, or the last 10 lines of each if several jobs that fit the words have one.
+    It prints the whole log of a single job, and the last 10 lines of each if several jobs fit the words.
 
     Example: orchestrator logs night-run seed=3
     """

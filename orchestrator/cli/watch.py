@@ -44,7 +44,7 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
 def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:
     """End a sweep's queued jobs at once, and its running jobs after their epoch.
 
-    Jobs that another sweep on the cluster waits for go on. To train the cancelled jobs after all, resume the sweep:
+    A job goes on if another sweep on the cluster waits for it. To train the cancelled jobs after all, resume the sweep:
     orchestrator sweep --resume --name NAME
 
     A sweep on a cluster of its own is cancelled from another terminal, by the same user.

@@ -48,7 +48,7 @@ _MAX_WORKER = 300
 _LONG = {"worker": 110, "error": 110, "stopped": 110, "reused_from": 110, "environment": 250, "code": 250, "correct": 0}
 #: About how many bytes a record of an attempt or a mismatch takes in memory.
 _RECORD = 512
-#: Above so many bytes of texts and histories of all rows (`Row.text_bytes`), further rows are shortened.
+#: Most bytes of texts and histories of all rows (`Row.text_bytes`); further rows are shortened.
 _SOME_TEXT, _ROW_TEXT = 6 * 2**24, 2**11
 
 

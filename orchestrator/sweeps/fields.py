@@ -360,7 +360,7 @@ def _drawn_at_random(made: SweepSpecification) -> SweepSpecification:
     if made.sampling is None:
         return made
     if not made.grid:
-        raise InvalidInputError("sampler", made.sampling.sampler, "an option that varies, for it to choose from")
+        raise InvalidInputError("sampler", made.sampling.sampler, "only where an option varies")
     if made.sampling.sampler != "random":
         return made
     try:

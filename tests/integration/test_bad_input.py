@@ -93,7 +93,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--sampler random --samples 0": "--samples is '0'; allowed: an integer from 1 to 10000",
         "--sampler random --samples 5": "--samples is 5; allowed: at most 4, the number of configurations that",
         "--sampler random --samples 9999 --seeds 0-99": "the sweep is one of 999,900 jobs; allowed: at most 100,000",
-        "--sampler random --samples 2 --learning-rates 0.1": "--sampler is 'random'; allowed: an option that",
+        "--sampler random --samples 2 --learning-rates 0.1": "--sampler is 'random'; allowed: only where an option varies",
         "--sampler random --samples 2 --sampler-batch 2": "--sampler-batch is 2; allowed: only with the",
         "--sampler random --samples 2 --learning-rates log:0.1..1 --learning-rates 2": (
             "--learning-rates is log:0.1..1,2.0; allowed: either values, or one range"
@@ -244,7 +244,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --chart curves --to x.gif": "--to is 'x.gif'; allowed: a name that ends in .png, .svg or .pdf\n",
         "a --chart curves --to x.svg --format png": "--to is 'x.svg'; allowed: a name that ends in .png\n",
         "a --chart curves --to /dev/null": "The chart /dev/null cannot be written: what exists there is not a PNG file",
-        "bare --chart curves": f"--chart is 'curves'; allowed: nothing yet; {NO_CHART} no job has a result\n",
+        "bare --chart curves": f"--chart is 'curves'; allowed: none yet; {NO_CHART} no job has a result\n",
     },
     "export": {
         "a --to xlsx": "--to is 'xlsx'; allowed: csv, mlflow, ",
@@ -276,7 +276,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
     "plot": {
         "a nothing": "CHART is 'nothing'; allowed: intervals, metric-by-learning_rate, curves",
         "a heatmap": "allowed: intervals, metric-by-learning_rate, curves; the sweep has no such chart, because ",
-        "bare": "CHART is 'intervals'; allowed: nothing yet; the sweep has no such chart, because no job has a result",
+        "bare": "CHART is 'intervals'; allowed: none yet; the sweep has no such chart, because no job has a result",
     },
 }
 NOBODY = "redis://127.0.0.1:1/0"

@@ -46,7 +46,7 @@ def outcome(
         session: What the block works on.
         command: The command that goes on with the sweep.
         status: The exit status after an error.
-        verbose: True to say where and with which settings the block works, and how long.
+        verbose: True to say where the block works, with which settings, and for how long.
     """
     began = time.monotonic()
     if verbose:

@@ -24,7 +24,7 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted
 from worker.text import one_line
 
-_VERBOSE = "Say also where and with which settings jobs are trained, and how long; or show only results and errors."
+_VERBOSE = "Say also where jobs are trained, with which settings, and for how long; or show only results and errors."
 Verbose = Annotated[bool | None, typer.Option("-v/-q", "--verbose/--quiet", show_default=False, help=_VERBOSE)]
 #: Seconds without output after which plain progress prints a line.
 HEARTBEAT_SECONDS = 30.0

@@ -66,7 +66,7 @@ def check(sweep: Sweep, name: str, field: str, kinds: Sequence[Kind] = KINDS) ->
     for kind in wanted:
         if kind in kinds and name in kind.names(sweep):
             return kind
-    listed = ", ".join(names(sweep, kinds)) or "nothing yet"
+    listed = ", ".join(names(sweep, kinds)) or "none yet"
     why = [f"the sweep has no such chart, because {said}" for kind in wanted if (said := kind.absent(sweep))]
     if name in names(sweep):
         why = [f"only the report has {name}: orchestrator report {sweep.name} --chart {name}"]
