@@ -387,6 +387,7 @@ class Sweep:
         self,
         *,
         seeds: int | str | Iterable[int] | None = None,
+        reuse: bool = True,
         reuse_anyway: bool = False,
         broker: str | None = None,
         workers: int | None = None,
@@ -399,6 +400,7 @@ class Sweep:
 
         Args:
             seeds: Further seeds: their number, for the next ones, or the seeds.
+            reuse: See `sweep`.
             reuse_anyway: See `sweep`.
             broker: See `sweep`.
             workers: See `sweep`.
@@ -414,10 +416,11 @@ class Sweep:
         if seeds is not None:
             given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
         values = words.parse(given, str, where="extend()")
-        any_code, display = _switch("reuse_anyway", reuse_anyway), _display(progress)
+        taken, any_code = _switch("reuse", reuse), _switch("reuse_anyway", reuse_anyway)
+        display = _display(progress)
         plan = extending.plan_extension(self._folder, _place(broker, workers), values, words)
         with self._refreshed(), plan.begin() as session:
-            sweeping.train(session, any_code=any_code, display=display)
+            sweeping.train(session, reuse=taken, any_code=any_code, display=display)
         return self
 
     def confirm(
@@ -425,6 +428,7 @@ class Sweep:
         *,
         top: int | None = None,
         seeds: int | str | Iterable[int] = confirming.DEFAULT_SEEDS,
+        reuse: bool = True,
         metric: str | None = None,
         broker: str | None = None,
         workers: int | None = None,
@@ -435,6 +439,7 @@ class Sweep:
         Args:
             top: How many configurations, the leaderboard's first; None for 3.
             seeds: How many fresh seeds, or the seeds.
+            reuse: See `sweep`.
             metric: See `leaderboard`.
             broker: See `sweep`.
             workers: See `sweep`.
@@ -446,10 +451,10 @@ class Sweep:
         given = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         fresh = len(given) if _is_count(seeds) else given
         first = None if top is None else _integer("top", top, 1, MAX_JOBS)
-        by, display = _metric(metric), _display(progress)
+        by, taken, display = _metric(metric), _switch("reuse", reuse), _display(progress)
         plan = confirming.plan_confirmation(self._folder, _place(broker, workers), top=first, seeds=fresh, metric=by)
         with self._refreshed(), plan.begin() as session:
-            return confirming.confirmed(session, sweeping.train(session, display=display), by)
+            return confirming.confirmed(session, sweeping.train(session, reuse=taken, display=display), by)
 
     def decide(
         self,
@@ -643,6 +648,7 @@ def sweep(
     keep_weights: str | None = None,
     metric: str | None = None,
     spec: str | os.PathLike[str] | None = None,
+    skip_invalid: bool = False,
     progress: bool | None = None,
     **options: Any,
 ) -> Sweep:
@@ -668,6 +674,7 @@ def sweep(
             jobs of each configuration. None changes nothing; a new sweep of more than 1,000 jobs then keeps `best:3`.
         metric: What counts in the sweep from now on, as for `Sweep.leaderboard`; None changes nothing.
         spec: A specification file, or a sweep's `sweep.json`, which the arguments override.
+        skip_invalid: Whether to leave out combinations of options that cannot be trained together.
         progress: Whether to show the progress; None to show it only in a terminal or a notebook.
         options: By name, a value or a list of values to vary: `learning_rate=[0.01, 0.03]`, `epochs=5`,
             `hidden_layer_sizes=[(128, 64), (256, 64)]`; also `data`, `sampler`, `samples` and what belongs to them.
@@ -677,7 +684,8 @@ def sweep(
         SeedsweepError: the command's other errors; rows so far are kept.
     """
     place = _place(broker, workers, time_limit)
-    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume).judged_by(_metric(metric))
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume, skip_invalid=skip_invalid)
+    plan = plan.judged_by(_metric(metric))
     others = reuse_from if isinstance(reuse_from, (list, tuple)) else [reuse_from]
     given: dict[str, Any] = {
         "reuse": _switch("reuse", reuse),
@@ -702,6 +710,7 @@ def submit(
     keep_weights: str | None = None,
     metric: str | None = None,
     spec: str | os.PathLike[str] | None = None,
+    skip_invalid: bool = False,
     **options: Any,
 ) -> Sweep:
     """Queue the jobs of a new sweep on a cluster, and return at once; `watch` collects them. Arguments: see `sweep`.
@@ -712,7 +721,8 @@ def submit(
     """
     place = _place(broker)
     require_broker(place.settings)
-    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False).judged_by(_metric(metric))
+    plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False, skip_invalid=skip_invalid)
+    plan = plan.judged_by(_metric(metric))
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
     with plan.begin() as session:
         return Sweep(sweeping.submit(session, reuse=reused, keep_weights=kept))
@@ -859,11 +869,13 @@ def _plan(
     options: Mapping[str, Any],
     *,
     resume: bool,
+    skip_invalid: bool,
 ) -> SweepPlan:
+    leaving = _switch("skip_invalid", skip_invalid)
     kept = _path("output", output)
     given_name = None if name is None else _text("name", name)
     if _switch("resume", resume):
-        if options or not (seeds is trainer is spec is None):
+        if options or leaving or not (seeds is trainer is spec is None):
             raise InvalidInputError("resume", resume, Beside("seeds, trainer, spec or options: the sweep has its own"))
         return sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
@@ -872,18 +884,18 @@ def _plan(
         given["trainer"] = _text("trainer", trainer)
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec, place.settings), place)
+    return sweeping.plan_sweep(folder, _specification(given, spec, place.settings, leaving), place)
 
 
 def _specification(
-    given: Mapping[str, Any], spec: str | os.PathLike[str] | None, settings: Settings
+    given: Mapping[str, Any], spec: str | os.PathLike[str] | None, settings: Settings, skip_invalid: bool
 ) -> SweepSpecification:
     file = None if spec is None else SpecificationFile(_path("spec", spec))
     known = {} if file is None else file.words
     words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
     values |= words.parse(given, str, where="the sweep")
-    return specification(sweeping.with_data(values, words, settings), words)
+    return specification(sweeping.with_data(values, words, settings), words, skip_invalid=skip_invalid)
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:

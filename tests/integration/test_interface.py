@@ -135,6 +135,14 @@ def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:
     assert seedsweep.open("first").state == seedsweep.open("runs/first").state == "finished"
 
 
+def test_results_are_trained_anew_on_request(here: Path) -> None:
+    small: dict[str, Any] = {"learning_rate": [0.01, 0.02], "epochs": 1, "limit": 50, "progress": False}
+    seedsweep.sweep(seeds=2, name="other", **small)
+    made = seedsweep.sweep(seeds=[0], name="a", **small)
+    assert [row.reused_from for row in made.rows] == ["other"] * 2
+    assert [row.reused_from for row in made.extend(seeds=1, reuse=False, progress=False).rows][2:] == [None] * 2
+
+
 def test_progress_is_shown_on_request_and_nothing_else_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     seedsweep.sweep(seeds=[7], name="quiet", learning_rate=0.03, epochs=1, limit=100)
     assert capfd.readouterr() == ("", "")
@@ -209,6 +217,11 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),
         ({"trainer": "none"}, "trainer is 'none'; allowed: "),
         ({"progress": "yes"}, "progress is 'yes'; allowed: True or False"),
+        ({"skip_invalid": 1}, "skip_invalid is 1; allowed: True or False"),
+        (
+            {"skip_invalid": True, "learning_rate": [0.1, 0.2], "sampler": "random", "samples": 1},
+            "skip_invalid cannot be combined with a sampler",
+        ),
         ({"resume": True, "trainer": "sklearn"}, "resume cannot be combined with seeds, trainer, spec or options: "),
     ],
 )
