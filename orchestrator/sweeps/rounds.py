@@ -122,4 +122,4 @@ class Look(BaseModel, frozen=True, extra="forbid"):
     seeds: int = Field(ge=1)
     rows: int = Field(ge=1)
     within: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=operator.not_)
-    metric: str = Field(default="last", max_length=100, exclude_if=lambda metric: metric == "last")
+    metric: str = Field(default="last", max_length=200, exclude_if=lambda metric: metric == "last")
