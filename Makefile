@@ -46,7 +46,7 @@ $(VENV)/.report: requirements-report.txt $(VENV)/.runtime
 
 sweep: $(VENV)/.report ## train 5 seeds x 4 learning rates x 10 epochs, say which rate to use, and write a report
 	@$(BIN)/orchestrator sweep --report $(ARGS)
-	@command -v orchestrator >/dev/null || echo "To call orchestrator by its name: . $(BIN)/activate"
+	@command -v orchestrator >/dev/null || echo "To call orchestrator by its name: . $(BIN)/activate" >&2
 
 # Three test processes per core, because many tests wait for a process or a lease to end.
 PROCESSES ?= $$(( $$(nproc) * 3 ))

@@ -256,6 +256,10 @@ def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
         raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
 
 
+#: Most links on the way to a file, as Linux follows them.
+_MOST_LINKS = 40
+
+
 def is_private(path: Path, *others: int) -> bool:
     """Return whether a path belongs to this user, and nobody else can write to it, or it is missing.
 
@@ -272,17 +276,28 @@ def is_private(path: Path, *others: int) -> bool:
     return found.st_uid in (os.geteuid(), *others) and not _is_shared(found)
 
 
-def is_guarded(folder: Path) -> bool:
-    """Return whether only this user and root can rename what is in a folder, and the folder itself."""
+def is_guarded(path: Path) -> bool:
+    """Return whether only this user and root can rename what a path leads to, a folder above, or a link on the way."""
+    root, links = Path("/"), 0
+    here, names = root, [*reversed(path.absolute().parts[1:])]
     try:
-        path = folder.resolve(strict=True)
-        found = [each.stat() for each in (path, *path.parents)]
+        # In a user namespace, root may have another number.
+        trusted = (os.geteuid(), 0, root.stat().st_uid)
+        while names and links < _MOST_LINKS:
+            folder, step = here.stat(), here / names.pop()
+            # In a sticky folder, such as /tmp, everybody can only rename their own.
+            is_open = _is_shared(folder) and not folder.st_mode & stat.S_ISVTX
+            if is_open or step.lstat().st_uid not in trusted:
+                return False
+            if step.is_symlink():
+                target, links = step.readlink(), links + 1
+                names += reversed(target.parts[target.is_absolute() :])
+                here = root if target.is_absolute() else here
+            else:
+                here = here.parent if step.name == ".." else step
     except OSError:
         return False
-    # In a sticky folder, such as /tmp, everybody can only rename their own.
-    return all(
-        each.st_uid in (os.geteuid(), 0) and (each.st_mode & stat.S_ISVTX or not _is_shared(each)) for each in found
-    )
+    return not names
 
 
 def _is_shared(found: os.stat_result) -> bool:

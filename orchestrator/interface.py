@@ -541,23 +541,25 @@ class Sweep:
         return claiming.write_claim(self._folder, to, key).path
 
     def report(self, path: str | os.PathLike[str] | None = None, *, metric: str | None = None) -> Path:
-        """Write the report, one HTML file, and return its path: in the sweep's folder, unless another is given.
+        """Write the report, one HTML file, and return its path.
 
-        `metric` is as for `leaderboard`.
+        Args:
+            path: The file; None for `report.html` in the sweep's folder, which shows that as it is now.
+            metric: See `leaderboard`.
 
         Raises:
             MissingPackageError: the packages of the extra `report` are not installed.
             OutputError: the file cannot be written.
         """
         to = None if path is None else _path("path", path)
-        swept = self._snapshot.select(metric=_metric(metric))
+        swept = (self._snapshot if to else Snapshot.read(self._folder)).select(metric=_metric(metric))
         return reporting.report(swept, to, cache_dir=load_settings().cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
         """Write the results in the format of another tool.
 
         Args:
-            to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`.
+            to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`, which has the folder's files as they are now.
             path: The file or folder to write; None for one in the working folder, named after the sweep.
             replace: Whether to replace what an earlier export wrote there.
 

@@ -76,7 +76,7 @@ def label(model: type[BaseModel], name: str) -> str:
 
 
 def shown(info: FieldInfo, value: object, digits: int | None = None) -> str:
-    """Return an option's value as tables and sentences show it, on one line. Different values are never shown alike.
+    """Return an option's value as tables and sentences show it, on one line. Different numbers are never shown alike.
 
     Args:
         info: The option.
@@ -88,7 +88,7 @@ def shown(info: FieldInfo, value: object, digits: int | None = None) -> str:
     if not isinstance(value, float):
         text = written(value)
         # A line break would let it forge a line of its own.
-        return repr(text) if "\n" in text else text
+        return text if text.isprintable() else repr(text)
     text = f"{value:.{digits or DIGITS}g}"
     return text if digits is not None or float(text) == value else repr(value)
 

@@ -107,8 +107,13 @@ class Sweep:
         """
         if where:
             jobs = pick_any(self.name, self.jobs, where)
+            try:
+                # A race was one of the whole sweep.
+                whole, metric = self.select(metric=metric), None
+            except InvalidInputError:
+                whole = self  # The chosen jobs may have the metric.
             # An option that has one value among the chosen jobs does not vary in them.
-            chosen = replace(self, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
+            chosen = replace(whole, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
             return chosen.select((), metric, within)
         scoring = self.scoring if metric is None else Scoring.parse(metric)
         if scoring == self.scoring and within in (None, self.within):

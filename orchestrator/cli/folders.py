@@ -69,8 +69,8 @@ def prune(
 ) -> int:
     """Remove weights from a sweep's folder, and say how much they took.
 
-    The rows and the verdict stay. orchestrator weights trains a job again whose weights are gone. Weights of jobs that
-    undo withdrew stay for reuse, and other sweeps keep those that they share.
+    The rows and the verdict stay; orchestrator weights trains a job's weights again. Weights of jobs that undo withdrew
+    stay for reuse, and other sweeps keep those that they share.
 
     Example: orchestrator prune night-run --keep-weights best:1
     """

@@ -12,7 +12,7 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.summary import Summary, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.cluster import Cluster
-from orchestrator.cluster.connect import Place
+from orchestrator.cluster.connect import Place, Tell, ignore
 from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
 from orchestrator.errors import ClusterError, SweepBusyError, SweepExistsError, SweepNotFoundError
@@ -168,7 +168,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
         ClusterError: the sweep's own cluster ended meanwhile, but not its process, or that runs again.
     """
-    if place.settings.broker_url is None and folder.manifest() and _has_ended(folder):
+    if place.settings.broker_url is None and folder.manifest() and _has_ended(folder, place.tell):
         found = summary(folder.path)
         if found.over:
             return found
@@ -185,12 +185,15 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         return Cancellation(cancelled, ended=rows.keys() - cancelled) if cancelled else summary(folder.path)
 
 
-def _has_ended(folder: SweepFolder) -> bool:
+def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
     """Return whether no process of this host trains a sweep, once one that begins or ends has done so."""
-    latest = time.monotonic() + ENDING_SECONDS
+    began, told = time.monotonic(), False
     while is_held := held(folder.path, locks()):
-        if address(folder.path) or time.monotonic() > latest:
+        if address(folder.path) or time.monotonic() > began + ENDING_SECONDS:
             break
+        if time.monotonic() > began + 2 * LOOK_SECONDS and not told:
+            tell(f"A process begins or ends {folder.name}: waiting {ENDING_SECONDS:g} s for it")
+            told = True
         time.sleep(LOOK_SECONDS)
     return not is_held
 

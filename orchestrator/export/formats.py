@@ -63,7 +63,7 @@ def export(
     Raises:
         InvalidInputError: there is no such format, or the address is not that of a server or database.
         MissingPackageError: a package that the format needs is not installed.
-        SweepNotFoundError: no job has ended.
+        SweepNotFoundError: no job has ended; or the folder is gone, of which a crate is to be made.
         OutputError: something is there, or a file cannot be written; then nothing is written. Or the server cannot be
             reached or written.
     """
@@ -79,8 +79,9 @@ def export(
         mlflow_runs.check(uri)
     if extra is not None:
         MissingPackageError.check(f"--to {to}", extra)
-    # Scores are the trainer's own metric; the others have columns of their own.
-    sweep = sweep.select(metric="last")
+    # A crate has the files of the folder, which may have changed. Elsewhere, scores are the trainer's own metric; the
+    # others have columns of their own.
+    sweep = Sweep.read(sweep.folder) if to == "ro-crate" else sweep.select(metric="last")
     if not sweep.rows:
         raise SweepNotFoundError(f"No job of the sweep {sweep.name} has ended yet: there is nothing to export")
     if uri is not None:

@@ -31,8 +31,6 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         ClaimError: not all jobs have ended, none has a result, a file changed meanwhile, or `verify-claim` would
             refuse the crate for its size.
     """
-    # By its own metric, unlike the other formats, and as the files are now that the crate copies.
-    sweep = Sweep.read(sweep.folder)
     claim = Claim.of_finished(sweep)
     made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
     files = claim.parts()["files"]

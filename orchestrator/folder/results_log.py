@@ -70,7 +70,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                 row = None
                 if key in jobs:
                     again += len(line) * (key in rows)
-                    row = _read(line, jobs[key]) if broken < most_broken else None
+                    row = _read(line, key, jobs[key]) if broken < most_broken else None
                 if row is None:
                     skipped, broken = skipped + len(line), broken + len(line) * (key in jobs)
                     damaged += line.endswith(b"\n") and key not in others
@@ -132,7 +132,7 @@ def _lines(file: BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _read(line: bytes, job: Job) -> Row | None:
+def _read(line: bytes, key: str, job: Job) -> Row | None:
     """Read a row of a job. Nothing is parsed that is longer than a row of the job can be.
 
     A row of a trainer that cannot be imported is skipped like a torn one.
@@ -144,7 +144,7 @@ def _read(line: bytes, job: Job) -> Row | None:
     with contextlib.suppress(ValidationError, TrainerUnusableError):
         row = Row.model_validate_json(line, context=job.trainer)
         # JSON takes the last of two keys, and the line was counted for the first one.
-        fits = row.job == job.key
+        fits = row.job == key
         if fits and not (row.accepted and misfit(job, row.status, row.validation_score, row.others, row.stopped)):
             return row
     return None

@@ -30,9 +30,9 @@ def sibling_results(
 
     They come from what `undo` has withdrawn from this sweep, then from sweeps that the user named, then from the others
     in the same output folder, in descending order of name. Of the last, what somebody else could have written is
-    skipped, with a message: sweeps that others can write to, and rows without weights. So are all but the `MOST_SWEEPS`
-    that changed last, and sweeps that cannot be read, because their jobs can be trained instead, and rows whose weights
-    are missing, damaged, or not such as the job trains to.
+    skipped, with a message: sweeps that others can write to or rename, and rows without weights. With a message, all
+    but the `MOST_SWEEPS` that changed last are skipped, and sweeps that cannot be read: their jobs can be trained
+    instead. So are rows whose weights are missing, damaged, or not such as the job trains to.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -48,7 +48,11 @@ def sibling_results(
     chosen, output = (folder, *named), folder.path.parent
     others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
     while missing and (other := next(others, None)):
-        is_own = is_guarded(other.path.parent) and _is_private(other.path)
+        # Once more: reading the sweeps before may have taken a while.
+        is_own = _is_own(other.path)
+        if not is_own and other not in chosen:
+            foreign[other.name] = None
+            continue
         for key, row in _rows(other, missing, tell).items():
             if not (row.accepted and fits(row)):
                 continue
@@ -57,24 +61,24 @@ def sibling_results(
             elif other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
                 yield row, other
-    told = ((foreign, "", ", because other users can write to them"), (weightless, " without weights", ""))
+    told = ((foreign, "", ", because other users can write to or rename them"), (weightless, " without weights", ""))
     for skipped, which, why in told:
         if skipped and missing:
             whose = f"Results{which} of {counted(len(skipped), 'sweep')} in {output} are not reused{why}"
-            tell(f"{whose}: {some([*skipped])}. --reuse-from takes those of one")
+            tell(f"{whose}: {some(sorted(skipped))}. --reuse-from takes those of one")
 
 
 def _siblings(
     output: Path, chosen: Collection[Path], foreign: dict[str, None], tell: Callable[[str], None]
 ) -> Iterator[SweepFolder]:
     """Yield the other sweeps that only this user can write to, and add the names of the rest to `foreign`."""
-    own, guarded = 0, is_guarded(output)
+    own = 0
 
     def keep(path: Path) -> bool:
         nonlocal own
         if path.resolve() in chosen:
             return False
-        if not (is_own := guarded and _is_private(path)):
+        if not (is_own := _is_own(path)):
             foreign[path.name] = None
         own += is_own
         return is_own
@@ -86,11 +90,14 @@ def _siblings(
         return
     yield from (SweepFolder(output, name) for name in sorted(names, reverse=True))
     if own > len(names):
-        tell(f"Results of {own - len(names)} of {own} sweeps in {output} are not reused: the others changed later")
+        tell(
+            f"Results of {own - len(names)} of {own} sweeps in {output} are not reused: the others changed later. "
+            "--reuse-from takes those of one"
+        )
 
 
-def _is_private(path: Path) -> bool:
-    return all(is_private(path / part) for part in _PARTS)
+def _is_own(path: Path) -> bool:
+    return is_guarded(path) and all(is_private(path / part) for part in _PARTS)
 
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:

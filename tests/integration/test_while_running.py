@@ -313,7 +313,7 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     undone, outdated = here.run("undo", "a"), "runs/a/report.html shows the sweep as it was before; to write it again: "
     assert undone.err == f"{outdated}orchestrator report runs/a\n"
     told = undone.out
-    assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded: ")
+    assert told.startswith("Withdrawn from a: 2 jobs of extend, 2 rows kept for reuse. The looks stay recorded, ")
     # The rows stay, behind the others; what was seen does, too: before the round, and when it was withdrawn.
     assert here.command_line.rows("a")[:4] == before
     assert [each["rows"] for each in here.command_line.description("a")["looks"]] == [4, 6]
@@ -352,7 +352,9 @@ def test_a_sweep_is_submitted_and_collected_later(command_line: CommandLine, clu
     # Given no worker, the command returns at once, and says how to go on.
     made(command_line.folder / "runs", "b").path.chmod(0o777)
     done = command_line.run("submit", *SMALL, "--name", "a", "--broker", cluster.server.url, "--json")
-    assert "Results of 1 sweep in runs are not reused, because other users can write to them: b. " in done.stderr
+    assert (
+        "Results of 1 sweep in runs are not reused, because other users can write to or rename them: b. " in done.stderr
+    )
     told = json.loads(done.stdout)
     assert (told["name"], told["jobs"]) == ("a", 4)
     cluster.wait_until_queued(4)

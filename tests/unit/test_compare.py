@@ -306,6 +306,7 @@ def test_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     # A leader's mean is corrected for selection only if that changes it.
     folder_of(runs, {0.01: (0.9, 0.8, 0.7), 0.03: (0.7, 0.8, 0.95)}, "tied", biases=True)
     text = printed("tied", status=1)
+    assert "95 % interval that allows for the choice of a leader, is " in text
     assert "b   learning rate 0.03 of tied   3/3       81.67" in text
     assert text.endswith("\nThe leader's mean, corrected for selection: b 73.33 %\n")
     assert "corrected" not in printed("b", status=1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn import files
 from nn.errors import DatasetError, WeightsError
 from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
@@ -335,7 +336,9 @@ def test_what_somebody_else_could_have_written_is_reused_if_it_is_named(
     elif is_named:
         assert said == []
     else:
-        which, why = (" without weights", "") if blob is None else ("", ", because other users can write to them")
+        which, why = (
+            (" without weights", "") if blob is None else ("", ", because other users can write to or rename them")
+        )
         told = f"Results{which} of 1 sweep in {output} are not reused{why}: theirs. --reuse-from takes those of one"
         assert said == [told]
 
@@ -355,8 +358,9 @@ def test_only_the_sweeps_that_changed_last_are_reused_and_strangers_do_not_count
     folder = made(tmp_path, "new")
     assert [other.name for _, other in sibling_results(folder, BY_KEY, said.append)] == ["newer"]
     assert said == [
-        f"Results of 1 of 2 sweeps in {tmp_path} are not reused: the others changed later",
-        f"Results of 1 sweep in {tmp_path} are not reused, because other users can write to them: theirs. "
+        f"Results of 1 of 2 sweeps in {tmp_path} are not reused: the others changed later. "
+        "--reuse-from takes those of one",
+        f"Results of 1 sweep in {tmp_path} are not reused, because other users can write to or rename them: theirs. "
         "--reuse-from takes those of one",
     ]
     # It is not said if nothing is missing.
@@ -450,4 +454,21 @@ def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: P
     said: list[str] = []
     (tmp_path / "above").chmod(mode)
     found = list(sibling_results(made(other.path.parent, "new"), BY_KEY, said.append))
-    assert (len(found), "because other users can write to them: other" in "".join(said)) == (reused, not reused)
+    assert (len(found), "because other users can write to or rename them: other" in "".join(said)) == (
+        reused,
+        not reused,
+    )
+
+
+def test_links_lead_through_folders_in_which_nobody_else_can_rename(tmp_path: Path) -> None:
+    for name in ("private", "open"):
+        (tmp_path / name / "sweep").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "open" / "there").symlink_to("../private/sweep")
+    for link, target, is_guarded in (
+        ("direct", "private/sweep", True), ("up", "private/sweep/../../private/sweep", True),
+        ("indirect", "open/there", False), ("end", tmp_path / "open" / "sweep", False), ("none", "nowhere", False),
+        ("round", "round", False),
+    ):  # fmt: skip
+        (tmp_path / link).symlink_to(target)
+        assert files.is_guarded(tmp_path / link) == is_guarded, link

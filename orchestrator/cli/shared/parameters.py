@@ -300,7 +300,7 @@ Metric = Annotated[
         metavar="METRIC[:EPOCHS]",
         autocompletion=of_sweep(lambda sweep: ("last", "best", *sweep.metrics)),
         help="What counts: a metric that the trainer reports; which of its epochs, last, best, or mean-K over the last "
-        "K; or both, as in loss:best.  [default: that of the sweep, at first the trainer's own, last]",
+        "K; or both, as in loss:best.  [default: that of the sweep; in a new one, the trainer's own, last]",
     ),
 ]
 Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
