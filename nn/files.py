@@ -273,7 +273,7 @@ def is_private(path: Path, *others: int) -> bool:
         return True
     except OSError:
         return False
-    return found.st_uid in (os.geteuid(), *others) and not _is_shared(found)
+    return found.st_uid in (os.geteuid(), *others) and not _is_shared(path, found)
 
 
 def is_guarded(path: Path) -> bool:
@@ -286,7 +286,7 @@ def is_guarded(path: Path) -> bool:
         while names and links < _MOST_LINKS:
             folder, step = here.stat(), here / names.pop()
             # In a sticky folder, such as /tmp, everybody can only rename their own.
-            is_open = _is_shared(folder) and not folder.st_mode & stat.S_ISVTX
+            is_open = _is_shared(here, folder) and not folder.st_mode & stat.S_ISVTX
             if is_open or step.lstat().st_uid not in trusted:
                 return False
             if step.is_symlink():
@@ -300,9 +300,15 @@ def is_guarded(path: Path) -> bool:
     return not names
 
 
-def _is_shared(found: os.stat_result) -> bool:
+def _is_shared(path: Path, found: os.stat_result) -> bool:
     """Return whether others than its owner can write to a file or folder."""
-    return bool(found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid)))
+    if not found.st_mode & stat.S_IWGRP:
+        return bool(found.st_mode & stat.S_IWOTH)
+    # With an access control list, the bits of the group are the most that anybody in that list may do.
+    with contextlib.suppress(OSError):
+        if "system.posix_acl_access" in os.listxattr(path):
+            return True
+    return bool(found.st_mode & stat.S_IWOTH) or not _is_own_group(found.st_gid)
 
 
 def _is_own_group(gid: int) -> bool:

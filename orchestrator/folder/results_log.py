@@ -60,9 +60,10 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     try:
         with open_regular(path) as file:
             is_long = os.fstat(file.fileno()).st_size > _FILE_BYTES
-            numbers = _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0) if is_long else 0
-            most = _FILE_BYTES + (_AGAIN_BYTES + numbers) * len(jobs)
-            most_skipped = _SKIPPED_BYTES + (numbers + _PIECE_BYTES) * min(len(others), _LONG_ROWS)
+            numbers = [_NUMBER_BYTES * _numbers(job) for job in jobs.values()] if is_long else []
+            most = _FILE_BYTES + _AGAIN_BYTES * len(jobs) + sum(numbers)
+            longest = max(numbers, default=0) + _PIECE_BYTES
+            most_skipped = _SKIPPED_BYTES + longest * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
                 if number >= lines or again > most or skipped > most_skipped:
                     raise OSError(errno.EFBIG, f"more than the rows of {counted(len(jobs), 'job')} can have")

@@ -128,7 +128,7 @@ class Range:
 
     def _between(self, low: Decimal, high: Decimal, share: Decimal) -> Decimal:
         if self.kind == "log":
-            low, high = low.ln(_EXACT), high.ln(_EXACT)
+            low, high = _ln(low), _ln(high)
         point = _EXACT.add(low, _EXACT.multiply(_EXACT.subtract(high, low), share))
         return point.exp(_EXACT) if self.kind == "log" else point
 
@@ -136,6 +136,11 @@ class Range:
         """Return the range as one can type it."""
         ends = f"{self.kind}:{_short(self.low)}..{_short(self.high)}"
         return ends if self.count is None else f"{ends}:{self.count}"
+
+
+@functools.lru_cache(maxsize=64)
+def _ln(number: Decimal) -> Decimal:
+    return number.ln(_EXACT)
 
 
 def _short(number: float) -> str:

@@ -12,6 +12,7 @@ have.
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
 #: The most configurations of a sampler: their values are part of a sweep's description.
 MAX_SAMPLES = 10_000
-#: Draws for each configuration that is wanted: enough to find the last one of 100,000 with near certainty.
-_TRIES = 100
+#: Draws in vain, for each configuration so far, after which there is none left, with near certainty: otherwise, each
+#: would have found it with a probability of about one in so many configurations.
+_TRIES = 30
 
 #: The values of the options that vary, by option.
 Point = dict[str, Any]
@@ -67,6 +69,8 @@ class Dimension:
         self._known = frozenset(values)
         self._integers = integers
         self._range: Range | None = values[0] if isinstance(values[0], Range) else None
+        #: Shares in ascending order: the first and the last one that led to a number, and the number.
+        self._led: list[tuple[float, float, Any]] = []
 
     def __contains__(self, value: Any) -> bool:
         """Return whether a sampler may choose a value."""
@@ -76,7 +80,19 @@ class Dimension:
         """Return the value at a share of the way, from 0 (included) to 1 (excluded): equal shares for each value."""
         if self._range is None:
             return self._values[int(share * len(self._values))]
-        return self._range.at(share, integers=self._integers)
+        # Numbers rise with their shares, and working out a repeated one takes much longer than finding it.
+        place = bisect.bisect_left(self._led, share, key=lambda each: each[1])
+        if place < len(self._led) and self._led[place][0] <= share:
+            return self._led[place][2]
+        number = self._range.at(share, integers=self._integers)
+        first, last = place, place
+        if place and self._led[place - 1][2] == number:
+            first -= 1
+        elif place < len(self._led) and self._led[place][2] == number:
+            last += 1
+        spans = [(share, share, number), *self._led[first:last]]
+        self._led[first:last] = [(min(each[0] for each in spans), max(each[1] for each in spans), number)]
+        return number
 
     def distribution(self) -> BaseDistribution:
         """Return the dimension as Optuna takes it: a range of numbers, or the positions in a list."""
@@ -122,9 +138,10 @@ def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
     """
     stream = random.Random(seed)
     drawn: dict[tuple[Any, ...], Point] = {}
-    for _ in range(_TRIES * (count + 10)):
+    in_vain = 0
+    while in_vain < _TRIES * (len(drawn) + 10):
         point = {name: dimension.at(stream.random()) for name, dimension in space.items()}
-        drawn.setdefault(tuple(point.values()), point)
+        in_vain = 0 if drawn.setdefault(tuple(point.values()), point) is point else in_vain + 1
         if len(drawn) == count:
             return tuple(drawn.values())
     raise RefusedError(f"at most {len(drawn)}, the number of configurations that the options allow")

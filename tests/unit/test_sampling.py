@@ -43,6 +43,23 @@ def test_a_manifest_of_many_values_and_many_configurations_is_not_compared_each_
 
 
 class TestRandomSearch:
+    def test_a_number_that_was_found_is_not_worked_out_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[float] = []
+        narrow, at = Range.parse("log:0.1..0.100005"), Range.at
+
+        def counted(range_: Range, share: float, *, integers: bool = False) -> float | int:
+            calls.append(share)
+            return at(range_, share, integers=integers)
+
+        monkeypatch.setattr(Range, "at", counted)
+        # Ranges of few numbers are refused after few draws, and few logarithms.
+        with pytest.raises(RefusedError, match=r"^at most 216, the number of configurations that the options allow$"):
+            draw(space(a=(narrow,), b=(narrow,), c=(narrow,)), 10_000, 0)
+        assert len(calls) < 2000
+        shares = [random.Random(1).random() for _ in range(500)]
+        dimension = Dimension((narrow,), integers=False)
+        assert [dimension.at(share) for share in shares] == [at(narrow, share) for share in shares]
+
     def test_the_same_seed_draws_the_same_configurations(self) -> None:
         first = draw(SPACE, 30, 7)
         assert draw(SPACE, 30, 7) == first

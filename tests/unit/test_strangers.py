@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -458,6 +459,19 @@ def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: P
         reused,
         not reused,
     )
+
+
+@pytest.mark.parametrize("mask", ["rwx", "r-x"])
+def test_an_access_control_list_may_let_others_write(tmp_path: Path, mask: str) -> None:
+    # Given a list that lets another user write, as far as its mask allows
+    entries = [(1, 7, -1), (2, 7, 1234), (4, 5, -1), (16, 7 if mask == "rwx" else 5, -1), (32, 0, -1)]
+    told = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *each) for each in entries)
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_access", told)
+    except OSError as error:
+        pytest.skip(f"no access control lists in {tmp_path}: {error}")
+    (tmp_path / "sweep").mkdir()
+    assert files.is_private(tmp_path) == files.is_guarded(tmp_path / "sweep") == (mask == "r-x")
 
 
 def test_links_lead_through_folders_in_which_nobody_else_can_rename(tmp_path: Path) -> None:
