@@ -13,6 +13,7 @@ import pwd
 import re
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import time
@@ -256,6 +257,8 @@ def _check(path: Path, found: os.stat_result, max_bytes: int) -> None:
         raise OSError(errno.EFBIG, f"{found.st_size} bytes; allowed: at most {max_bytes}", str(path))
 
 
+#: Kinds of entries in an access control list of Linux: of a named user, the file's group, and a named group.
+_ACL_USER, _ACL_GROUP_OBJ, _ACL_GROUP = 2, 4, 8
 #: Most links on the way to a file, as Linux follows them.
 _MOST_LINKS = 40
 
@@ -281,13 +284,11 @@ def is_guarded(path: Path) -> bool:
     root, links = Path("/"), 0
     here, names = root, [*reversed(path.absolute().parts[1:])]
     try:
-        # In a user namespace, root may have another number.
-        trusted = (os.geteuid(), 0, root.stat().st_uid)
         while names and links < _MOST_LINKS:
             folder, step = here.stat(), here / names.pop()
             # In a sticky folder, such as /tmp, everybody can only rename their own.
             is_open = _is_shared(here, folder) and not folder.st_mode & stat.S_ISVTX
-            if is_open or step.lstat().st_uid not in trusted:
+            if is_open or step.lstat().st_uid not in (os.geteuid(), 0):
                 return False
             if step.is_symlink():
                 target, links = step.readlink(), links + 1
@@ -304,10 +305,12 @@ def _is_shared(path: Path, found: os.stat_result) -> bool:
     """Return whether others than its owner can write to a file or folder."""
     if not found.st_mode & stat.S_IWGRP:
         return bool(found.st_mode & stat.S_IWOTH)
-    # With an access control list, the bits of the group are the most that anybody in that list may do.
     with contextlib.suppress(OSError):
-        if "system.posix_acl_access" in os.listxattr(path):
-            return True
+        # A version, and entries of a kind, permissions and an id; the bits of the group are the mask of all.
+        entries = [*struct.iter_unpack("<HHI", os.getxattr(path, "system.posix_acl_access")[4:])]
+        named = any(kind in (_ACL_USER, _ACL_GROUP) and may & 2 for kind, may, _ in entries)
+        of_group = any(kind == _ACL_GROUP_OBJ and may & 2 for kind, may, _ in entries)
+        return bool(found.st_mode & stat.S_IWOTH) or named or (of_group and not _is_own_group(found.st_gid))
     return bool(found.st_mode & stat.S_IWOTH) or not _is_own_group(found.st_gid)
 
 

@@ -52,7 +52,7 @@ from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.export import formats as exporting
 from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, Sweeps, open_sweep
+from orchestrator.folder.sweeps import LAST, REPORT, Sweeps, open_sweep
 from orchestrator.sweeps.axes import Listed
 from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
@@ -544,7 +544,7 @@ class Sweep:
         """Write the report, one HTML file, and return its path.
 
         Args:
-            path: The file; None for `report.html` in the sweep's folder, which shows that as it is now.
+            path: The file; None for `report.html` in the sweep's folder, which shows the folder as it is now.
             metric: See `leaderboard`.
 
         Raises:
@@ -552,7 +552,8 @@ class Sweep:
             OutputError: the file cannot be written.
         """
         to = None if path is None else _path("path", path)
-        swept = (self._snapshot if to else Snapshot.read(self._folder)).select(metric=_metric(metric))
+        is_own = to in (None, self.path.absolute() / REPORT)
+        swept = (Snapshot.read(self._folder) if is_own else self._snapshot).select(metric=_metric(metric))
         return reporting.report(swept, to, cache_dir=load_settings().cache_dir).path
 
     def export(self, to: str, path: str | os.PathLike[str] | None = None, *, replace: bool = False) -> exporting.Export:
@@ -877,9 +878,13 @@ def _plan(
     kept = _path("output", output)
     given_name = None if name is None else _text("name", name)
     if _switch("resume", resume):
-        if options or leaving or not (seeds is trainer is spec is None):
+        if options or not (seeds is trainer is spec is None):
             raise InvalidInputError("resume", resume, Beside("seeds, trainer, spec or options: the sweep has its own"))
-        return sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
+        plan = sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
+        if leaving and not plan.manifest.specification.skip_invalid:
+            beside = Beside(f"resume, as the sweep {plan.folder.name} began without it")
+            raise InvalidInputError("skip_invalid", leaving, beside)
+        return plan
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:

@@ -103,7 +103,7 @@ def _details(found: Comparison) -> list[str]:
             "group-sequential t": f"over the first {difference.n} common seeds, valid at all looks: group-sequential t",
             "confidence sequence": "of the two means, valid however often one looks: confidence sequence",
         }[difference.method]
-        leads = found.a.is_leader or found.b.is_leader
+        leads = any(each.honest_mean is not None for each in (found.a, found.b))
         counts = "that allows for the choice of a leader" if leads else "for this pair alone"
         lines.append(f"The difference, with its 95 % interval {counts}, is {how}")
     if found.a.scored.draws_split:

@@ -192,7 +192,7 @@ def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
         if address(folder.path) or time.monotonic() > began + ENDING_SECONDS:
             break
         if time.monotonic() > began + 2 * LOOK_SECONDS and not told:
-            tell(f"A process begins or ends {folder.name}: waiting {ENDING_SECONDS:g} s for it")
+            tell(f"Another process works on {folder.name}: waiting up to {ENDING_SECONDS:g} s for it to begin or end")
             told = True
         time.sleep(LOOK_SECONDS)
     return not is_held

@@ -63,7 +63,7 @@ def export(
     Raises:
         InvalidInputError: there is no such format, or the address is not that of a server or database.
         MissingPackageError: a package that the format needs is not installed.
-        SweepNotFoundError: no job has ended; or the folder is gone, of which a crate is to be made.
+        SweepNotFoundError: no job has ended; or, for a crate, the folder is gone.
         OutputError: something is there, or a file cannot be written; then nothing is written. Or the server cannot be
             reached or written.
     """

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
@@ -19,9 +20,10 @@ from worker.job import Job, misfit
 
 #: Longest piece of a line that is read at once, in bytes: a row of 100,000 epochs has 8 MB.
 _PIECE_BYTES = 16 * 2**20
-#: Most bytes of further rows of jobs that have one, which are parsed in vain: some for any sweep, and some for each job
-#: beside the numbers of its epochs.
+#: Most bytes of further rows of jobs that have one, which are parsed in vain: for any sweep, and for each job.
 _FILE_BYTES, _AGAIN_BYTES = 2**24, 2**13
+#: How many further rows of a job are not charged for the numbers of its epochs.
+_FREE_ROWS = 4
 #: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
 _SKIPPED_BYTES = 2**28
 #: Bytes of damaged rows, some for each job, after which no row is read: parsing them takes longest.
@@ -60,9 +62,8 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     try:
         with open_regular(path) as file:
             is_long = os.fstat(file.fileno()).st_size > _FILE_BYTES
-            numbers = [_NUMBER_BYTES * _numbers(job) for job in jobs.values()] if is_long else []
-            most = _FILE_BYTES + _AGAIN_BYTES * len(jobs) + sum(numbers)
-            longest = max(numbers, default=0) + _PIECE_BYTES
+            most, repeated = _FILE_BYTES + _AGAIN_BYTES * len(jobs), Counter[str]()
+            longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0) if is_long else 0
             most_skipped = _SKIPPED_BYTES + longest * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
                 if number >= lines or again > most or skipped > most_skipped:
@@ -70,7 +71,10 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
                 key = _job_of(line)
                 row = None
                 if key in jobs:
-                    again += len(line) * (key in rows)
+                    if key in rows:
+                        repeated[key] += 1
+                        free = _NUMBER_BYTES * _numbers(jobs[key]) if repeated[key] <= _FREE_ROWS else 0
+                        again += max(0, len(line) - free)
                     row = _read(line, key, jobs[key]) if broken < most_broken else None
                 if row is None:
                     skipped, broken = skipped + len(line), broken + len(line) * (key in jobs)

@@ -32,7 +32,7 @@ def sibling_results(
     in the same output folder, in descending order of name. Of the last, what somebody else could have written is
     skipped, with a message: sweeps that others can write to or rename, and rows without weights. With a message, all
     but the `MOST_SWEEPS` that changed last are skipped, and sweeps that cannot be read: their jobs can be trained
-    instead. So are rows whose weights are missing, damaged, or not such as the job trains to.
+    instead. Rows whose weights are missing, damaged, or not such as the job trains to are skipped in silence.
 
     Args:
         folder: The folder of the sweep that needs results.
@@ -43,21 +43,21 @@ def sibling_results(
         named: The sweeps that the user named.
     """
     missing = dict(wanted)
-    # A name once, in order.
-    foreign, weightless = dict[str, None](), dict[str, None]()
+    foreign, weightless = set[str](), set[str]()
     chosen, output = (folder, *named), folder.path.parent
     others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
     while missing and (other := next(others, None)):
         # Once more: reading the sweeps before may have taken a while.
         is_own = _is_own(other.path)
         if not is_own and other not in chosen:
-            foreign[other.name] = None
+            if other.exists():
+                foreign.add(other.name)
             continue
         for key, row in _rows(other, missing, tell).items():
             if not (row.accepted and fits(row)):
                 continue
             if bare and other not in chosen and not other.holds(row):
-                weightless[other.name] = None
+                weightless.add(other.name)
             elif other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
                 yield row, other
@@ -69,7 +69,7 @@ def sibling_results(
 
 
 def _siblings(
-    output: Path, chosen: Collection[Path], foreign: dict[str, None], tell: Callable[[str], None]
+    output: Path, chosen: Collection[Path], foreign: set[str], tell: Callable[[str], None]
 ) -> Iterator[SweepFolder]:
     """Yield the other sweeps that only this user can write to, and add the names of the rest to `foreign`."""
     own = 0
@@ -79,7 +79,7 @@ def _siblings(
         if path.resolve() in chosen:
             return False
         if not (is_own := _is_own(path)):
-            foreign[path.name] = None
+            foreign.add(path.name)
         own += is_own
         return is_own
 

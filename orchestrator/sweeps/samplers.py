@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 #: The most configurations of a sampler: their values are part of a sweep's description.
 MAX_SAMPLES = 10_000
-#: Draws in vain, for each configuration so far, after which there is none left, with near certainty: otherwise, each
-#: would have found it with a probability of about one in so many configurations.
-_TRIES = 30
+#: Draws in vain, for each configuration so far, after which no more are made: hardly another one is left then, if all
+#: have about the same probability.
+_TRIES = 100
 
 #: The values of the options that vary, by option.
 Point = dict[str, Any]
@@ -134,7 +134,7 @@ def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
         seed: The seed of the stream.
 
     Raises:
-        RefusedError: the space has fewer configurations.
+        RefusedError: the space has fewer configurations, or some that are hardly ever drawn.
     """
     stream = random.Random(seed)
     drawn: dict[tuple[Any, ...], Point] = {}
@@ -144,7 +144,7 @@ def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
         in_vain = 0 if drawn.setdefault(tuple(point.values()), point) is point else in_vain + 1
         if len(drawn) == count:
             return tuple(drawn.values())
-    raise RefusedError(f"at most {len(drawn)}, the number of configurations that the options allow")
+    raise RefusedError(f"at most {len(drawn)}, the number of configurations that draws give")
 
 
 def ask(space: Space, earlier: Sequence[Trial], count: int, seed: int) -> tuple[Point, ...]:

@@ -93,7 +93,9 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--sampler random --samples 0": "--samples is '0'; allowed: an integer from 1 to 10000",
         "--sampler random --samples 5": "--samples is 5; allowed: at most 4, the number of configurations that",
         "--sampler random --samples 9999 --seeds 0-99": "the sweep is one of 999,900 jobs; allowed: at most 100,000",
-        "--sampler random --samples 2 --learning-rates 0.1": "--sampler is 'random'; allowed: only where an",
+        "--sampler random --samples 2 --learning-rates 0.1": (
+            "--sampler is 'random'; allowed: only where an option varies"
+        ),
         "--sampler random --samples 2 --sampler-batch 2": "--sampler-batch is 2; allowed: only with the",
         "--sampler random --samples 2 --learning-rates log:0.1..1 --learning-rates 2": (
             "--learning-rates is log:0.1..1,2.0; allowed: either values, or one range"

@@ -233,6 +233,8 @@ def test_a_race_counts_for_its_metric_whenever_that_is_chosen(tmp_path: Path) ->
     last, best = Sweep.read(folder), Sweep.read(folder, "best")
     assert (last.history, best.history) == ("fixed", "race")
     assert (last.select(metric="best").history, best.select(metric="last").history) == ("race", "fixed")
+    # Also for a part of the sweep, which would be decided alone.
+    assert (last.select(FIRST, "best").history, best.select(FIRST, "last").history) == ("race", "fixed")
 
 
 def test_equal_scores_of_all_seeds_are_no_difference(tmp_path: Path) -> None:

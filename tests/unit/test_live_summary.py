@@ -79,9 +79,13 @@ def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(
     monkeypatch.setattr("orchestrator.commands.watch.address", "redis+socket://{}".format)
     assert cancel(folder, Place(Settings())) == stands
     # A process that holds it may still begin.
-    monkeypatch.setattr("orchestrator.commands.watch.ENDING_SECONDS", 0.0)
+    monkeypatch.undo()
+    monkeypatch.setattr("orchestrator.commands.watch.ENDING_SECONDS", 0.2)
+    monkeypatch.setattr("orchestrator.commands.watch.LOOK_SECONDS", 0.02)
+    said: list[str] = []
     with folder.exclusive(), pytest.raises(InvalidInputError, match="has no cluster of its own"):
-        cancel(folder, Place(Settings()))
+        cancel(folder, Place(Settings(), tell=said.append))
+    assert said == ["Another process works on a: waiting up to 0.2 s for it to begin or end"]
 
 
 @pytest.mark.parametrize("lock_is_told", [True, False])

@@ -101,19 +101,19 @@ def test_rows_of_withdrawn_jobs_are_read_for_reuse_alone(folder: SweepFolder, mo
 def test_one_long_job_makes_no_room_for_repeated_rows_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", 0)
-    monkeypatch.setattr("orchestrator.folder.results_log._AGAIN_BYTES", 0)
     folder = filled(tmp_path, sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=(1, 100)), lambda _: None)
-    short, long = folder.manifest().jobs_by_key().values()
+    short, long = (jobs := folder.manifest().jobs_by_key()).values()
     folder.append(row(short))
     size = (folder.path / "results.jsonl").stat().st_size
-    # As much as the numbers of the long one take
-    room = 30 * 2 * (short.epochs + long.epochs) // size
-    folder.append(*[row(short)] * room)
-    assert list(folder.rows_of({short.key: short, long.key: long})) == [short.key]
-    folder.append(*[row(short)] * 2)
+    monkeypatch.setattr("orchestrator.folder.results_log._FILE_BYTES", 3 * size)
+    monkeypatch.setattr("orchestrator.folder.results_log._AGAIN_BYTES", 0)
+    # The numbers of the long one may be repeated a few times,
+    folder.append(*[row(long, scores=(0.5,) * 100)] * 4, *[row(short)] * 2)
+    assert len(folder.rows_of(jobs)) == 2
+    # but others may not be repeated instead.
+    folder.append(*[row(short)] * 3)
     with pytest.raises(SweepUnreadableError, match="more than the rows of 2 jobs can have"):
-        folder.rows_of({short.key: short, long.key: long})
+        folder.rows_of(jobs)
 
 
 def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> None:

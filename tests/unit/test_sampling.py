@@ -53,7 +53,7 @@ class TestRandomSearch:
 
         monkeypatch.setattr(Range, "at", counted)
         # Ranges of few numbers are refused after few draws, and few logarithms.
-        with pytest.raises(RefusedError, match=r"^at most 216, the number of configurations that the options allow$"):
+        with pytest.raises(RefusedError, match=r"^at most 216, the number of configurations that draws give$"):
             draw(space(a=(narrow,), b=(narrow,), c=(narrow,)), 10_000, 0)
         assert len(calls) < 2000
         shares = [random.Random(1).random() for _ in range(500)]

@@ -461,17 +461,17 @@ def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: P
     )
 
 
-@pytest.mark.parametrize("mask", ["rwx", "r-x"])
-def test_an_access_control_list_may_let_others_write(tmp_path: Path, mask: str) -> None:
+@pytest.mark.parametrize(("may", "mask", "is_private"), [(7, 7, False), (7, 5, True), (5, 7, True)])
+def test_an_access_control_list_may_let_others_write(tmp_path: Path, may: int, mask: int, is_private: bool) -> None:
     # Given a list that lets another user write, as far as its mask allows
-    entries = [(1, 7, -1), (2, 7, 1234), (4, 5, -1), (16, 7 if mask == "rwx" else 5, -1), (32, 0, -1)]
+    entries = [(1, 7, -1), (2, may, 1234), (4, 5, -1), (16, mask, -1), (32, 0, -1)]
     told = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *each) for each in entries)
     try:
         os.setxattr(tmp_path, "system.posix_acl_access", told)
     except OSError as error:
         pytest.skip(f"no access control lists in {tmp_path}: {error}")
     (tmp_path / "sweep").mkdir()
-    assert files.is_private(tmp_path) == files.is_guarded(tmp_path / "sweep") == (mask == "r-x")
+    assert files.is_private(tmp_path) == files.is_guarded(tmp_path / "sweep") == is_private
 
 
 def test_links_lead_through_folders_in_which_nobody_else_can_rename(tmp_path: Path) -> None:
@@ -486,3 +486,9 @@ def test_links_lead_through_folders_in_which_nobody_else_can_rename(tmp_path: Pa
     ):  # fmt: skip
         (tmp_path / link).symlink_to(target)
         assert files.is_guarded(tmp_path / link) == is_guarded, link
+    if os.geteuid() == 0:
+        for other in ("private", "direct"):
+            os.chown(tmp_path / other, 1234, -1, follow_symlinks=False)
+            assert not files.is_guarded(tmp_path / "direct")
+            os.chown(tmp_path / other, 0, -1, follow_symlinks=False)
+        assert files.is_guarded(tmp_path / "direct")

@@ -59,7 +59,7 @@ def arranged(board: Leaderboard, sort: str = "rank", top: int | None = None) -> 
     if sort not in known and sort not in named:
         options = ", ".join(describe.label(model, name) for name in varying) or "none"
         raise InvalidInputError("sort", sort, f"one of {', '.join(known)}, or an option that varies ({options})")
-    if sort not in named:
+    if sort in known:
         first = known[sort].first
         sign = -1.0 if first == "high" or (first == "score" and board.names.metric.higher_is_better) else 1.0
         rows = sorted(board.standings, key=lambda each: _number(getattr(each, sort), sign))
