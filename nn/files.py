@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fnmatch
+import functools
 import grp
 import hashlib
 import io
@@ -302,21 +303,31 @@ def is_guarded(path: Path) -> bool:
 
 
 def _is_shared(path: Path, found: os.stat_result) -> bool:
-    """Return whether others than its owner can write to a file or folder."""
+    """Return whether others than its owner, this user and root can write to a file or folder."""
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    # With an access control list, these bits are its mask: what all that it names have at most.
     if not found.st_mode & stat.S_IWGRP:
-        return bool(found.st_mode & stat.S_IWOTH)
+        return False
+    entries = [(_ACL_GROUP_OBJ, os.W_OK, 0)]
     with contextlib.suppress(OSError):
-        # A version, and entries of a kind, permissions and an id; the bits of the group are the mask of all.
+        # A version, and entries of a kind, permissions and an id.
         entries = [*struct.iter_unpack("<HHI", os.getxattr(path, "system.posix_acl_access")[4:])]
-        named = any(kind in (_ACL_USER, _ACL_GROUP) and may & 2 for kind, may, _ in entries)
-        of_group = any(kind == _ACL_GROUP_OBJ and may & 2 for kind, may, _ in entries)
-        return bool(found.st_mode & stat.S_IWOTH) or named or (of_group and not _is_own_group(found.st_gid))
-    return bool(found.st_mode & stat.S_IWOTH) or not _is_own_group(found.st_gid)
+    return any(
+        may & os.W_OK
+        and (
+            (kind == _ACL_USER and who not in (os.geteuid(), 0))
+            or (kind == _ACL_GROUP and not _is_own_group(who))
+            or (kind == _ACL_GROUP_OBJ and not _is_own_group(found.st_gid))
+        )
+        for kind, may, who in entries
+    )
 
 
+@functools.cache
 def _is_own_group(gid: int) -> bool:
-    """Return whether this user is alone in a group; where every user has such a group, it may write by default."""
+    """Return whether only this user and root are in a group; where every user has one, it may write by default."""
     with contextlib.suppress(KeyError):
         group = grp.getgrgid(gid)
-        return {group.gr_name, *group.gr_mem} == {pwd.getpwuid(os.geteuid()).pw_name}
+        return {pwd.getpwuid(os.geteuid()).pw_name, "root"}.issuperset({group.gr_name, *group.gr_mem})
     return False

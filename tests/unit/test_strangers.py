@@ -461,10 +461,19 @@ def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: P
     )
 
 
-@pytest.mark.parametrize(("may", "mask", "is_private"), [(7, 7, False), (7, 5, True), (5, 7, True)])
-def test_an_access_control_list_may_let_others_write(tmp_path: Path, may: int, mask: int, is_private: bool) -> None:
-    # Given a list that lets another user write, as far as its mask allows
-    entries = [(1, 7, -1), (2, may, 1234), (4, 5, -1), (16, mask, -1), (32, 0, -1)]
+@pytest.mark.parametrize(
+    ("kind", "may", "who", "mask", "is_private"),
+    [
+        (2, 7, 1234, 7, False), (2, 7, 1234, 5, True), (2, 5, 1234, 7, True), (2, 7, 0, 7, True),
+        (2, 7, os.geteuid(), 7, True), (8, 7, 1234, 7, False), (8, 7, 0, 7, True),
+    ],
+)  # fmt: skip
+def test_an_access_control_list_may_let_others_write(
+    tmp_path: Path, kind: int, may: int, who: int, mask: int, is_private: bool
+) -> None:
+    # Given a list that lets a user (2) or a group (8) write, as far as its mask allows
+    entries = [(1, 7, -1), (kind, may, who), (4, 5, -1), (16, mask, -1), (32, 0, -1)]
+    entries.sort(key=lambda entry: entry[0])
     told = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *each) for each in entries)
     try:
         os.setxattr(tmp_path, "system.posix_acl_access", told)
