@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 #: The most configurations of a sampler: their values are part of a sweep's description.
 MAX_SAMPLES = 10_000
-#: Draws in vain, for each configuration so far, after which no more are made: hardly another one is left then, if all
-#: have about the same probability.
+#: The most draws for each configuration, and in vain for each so far: hardly another one is left then, if all have
+#: about the same probability.
 _TRIES = 100
 
 #: The values of the options that vary, by option.
@@ -139,11 +139,13 @@ def draw(space: Space, count: int, seed: int) -> tuple[Point, ...]:
     stream = random.Random(seed)
     drawn: dict[tuple[Any, ...], Point] = {}
     in_vain = 0
-    while in_vain < _TRIES * (len(drawn) + 10):
+    for _ in range(_TRIES * (count + 10)):
         point = {name: dimension.at(stream.random()) for name, dimension in space.items()}
         in_vain = 0 if drawn.setdefault(tuple(point.values()), point) is point else in_vain + 1
         if len(drawn) == count:
             return tuple(drawn.values())
+        if in_vain == _TRIES * (len(drawn) + 10):
+            break
     raise RefusedError(f"at most {len(drawn)}, the number of configurations that draws give")
 
 
