@@ -39,8 +39,8 @@ class Sweep:
         within: The regret that suffices (`orchestrator.analysis.leaderboard.judgement`); None if every difference
             counts.
         seen: How the sweep came to its rows, apart from races.
-        history: How it came to them, with races by this scoring.
         running: Whether it has further jobs to come.
+        whole: The sweep with all jobs, if these are some of them.
     """
 
     folder: SweepFolder
@@ -51,8 +51,8 @@ class Sweep:
     scoring: Scoring = LAST
     within: float | None = None
     seen: History = "fixed"
-    history: History = "fixed"
     running: bool = False
+    whole: Sweep | None = None
 
     @classmethod
     def read(cls, folder: SweepFolder, metric: str | None = None, *, rows: bool = True) -> Sweep:
@@ -90,8 +90,8 @@ class Sweep:
         looked = manifest.raced or any(look.command != "decide" for look in manifest.looks)
         seen: History = "extended" if looked or _continues_another(jobs, rows) else "fixed"
         running = manifest.specification.remaining > 0 or Accounting.of(len(jobs), rows.values()).done < len(jobs)
-        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), seen, seen, running)
-        return found.select(metric=manifest.metric if metric is None else metric)._raced()
+        found = cls(folder, manifest, jobs, rows, manifest.axes, LAST, _within(manifest, LAST), seen, running)
+        return found.select(metric=manifest.metric if metric is None else metric)
 
     def select(self, where: Sequence[str] = (), metric: str | None = None, within: float | None = None) -> Sweep:
         """Return the sweep judged in another way, or with some of its jobs: its leaderboard then covers only these.
@@ -107,14 +107,9 @@ class Sweep:
         """
         if where:
             jobs = pick_any(self.name, self.jobs, where)
-            try:
-                # A race was one of the whole sweep.
-                whole, metric = self.select(metric=metric), None
-            except InvalidInputError:
-                whole = self  # The chosen jobs may have the metric.
+            rows = {key: self.rows[key] for key in jobs if key in self.rows}
             # An option that has one value among the chosen jobs does not vary in them.
-            chosen = replace(whole, jobs=jobs, rows={key: self.rows[key] for key in jobs if key in self.rows}, axes=())
-            return chosen.select((), metric, within)
+            return replace(self, jobs=jobs, rows=rows, axes=(), whole=self.whole or self).select((), metric, within)
         scoring = self.scoring if metric is None else Scoring.parse(metric)
         if scoring == self.scoring and within in (None, self.within):
             return self
@@ -128,15 +123,7 @@ class Sweep:
         found = replace(self, scoring=scoring, within=_within(self.manifest, scoring) if within is None else within)
         if within is not None:
             check_within(within, found.names.metric)
-        return found if scoring == self.scoring else replace(found, history=self.seen)._raced()
-
-    def _raced(self) -> Sweep:
-        """Return the sweep as judged after its races by this scoring, if there are any."""
-        races = {look.metric for look in self.manifest.looks if look.command == "decide"}
-        if not self.manifest.raced and str(self.scoring) not in races:
-            return self
-        # The verdict of one look stays if it decides.
-        return self if self.seen == "fixed" and self.judgement.decided else replace(self, history="race")
+        return found
 
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {self.accounting.done} of {len(self.jobs)} jobs are done>"
@@ -203,11 +190,21 @@ class Sweep:
     @functools.cached_property
     def judgement(self) -> Judgement:
         """What may be said about its configurations."""
+        races = {look.metric for look in self.manifest.looks if look.command == "decide"}
+        if not self.manifest.raced and str(self.scoring) not in races:
+            return self._without_races
+        # A race was one of the whole sweep. The verdict of one look stays if it decides.
+        whole = self if self.whole is None else self.whole.select((), str(self.scoring), self.within)
+        stays = self.seen == "fixed" and whole._without_races.decided
+        return self._without_races if stays else replace(self._without_races, history="race")
+
+    @functools.cached_property
+    def _without_races(self) -> Judgement:
         seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
-        whole = len(self.jobs) == len(self.manifest.jobs)
         listed = set(self.manifest.jobs)
         gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and not listed.issuperset(each.jobs)]
-        settings = (self.history, seeds, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
+        whole = len(self.jobs) == len(self.manifest.jobs)
+        settings = (self.seen, seeds, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property

@@ -166,7 +166,11 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
         # A job that is added may lack the sweep's metric.
         Sweep.of(plan.folder, manifest, jobs, {})
         seeds = len({*manifest.grown.seeds, *further.seeds})
-        if look and seeds < FEW_SEEDS and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).history == "fixed":
+        if (
+            look
+            and seeds < FEW_SEEDS
+            and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).judgement.history == "fixed"
+        ):
             plan.place.tell(f"{WIDER}. With {counted(seeds, 'seed')}, the verdict may be undecided")
     return GrowthPlan(plan.folder, manifest, jobs, plan.place, further is None, make_round)
 

@@ -231,10 +231,14 @@ def test_a_race_counts_for_its_metric_whenever_that_is_chosen(tmp_path: Path) ->
     look = Look(command="decide", seeds=5, rows=10, within=1e-5, metric="best")
     folder.write_manifest(folder.manifest().model_copy(update={"looks": [look]}))
     last, best = Sweep.read(folder), Sweep.read(folder, "best")
-    assert (last.history, best.history) == ("fixed", "race")
-    assert (last.select(metric="best").history, best.select(metric="last").history) == ("race", "fixed")
+    assert (last.judgement.history, best.judgement.history) == ("fixed", "race")
+    chosen = (last.select(metric="best"), best.select(metric="last"))
+    assert [each.judgement.history for each in chosen] == ["race", "fixed"]
     # Also for a part of the sweep, which would be decided alone.
-    assert (last.select(FIRST, "best").history, best.select(FIRST, "last").history) == ("race", "fixed")
+    parts = (last.select(FIRST, "best"), best.select(FIRST, "last"))
+    assert [each.judgement.history for each in parts] == ["race", "fixed"]
+    # The verdict of the one look stays if it decides by what the user takes for enough.
+    assert best.select(within=0.1).judgement.history == best.select(FIRST, within=0.1).judgement.history == "fixed"
 
 
 def test_equal_scores_of_all_seeds_are_no_difference(tmp_path: Path) -> None:
