@@ -552,7 +552,7 @@ class Sweep:
             OutputError: the file cannot be written.
         """
         to = None if path is None else _path("path", path)
-        is_own = to in (None, self.path.absolute() / REPORT)
+        is_own = to is None or os.path.realpath(to) == os.path.realpath(self.path / REPORT)
         swept = (Snapshot.read(self._folder) if is_own else self._snapshot).select(metric=_metric(metric))
         return reporting.report(swept, to, cache_dir=load_settings().cache_dir).path
 
@@ -880,11 +880,8 @@ def _plan(
     if _switch("resume", resume):
         if options or not (seeds is trainer is spec is None):
             raise InvalidInputError("resume", resume, Beside("seeds, trainer, spec or options: the sweep has its own"))
-        plan = sweeping.plan_resumption(open_sweep(LAST if given_name is None else given_name, kept), place)
-        if leaving and not plan.manifest.specification.skip_invalid:
-            beside = Beside(f"resume, as the sweep {plan.folder.name} began without it")
-            raise InvalidInputError("skip_invalid", leaving, beside)
-        return plan
+        folder = open_sweep(LAST if given_name is None else given_name, kept)
+        return sweeping.plan_resumption(folder, place, skip_invalid=leaving)
     folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:

@@ -190,11 +190,8 @@ def make_plan(
         values = file.values(vocabulary) | values
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
-        plan = plan_resumption(folder, place)
+        plan = plan_resumption(folder, place, skip_invalid=skip_invalid)
         _refuse_difference(values, typed, vocabulary, plan)
-        if skip_invalid and not plan.manifest.specification.skip_invalid:
-            beside = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
-            raise InvalidInputError("skip_invalid", Described("given"), beside)
     else:
         folder = SweepFolder(output, free_name(output) if name is None else name)
         words = with_data(values, vocabulary, place.settings)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nn.errors import Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -233,10 +233,16 @@ def check_values(specification: SweepSpecification, dataset: str, settings: Sett
     trainer.check(values, dataset, lambda: registry.load(trainer, specification.data, settings.cache_dir))
 
 
-def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
-    """Return the plan for resuming a sweep, after all checks that can be made before. Arguments: see `plan_sweep`.
+def plan_resumption(folder: SweepFolder, place: Place, *, skip_invalid: bool = False) -> SweepPlan:
+    """Return the plan for resuming a sweep, after all checks that can be made before.
+
+    Args:
+        folder: See `plan_sweep`.
+        place: See `plan_sweep`.
+        skip_invalid: Whether the user wants what only a new sweep can be told, as a reminder of how it began.
 
     Raises:
+        InvalidInputError: the sweep began without `skip_invalid`.
         SweepNotFoundError: the folder is not a sweep's.
         OutputError: the folder cannot be written.
         SweepExistsError: another process works on the sweep, the data set has changed, this version derives other jobs,
@@ -245,6 +251,9 @@ def plan_resumption(folder: SweepFolder, place: Place) -> SweepPlan:
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     manifest = folder.manifest()
+    if skip_invalid and not manifest.specification.skip_invalid:
+        beside = Beside(f"resume, as the sweep {folder.name} began without it")
+        raise InvalidInputError("skip_invalid", Described("given"), beside)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():
         pass

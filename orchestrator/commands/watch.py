@@ -186,7 +186,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
 
 
 def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
-    """Return whether no process of this host trains a sweep, once one that begins or ends has done so."""
+    """Wait for a process of this host that begins or ends a sweep, and return whether none trains it now."""
     began, told = time.monotonic(), False
     while is_held := held(folder.path, locks()):
         if address(folder.path) or time.monotonic() > began + ENDING_SECONDS:

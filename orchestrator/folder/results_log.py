@@ -22,7 +22,8 @@ from worker.job import Job, misfit
 _PIECE_BYTES = 16 * 2**20
 #: Most bytes of further rows of jobs that have one, which are parsed in vain: for any sweep, and for each job.
 _FILE_BYTES, _AGAIN_BYTES = 2**24, 2**13
-#: How many further rows of a job are not charged for the numbers of its epochs.
+#: How many further rows of a job are not charged for the numbers of its epochs: it gets one when a resumed sweep trains
+#: it again after a failure, which few do more often.
 _FREE_ROWS = 4
 #: Most bytes of lines that are no rows of the sweep's jobs, beside what those that were withdrawn may have.
 _SKIPPED_BYTES = 2**28
@@ -61,9 +62,8 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
         with open_regular(path) as file:
-            is_long = os.fstat(file.fileno()).st_size > _FILE_BYTES
             most, repeated = _FILE_BYTES + _AGAIN_BYTES * len(jobs), Counter[str]()
-            longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0) if is_long else 0
+            longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
             most_skipped = _SKIPPED_BYTES + longest * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
                 if number >= lines or again > most or skipped > most_skipped:

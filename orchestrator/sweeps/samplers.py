@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: The most configurations of a sampler: their values are part of a sweep's description.
 MAX_SAMPLES = 10_000
+#: The most configurations that Optuna is asked for at once, and the most values of a list that it chooses from: it
+#: computes with all pairs of configurations, and of configurations and values.
+MAX_ASKED = 1_000
 #: The most draws for each configuration, and in vain for each so far: hardly another one is left then, if all have
 #: about the same probability.
 _TRIES = 100
@@ -52,7 +55,7 @@ class Sampling(BaseModel, frozen=True, extra="forbid"):
     )
     sampler_seed: Seed = Field(default=0, description="Seed of the sampler.")
     sampler_batch: Annotated[int | None, Option(none="as many as keep every process busy")] = Field(
-        default=None, ge=1, le=MAX_SAMPLES, description="Number of configurations that Optuna is asked for at once."
+        default=None, ge=1, le=MAX_ASKED, description="Number of configurations that Optuna is asked for at once."
     )
 
 

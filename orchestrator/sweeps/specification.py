@@ -16,7 +16,7 @@ from nn.errors import Beside, DatasetError, Described, InvalidInputError, clippe
 from nn.options.describe import allowed, option, word, written
 from nn.options.network import Seed
 from orchestrator.sweeps.axes import Range, RefusedError, axis, is_range
-from orchestrator.sweeps.samplers import Dimension, Point, Sampling
+from orchestrator.sweeps.samplers import MAX_ASKED, Dimension, Point, Sampling
 from orchestrator.text import listed
 from worker.job import Job
 from worker.trainers import registry
@@ -112,6 +112,9 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
             if ranges and len(values) > 1:
                 given = Described(",".join(map(written, values)))
                 raise InvalidInputError(word(self.model, name), given, "either values, or one range")
+            if self.sampling is not None and self.sampling.sampler == "optuna" and len(values) > MAX_ASKED:
+                allowed = f"with --sampler optuna, at most {MAX_ASKED:,} values, or a range without a number of points"
+                raise InvalidInputError(word(self.model, name), Described(f"one of {len(values):,} values"), allowed)
         names = [name for group in self.zipped for name in group.split(",")]
         if unknown := set(names).difference(self.options, self.grid):
             raise InvalidInputError("zipped", min(unknown), f"options of {self.trainer}")

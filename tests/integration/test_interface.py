@@ -111,7 +111,9 @@ def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep, here: Pat
     assert len(before.compare("learning_rate=0.01", "learning_rate=0.03").a.scored.entries) == 3
     # The report in the sweep's own folder never becomes older than that.
     page = first.report().read_text()
-    assert before.report().read_text() == page != before.report(here / "before.html").read_text()
+    (here / "there").symlink_to(before.path)
+    assert before.report().read_text() == before.report("there/report.html").read_text() == page
+    assert before.report(here / "before.html").read_text() != page
     assert [job.seed for job in first.jobs][-2:] == [3, 3]
     assert first.compare("learning_rate=0.01", "learning_rate=0.03").better is not None
     confirmed = first.confirm(top=1, seeds=2, progress=False)

@@ -113,7 +113,8 @@ def by_configuration(
     ]
     shown += map(_of_metric, further)
     spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
-    return _table(board, standings, shown, tuple(heading for _, heading in sorted(spare)))
+    notes = tuple(f"{each.heading}: {each.meaning}" for each in shown if each.noted)
+    return _table(board, standings, shown, notes, tuple(heading for _, heading in sorted(spare)))
 
 
 def _of_metric(metric: Metric) -> Column:
@@ -133,9 +134,18 @@ def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextT
 
 
 def _table(
-    board: Leaderboard, standings: Sequence[Standing], shown: Sequence[Column], spare: tuple[str, ...] = ()
+    board: Leaderboard,
+    standings: Sequence[Standing],
+    shown: Sequence[Column],
+    notes: tuple[str, ...] = (),
+    spare: tuple[str, ...] = (),
 ) -> TextTable:
-    notes = (_what(board), *_explained(board), *_left_out(len(standings), len(board.standings), "configuration"))
+    notes = (
+        _what(board),
+        *_explained(board),
+        *notes,
+        *_left_out(len(standings), len(board.standings), "configuration"),
+    )
     rows = tuple(tuple(each.text(board, standing) for each in shown) for standing in standings)
     return TextTable(notes, tuple(each.heading for each in shown), rows, spare)
 
