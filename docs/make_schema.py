@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orchestrator.analysis.claim import Claim
+from orchestrator.analysis.statement import Claim
 from orchestrator.folder.rows import AttemptRecord, Row
 from worker.job import Mismatch
 from worker.trainers import registry

@@ -574,7 +574,7 @@ class Sweep:
         """Return a chart of the report as an Altair chart.
 
         Args:
-            kind: `intervals`, `curves`, `heatmap`, `differences`, `timeline`, or one such as `metric-by-learning_rate`.
+            kind: The chart's name, as `orchestrator report --chart` takes it: `curves` or `metric-by-learning_rate`.
             metric: See `leaderboard`.
 
         Raises:

@@ -9,8 +9,8 @@ from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import ALPHA, amount, by_margin, check_within
 from orchestrator.analysis.leaderboard.scores import LAST
 from orchestrator.analysis.lookup import FIELD, Chosen, choose
-from orchestrator.analysis.statistics.comparison import Difference, more_seeds, win_probability, within
-from orchestrator.analysis.statistics.comparison import compare as compare_scores
+from orchestrator.analysis.statistics.difference import Difference, more_seeds, win_probability, within
+from orchestrator.analysis.statistics.difference import compare as compare_scores
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import Interval, ends_by_name
 from orchestrator.analysis.sweep import Sweep

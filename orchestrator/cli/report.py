@@ -12,8 +12,8 @@ from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Metric, Open, file, of_sweep, one_of
 from orchestrator.commands.report import FORMATS, picture, report
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.report.charts.catalogue import names
-from orchestrator.text import counted, sized
+from orchestrator.report.charts.catalogue import KINDS, names
+from orchestrator.text import counted, listed, sized
 from worker.settings import Settings, load_settings
 
 
@@ -32,8 +32,7 @@ def command(
         typer.Option(
             metavar="CHART",
             autocompletion=of_sweep(names, rows=True),
-            help="Write one chart as a picture instead: intervals, metric-by-OPTION, heatmap, curves, differences or "
-            "timeline.",
+            help=f"Write one chart as a picture instead: {listed([kind.shown for kind in KINDS], 'or')}.",
         ),
     ] = None,
     format: Annotated[  # noqa: A002

@@ -16,7 +16,7 @@ from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Wo
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
 from orchestrator.interruption import Interrupted
-from orchestrator.running.verify import WEIGHTS_FILE, Check
+from orchestrator.running.retraining import WEIGHTS_FILE, Check
 from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted

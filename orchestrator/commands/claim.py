@@ -16,7 +16,7 @@ from typing import Any
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
 from nn.files import digest, inside, read_regular, reading, temporary_folder
-from orchestrator.analysis.claim import FILES, MAX_BYTES, Claim, difference
+from orchestrator.analysis.statement import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.report import Target, Written
@@ -26,7 +26,7 @@ from orchestrator.folder.results_log import lines_of
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep
 from orchestrator.folder.zipped import unpack
-from orchestrator.running.verify import Check
+from orchestrator.running.retraining import Check
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted, have
 from worker.text import one_line

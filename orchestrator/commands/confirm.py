@@ -8,7 +8,7 @@ from typing import Any
 from nn.errors import Described, InvalidInputError
 from nn.options.network import MAX_SEED
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, ranked
-from orchestrator.analysis.statistics.comparison import Difference, compare
+from orchestrator.analysis.statistics.difference import Difference, compare
 from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place

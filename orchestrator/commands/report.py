@@ -14,7 +14,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError
 from orchestrator.folder.sweeps import REPORT
 from orchestrator.report.charts import catalogue, drawing
-from orchestrator.report.contents import network
+from orchestrator.report.contents import model
 from orchestrator.report.page.render import BEGINNING, render
 from orchestrator.text import listed
 
@@ -107,7 +107,7 @@ def report(sweep: Sweep, to: Path | None = None, *, cache_dir: Path | None = Non
     MissingPackageError.check("The report")
     path = sweep.folder.path / REPORT if to is None else to
     _PAGE.check(path)
-    return _PAGE.write(path, render(sweep, network.content(sweep, cache_dir)).encode(), sweep)
+    return _PAGE.write(path, render(sweep, model.content(sweep, cache_dir)).encode(), sweep)
 
 
 def picture(sweep: Sweep, name: str, form: str | None = None, to: Path | None = None) -> tuple[Written, str]:

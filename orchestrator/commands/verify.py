@@ -13,7 +13,7 @@ from orchestrator.cluster.connect import Place, Tell, ignore
 from orchestrator.commands.sweep import refuse_earlier
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.verify import Check, choose, train_again
+from orchestrator.running.retraining import Check, choose, train_again
 from orchestrator.text import counted
 from worker.job import Job
 from worker.trainers import registry

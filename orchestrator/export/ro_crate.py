@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nn.files import open_regular
-from orchestrator.analysis.claim import Claim
+from orchestrator.analysis.statement import Claim
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import ClaimError
 from orchestrator.export.jobs import OnProgress
 from orchestrator.folder.zipped import MOST_BYTES
-from orchestrator.report.contents import network
+from orchestrator.report.contents import model
 from orchestrator.report.page.render import render
 
 _CRATE, _PROFILE = "https://w3id.org/ro/crate/1.1", "https://w3id.org/ro/wfrun/process/0.6"
@@ -32,7 +32,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
             refuse the crate for its size.
     """
     claim = Claim.of_finished(sweep)
-    made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, network.content(sweep, None)).encode()}
+    made = {"claim.json": claim.as_bytes(), "report.html": render(sweep, model.content(sweep, None)).encode()}
     files = claim.parts()["files"]
     size = sum((sweep.folder.path / name).stat().st_size for name in files)
     if size >= MOST_BYTES:

@@ -10,11 +10,11 @@ from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.sweeps import Sweeps, content
-from orchestrator.live import comparison
+from orchestrator.live import side_by_side
 from orchestrator.live.page import Page
 from orchestrator.report.charts.marks.canvas import Scale
-from orchestrator.report.contents import network
-from orchestrator.report.contents.network import Portrait
+from orchestrator.report.contents import model
+from orchestrator.report.contents.model import Portrait
 from orchestrator.report.page.render import asset, document, environment, policy, render_main
 from orchestrator.text import counted
 from worker.records.report import Report
@@ -68,7 +68,7 @@ class Pages:
     def compare(self, first: str, second: str) -> Page:
         """Return the comparison of two sweeps. Raises: as `sweep`."""
         a, b = (Sweep.read(self._sweeps.folder(name)) for name in (first, second))
-        main = _filled("compare.html", **comparison.content(a, b))
+        main = _filled("compare.html", **side_by_side.content(a, b))
         about = {"state": "", "changed": "", "above": True, "text": "", "progress": None}
         return _page(f"{first} and {second}", main, {**about, "events": f"/-/compare/{first}/{second}/events"})
 
@@ -78,12 +78,12 @@ class Pages:
         A portrait takes a second, and while jobs end, another network is soon the best.
         """
         if not sweep.finished:
-            return network.without(sweep)
+            return model.without(sweep)
         # The folder's name: a copy's `sweep.json` has the name of the original.
-        name, best = sweep.name, network.subject(sweep)
+        name, best = sweep.name, model.subject(sweep)
         known = self._portraits.get(name)
         if known is None or known[0] != best:
-            found = network.content(sweep, self._cache_dir)
+            found = model.content(sweep, self._cache_dir)
             # Made again if a command gets what is missing: it may be there then.
             known = (None if found and found.command else best, found)
             self._portraits[name] = known

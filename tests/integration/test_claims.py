@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import seedsweep
-from orchestrator.analysis.claim import Claim, difference
+from orchestrator.analysis.statement import Claim, difference
 from orchestrator.cluster.connect import place_for
 from orchestrator.commands.claim import _training, power
 from orchestrator.commands.verify import plan_verification
@@ -25,7 +25,7 @@ from orchestrator.errors import ClaimError
 from orchestrator.folder import zipped
 from orchestrator.folder.rows import identity
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.verify import Check, Difference
+from orchestrator.running.retraining import Check, Difference
 from tests.support.command_line import SMALL
 from tests.support.in_process import InProcess
 from tests.support.memory import at_most

@@ -27,7 +27,7 @@ from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import Accounting, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.running.verify import choose
+from orchestrator.running.retraining import choose
 from tests.property.hostile import answer, damaged, json_values, patient
 from tests.support.boards import leaderboard
 from tests.support.cluster import make_job

@@ -13,7 +13,7 @@ from orchestrator.analysis.comparison import Comparison, compare, comparison
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
 from orchestrator.analysis.lookup import choose
 from orchestrator.analysis.statistics.boundaries import levels
-from orchestrator.analysis.statistics.comparison import Difference, forecast
+from orchestrator.analysis.statistics.difference import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
 from orchestrator.analysis.statistics.intervals import t_interval
 from orchestrator.analysis.sweep import Sweep

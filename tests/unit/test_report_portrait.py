@@ -16,8 +16,8 @@ from PIL import Image
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.report.contents import network
-from orchestrator.report.contents.network import NEGATIVE, POSITIVE
+from orchestrator.report.contents import model
+from orchestrator.report.contents.model import NEGATIVE, POSITIVE
 from orchestrator.report.contents.parts import Picture
 from orchestrator.report.page.render import render_main
 from tests.support.boards import sweep_with, trained
@@ -38,20 +38,20 @@ def score(job: Job) -> float:
 def test_it_is_of_the_best_seed_of_the_first_configuration(tmp_path: Path) -> None:
     snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
     best = next(key for key, job in snapshot.jobs.items() if (job.seed, job.options.learning_rate) == (1, 0.1))
-    assert network.subject(snapshot) == best
+    assert model.subject(snapshot) == best
     # Whoever renders a page without looking at it names the command that does.
-    without = network.without(snapshot)
+    without = model.without(snapshot)
     assert without is not None
     assert without.command == "orchestrator report a"
 
 
 def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path: Path) -> None:
     diverged = sweep_with(tmp_path / "diverged", {0.1: ["diverged"] * 3})
-    assert network.subject(diverged) in diverged.jobs
+    assert model.subject(diverged) in diverged.jobs
     for outcome in (None, "failed", "cancelled"):
         snapshot = sweep_with(tmp_path / str(outcome), {0.1: [outcome] * 3})
-        assert network.subject(snapshot) is None
-        for content in (network.without(snapshot), network.content(snapshot, None)):
+        assert model.subject(snapshot) is None
+        for content in (model.without(snapshot), model.content(snapshot, None)):
             assert content is None
         assert 'id="model"' not in render_main(snapshot)
 
@@ -59,7 +59,7 @@ def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path
 def test_a_sweep_of_another_trainer_has_none(tmp_path: Path) -> None:
     with odd_trainer(tmp_path / "trainers"):
         snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
-        for content in (network.without(snapshot), network.content(snapshot, None)):
+        for content in (model.without(snapshot), model.content(snapshot, None)):
             assert content is None
 
 
@@ -79,7 +79,7 @@ def test_it_has_what_another_trainer_draws(
         snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
         monkeypatch.setattr(type(registry.trainer("odd")), "drawings", draw)
         monkeypatch.setenv("SEEDSWEEP_CACHE_DIR", str(tmp_path / "cache"))
-        page = render_main(snapshot, network.content(snapshot, tmp_path))
+        page = render_main(snapshot, model.content(snapshot, tmp_path))
         assert '<a href="#model">' in page
         assert "&lt;Weights&gt;" in page
         assert re.search(r'<img src="data:image/png;base64,[^"]+" width="7" height="5" alt="Paths">', page)
@@ -93,7 +93,7 @@ def test_it_has_what_another_trainer_draws(
         wrong = {"are not all of type Drawing": lambda: [1], "raised ZeroDivisionError": lambda: 1 / 0}
         for why, way in wrong.items():
             ways.append(way)
-            content = network.content(snapshot, tmp_path)
+            content = model.content(snapshot, tmp_path)
             assert content is not None
             assert content.sentence == "The winner's model cannot be shown: its trainer failed"
             assert run(words) == 0
@@ -120,14 +120,14 @@ def test_a_drawing_is_a_table_or_a_picture(fields: dict[str, Any]) -> None:
 def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) -> None:
     # Given a stranger's folder, in which the weights lead elsewhere
     snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
-    best = str(network.subject(snapshot))
+    best = str(model.subject(snapshot))
     weights = snapshot.folder.path / "weights"
     weights.mkdir(exist_ok=True)
     (weights / f"{best}.safetensors").mkdir()
-    assert "are damaged" in network.content(snapshot, None).sentence
+    assert "are damaged" in model.content(snapshot, None).sentence
     (weights / f"{best}.safetensors").rmdir()
     (weights / f"{best}.safetensors").symlink_to(snapshot.folder.path / "sweep.json")
-    assert "cannot be shown" in network.content(snapshot, None).sentence
+    assert "cannot be shown" in model.content(snapshot, None).sentence
 
 
 def decoded(picture: Picture) -> Image.Image:
@@ -140,17 +140,17 @@ def decoded(picture: Picture) -> Image.Image:
 
 def test_ink_is_dark_on_white_paper() -> None:
     image = np.arange(16, dtype=np.uint8).reshape(4, 4)
-    assert np.array_equal(np.asarray(decoded(network.ink(image))), 255 - image)
-    assert network.ink(image) == network.ink(image.copy())
+    assert np.array_equal(np.asarray(decoded(model.ink(image))), 255 - image)
+    assert model.ink(image) == model.ink(image.copy())
     # A large image is shrunk.
-    assert decoded(network.ink(np.full((256, 256), 255, np.uint8))).size == (64, 64)
+    assert decoded(model.ink(np.full((256, 256), 255, np.uint8))).size == (64, 64)
 
 
 def test_a_mosaic_shows_signs_by_colour_and_sizes_by_opacity() -> None:
     # Given two tiles of four pixels
     rows = np.array([[0.0, 1.0, -1.0, 0.5], [-0.5, 9.0, -9.0, 0.01]])
     # When they are drawn with a full colour at 1
-    pixels = np.asarray(decoded(network.mosaic(rows, 1.0)).convert("RGBA")).astype(int)
+    pixels = np.asarray(decoded(model.mosaic(rows, 1.0)).convert("RGBA")).astype(int)
     # Then they stand side by side, with nothing between them,
     assert pixels.shape == (2, 2 + 2 + 2, 4)
     first, gap, second = pixels[:, :2], pixels[:, 2:4], pixels[:, 4:]
@@ -164,9 +164,9 @@ def test_a_mosaic_shows_signs_by_colour_and_sizes_by_opacity() -> None:
 
 @pytest.mark.parametrize(("n", "side"), [(1, 1), (128, 28), (7, 3), (2, 100)])
 def test_a_mosaic_has_a_tile_for_each_row(n: int, side: int) -> None:
-    picture = network.mosaic(np.ones((n, side * side), np.float32), 1.0)
+    picture = model.mosaic(np.ones((n, side * side), np.float32), 1.0)
     opaque = np.asarray(decoded(picture).convert("RGBA"))[..., 3] == 255
-    assert opaque.sum() == n * min(side, network.MOST_TILE_PIXELS) ** 2
+    assert opaque.sum() == n * min(side, model.MOST_TILE_PIXELS) ** 2
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_a_mosaic_has_a_tile_for_each_row(n: int, side: int) -> None:
     ],
 )
 def test_only_a_certain_answer_is_given_with_100_percent(probability: float, text: str) -> None:
-    assert network.percent(probability) == text
+    assert model.percent(probability) == text

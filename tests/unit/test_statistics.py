@@ -12,7 +12,7 @@ import scipy.stats
 
 from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
-from orchestrator.analysis.statistics.comparison import (
+from orchestrator.analysis.statistics.difference import (
     Difference,
     compare,
     forecast,

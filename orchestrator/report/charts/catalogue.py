@@ -26,12 +26,17 @@ class Kind:
     draw: Callable[[Sweep, str], Chart]
     absent: Callable[[Sweep], str | None]
 
+    @property
+    def shown(self) -> str:
+        """The names of its charts for `--help`: of those that an option completes, `OPTION` stands for it."""
+        return f"{self.name}OPTION" if self.name.endswith("-") else self.name
+
     def names(self, sweep: Sweep) -> list[str]:
         """Return the names of a sweep's charts of this kind."""
         if self.absent(sweep) is not None:
             return []
-        is_of_options = self.name.endswith("-")
-        return [f"{self.name}{axis}" for axis in sweep.leaderboard.names.varying] if is_of_options else [self.name]
+        axes = sweep.leaderboard.names.varying if self.name.endswith("-") else [""]
+        return [f"{self.name}{axis}" for axis in axes]
 
 
 #: In the order of the page.

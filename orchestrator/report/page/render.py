@@ -20,8 +20,8 @@ from orchestrator.report.charts import catalogue
 from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.kinds import curves, differences
 from orchestrator.report.charts.style import DARK, LIGHT, variables
-from orchestrator.report.contents import accounting, network, provenance, reproduce, verdict
-from orchestrator.report.contents.network import Portrait
+from orchestrator.report.contents import accounting, model, provenance, reproduce, verdict
+from orchestrator.report.contents.model import Portrait
 from orchestrator.report.contents.parts import Chart
 from orchestrator.text import duration, moment, sized
 
@@ -33,7 +33,7 @@ _PACKAGE = "orchestrator.report.page"
 #: The first bytes of a page, which tell it from other files.
 BEGINNING = '<!doctype html>\n<html lang="en" data-generator="seedsweep report">'
 #: The modules that templates call, by name: each makes the content of a section.
-_SAY = (accounting, curves, differences, network, provenance, reproduce, verdict)
+_SAY = (accounting, curves, differences, model, provenance, reproduce, verdict)
 #: Id and title of each section, in the order of the page.
 SECTIONS = (
     ("verdict", "Verdict"),
@@ -63,7 +63,7 @@ def render(sweep: Sweep, portrait: Portrait | None = None) -> str:
 
     Args:
         sweep: The sweep.
-        portrait: The section on the winner's model (`orchestrator.report.contents.network.content`); None to leave
+        portrait: The section on the winner's model (`orchestrator.report.contents.model.content`); None to leave
             the model out, which saves reading and predicting the data set.
 
     Raises:
@@ -78,7 +78,7 @@ def render_main(sweep: Sweep, portrait: Portrait | None = None, *, live: bool = 
     What stands above it on a `live` page says whether the sweep runs.
     """
     template = environment(_PACKAGE).get_template("main.html")
-    portrait = portrait or network.without(sweep)
+    portrait = portrait or model.without(sweep)
     charts: dict[str, list[tuple[Chart, str]]] = {section: [] for section, _ in SECTIONS}
     for kind in catalogue.KINDS:
         drawn = (kind.draw(sweep, name) for name in kind.names(sweep))
