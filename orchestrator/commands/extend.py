@@ -124,14 +124,17 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
     with folder.exclusive():
         manifest = folder.manifest()
         before = registered(place, manifest)
+        listed = before.jobs_by_key()
+        rows = folder.rows_of(manifest.jobs_by_key() | listed)
         # If an undo failed after the cluster had taken it, it ends now.
         if not manifest.rounds or manifest.rounds[-1] in before.rounds:
             if not (manifest := before).rounds:
                 raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
             # To withdraw results that one may have seen is to go on by them.
-            before = before.with_look(seen("extend", folder.rows_of(before.jobs_by_key()))).undone()
+            shown = {key: row for key, row in rows.items() if key in listed}
+            before = before.with_look(seen("extend", shown)).undone()
         jobs = before.jobs_by_key()
-        rows, gone = folder.rows_of(manifest.jobs_by_key() | jobs), set(manifest.jobs) - set(jobs)
+        gone = set(manifest.jobs) - set(jobs)
         left = Rows({key: row for key, row in rows.items() if key in jobs})
         # What cannot be judged is refused before anything is withdrawn.
         Sweep.of(folder, before, jobs, left)
@@ -166,11 +169,8 @@ def planned(plan: SweepPlan, make_round: MakeRound) -> GrowthPlan:
         # A job that is added may lack the sweep's metric.
         Sweep.of(plan.folder, manifest, jobs, {})
         seeds = len({*manifest.grown.seeds, *further.seeds})
-        if (
-            look
-            and seeds < FEW_SEEDS
-            and Sweep.of(plan.folder, plan.manifest, plan.jobs, rows).judgement.history == "fixed"
-        ):
+        now = Sweep.of(plan.folder, plan.manifest, plan.jobs, rows)
+        if look and seeds < FEW_SEEDS and now.judgement.history == "fixed":
             plan.place.tell(f"{WIDER}. With {counted(seeds, 'seed')}, the verdict may be undecided")
     return GrowthPlan(plan.folder, manifest, jobs, plan.place, further is None, make_round)
 
