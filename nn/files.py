@@ -33,6 +33,8 @@ STALE_SECONDS = 3600.0
 #: The name of a file that `write_atomically` has not completed yet. Other programs have hidden `.tmp` files, too.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp", re.DOTALL)
 
+#: Where Linux has a link to each file and folder that this process has opened, by descriptor.
+_OPENED = Path("/proc/self/fd")
 #: A text of JSON; its group has the colon after the name of a field. One without an end is also found, in one pass.
 JSON_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"(\s*:)?|\Z)', re.DOTALL)
 
@@ -116,20 +118,25 @@ def remove_stale(
                     remove(Path(left.path))
 
 
-def open_regular(path: Path, max_bytes: int = sys.maxsize) -> io.BufferedReader:
+def open_regular(path: Path, max_bytes: int = sys.maxsize, within: Path | None = None) -> io.BufferedReader:
     """Open a regular file for reading; opening a pipe could block, and a device may have no end.
 
     Links are followed. Nothing is read from a file that is rejected.
 
+    Args:
+        path: The file.
+        max_bytes: The most bytes that it may have.
+        within: A folder that the file has to be in, whatever links lead to it; itself without links.
+
     Raises:
-        OSError: the file cannot be opened, is not a regular file, or has more than `max_bytes` bytes. `strerror` gives
-            the reason without the path: "No such file or directory", "Not a regular file".
+        OSError: the file cannot be opened, is not a regular file, is too large, or is elsewhere. `strerror` gives the
+            reason without the path: "No such file or directory", "Not a regular file".
     """
     try:
         # Checked before it is opened, because opening has side effects on some devices.
         _check(path, path.stat(), max_bytes)
         # Another file may have taken the name meanwhile: do not block on a pipe, and check the opened file again.
-        return os.fdopen(_open(path, os.O_RDONLY, max_bytes), "rb")
+        return os.fdopen(_open(path, os.O_RDONLY, max_bytes, within), "rb")
     except ValueError as error:  # a name with a null byte
         raise OSError(errno.EINVAL, str(error), str(path)) from None
 
@@ -145,35 +152,52 @@ def reading(what: object, error: type[SeedsweepError]) -> Iterator[None]:
         raise error(f"{what} needs more memory than there is") from None
 
 
-def read_regular(path: Path, max_bytes: int) -> bytes:
+def read_regular(path: Path, max_bytes: int, within: Path | None = None) -> bytes:
     """Return the content of a regular file: at most `max_bytes` bytes, even if the file grows meanwhile.
 
     Raises:
         OSError: as for `open_regular`.
     """
-    with open_regular(path, max_bytes) as file:
+    with open_regular(path, max_bytes, within) as file:
         return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
 
 
-def inside(path: Path, folder: Path) -> Path:
-    """Return the real path of a path in a folder, which may be a stranger's.
+@contextlib.contextmanager
+def anchored(folder: Path, within: Path) -> Iterator[Path]:
+    """Open a folder, and yield a path that stays this folder, even if another one takes its name.
+
+    Args:
+        folder: The folder.
+        within: A folder that it has to be in, or to be, whatever links lead to it; itself without links.
 
     Raises:
-        OSError: a link leads out of the folder, or nowhere.
+        OSError: it cannot be opened, or is elsewhere.
     """
-    found = Path(os.path.realpath(path, strict=True))
-    if not found.is_relative_to(os.path.realpath(folder)):
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _refuse_elsewhere(descriptor, folder, within)
+        opened = _OPENED / str(descriptor)
+        yield opened if opened.exists() else folder
+    finally:
+        os.close(descriptor)
+
+
+def real(path: Path) -> Path:
+    """Return a path without links; if they change meanwhile, itself: `within` it, nothing is found."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError:
+        return path.absolute()
+
+
+def _refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:
+    # Of what is open: another user may exchange what the path leads to at any time.
+    try:
+        found = (_OPENED / str(descriptor)).readlink()
+    except OSError:  # without /proc
+        found = real(path)
+    if not found.is_relative_to(within):
         raise OSError(errno.ELOOP, "A link out of its folder", str(path))
-    return found
-
-
-def read_inside(folder: Path, name: str, max_bytes: int) -> str:
-    """Return a text file of a folder, which may be a stranger's, as `read_regular`, unless a link leads out of it.
-
-    Raises:
-        OSError: as for `open_regular`, or such a link.
-    """
-    return read_regular(inside(folder / name, folder), max_bytes).decode(errors="replace")
 
 
 def digest(blob: bytes) -> str:
@@ -235,7 +259,7 @@ def open_own(path: Path, flags: int = 0) -> io.FileIO:
     return file
 
 
-def _open(path: Path, flags: int, max_bytes: int = sys.maxsize) -> int:
+def _open(path: Path, flags: int, max_bytes: int = sys.maxsize, within: Path | None = None) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     try:
         found = os.fstat(descriptor)
@@ -243,6 +267,8 @@ def _open(path: Path, flags: int, max_bytes: int = sys.maxsize) -> int:
         # In /proc, files without a size have content, which may be endless. Asked again: a file may have grown.
         if found.st_size == 0 and os.pread(descriptor, 1, 0) and os.fstat(descriptor).st_size == 0:
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        if within is not None:
+            _refuse_elsewhere(descriptor, path, within)
     except BaseException:
         os.close(descriptor)
         raise

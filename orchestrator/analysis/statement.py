@@ -77,7 +77,7 @@ class Claim(_Part):
         """Return what may be claimed of a sweep in its folder. The same folder gives the same claim."""
         digests = {}
         for name in FILES:
-            with suppress(OSError), open_regular(sweep.folder.path / name) as file:
+            with suppress(OSError), open_regular(sweep.folder.path / name, within=sweep.folder.real) as file:
                 digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
         kept_by = {row.weights_sha256: sweep.jobs[row.job] for row in sweep.ended}
         for sha256, job in kept_by.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError, clipped
-from nn.files import inside, read_regular
+from nn.files import read_regular, real
 from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
 from worker.job import MAX_TEXT
 
@@ -89,41 +89,47 @@ def summaries(output: Path) -> list[Summary]:
     return [summary(output / name) for name in Sweeps(output).names()]
 
 
-def summary(folder: Path) -> Summary:
-    """Return the summary of the sweep in a folder; never raises `SeedsweepError`."""
-    found = _recorded(folder)
-    if found is not None:
-        return found
+def summary(folder: Path, found: Path | None = None) -> Summary:
+    """Return the summary of the sweep in a folder; never raises `SeedsweepError`.
+
+    Args:
+        folder: The folder.
+        found: Its path without links, if that was found before.
+    """
+    found = found or real(folder)
+    recorded = _recorded(folder, found)
+    if recorded is not None:
+        return recorded
     # Imported here because they take longer than most of what reads summaries.
     from orchestrator.analysis.sweep import Sweep
     from orchestrator.folder.sweep_folder import SweepFolder
 
     try:
-        return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name)))
+        return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name, found=found)))
     except SeedsweepError as error:
-        return Summary(folder.name, "damaged", str(error), 0, 0, *_around(folder))
+        return Summary(folder.name, "damaged", str(error), 0, 0, *_around(found))
 
 
 def of_sweep(sweep: Sweep) -> Summary:
     """Return a sweep's summary."""
     board = sweep.leaderboard
     means = [(each.mean, each.low, each.high) for each in board.standings[:MOST_MEANS] if each.mean is not None]
-    done, around = sweep.accounting.done, _around(sweep.folder.path)
+    done, around = sweep.accounting.done, _around(sweep.folder.real)
     return Summary(sweep.name, _state(sweep), board.verdict.sentence, done, len(sweep.jobs), *around, means)
 
 
-def _recorded(folder: Path) -> Summary | None:
+def _recorded(folder: Path, place: Path) -> Summary | None:
     """Return the summary of a sweep that has ended, from its `leaderboard.json`; None if rows have to be read."""
     if not _is_closed(folder):
         return None
     with contextlib.suppress(OSError, ValueError):
-        text = read_regular(inside(folder / "leaderboard.json", folder), _MOST_BYTES)
+        text = read_regular(place / "leaderboard.json", _MOST_BYTES, place)
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             done, planned = len(ends) - ends.count(b"cancelled"), len(ends)
             state = "running" if held(folder, locks()) else "cancelled" if done < planned else "finished"
             told = clipped(str(json.loads(sentence[1])), MAX_TEXT)
-            return Summary(folder.name, state, told, done, planned, *_around(folder), _means(text))
+            return Summary(folder.name, state, told, done, planned, *_around(place), _means(text))
     return None
 
 

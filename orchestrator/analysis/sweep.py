@@ -227,7 +227,7 @@ class Sweep:
     @functools.cached_property
     def note(self) -> str:
         """What somebody wrote about it; empty if nobody did."""
-        return note(self.folder.path)
+        return note(self.folder.real)
 
     @functools.cached_property
     def start(self) -> float:

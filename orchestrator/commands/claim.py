@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
-from nn.files import digest, inside, read_regular, reading, temporary_folder
+from nn.files import digest, read_regular, reading, real, temporary_folder
 from orchestrator.analysis.statement import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -241,7 +241,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
             return []
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
-        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__)
+        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__, sweep.folder.real)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
         folder = SweepFolder(path.parent, path.name, sweep.folder.weights_folder)
@@ -351,7 +351,7 @@ def _with_data(manifest: Manifest, data: str | None, place: Place) -> Manifest:
 def _read(path: Path, what: str, most: int, folder: Path | None = None) -> bytes:
     """Return the content of a file, unless it is in a folder that may be a stranger's, and a link leads out of it."""
     with reading(f"{what} {path}", ClaimError):
-        return read_regular(path if folder is None else inside(path, folder), most)
+        return read_regular(path, most, None if folder is None else real(folder))
 
 
 def _ssh_keygen(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:

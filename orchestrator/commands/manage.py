@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from nn.errors import Described, InvalidInputError
-from nn.files import sync_folder, write_atomically
+from nn.files import sync_folder
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
 from orchestrator.folder.keeping import Keeper
@@ -81,12 +81,11 @@ def annotate(folder: SweepFolder, text: str) -> None:
     if len(text) > LONGEST_NOTE or not text.isprintable():
         found = Described(f"one of {len(text)} characters") if text.isprintable() else text
         raise InvalidInputError("text", found, f"one line of at most {LONGEST_NOTE} characters")
-    file = folder.path / NOTE
-    with folder.writing():
-        if text:
-            write_atomically(file, lambda opened: opened.write(text.encode()))
-        else:
-            file.unlink(missing_ok=True)
+    if text:
+        folder.keep(NOTE, text)
+    else:
+        with folder.writing() as here:
+            (here / NOTE).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

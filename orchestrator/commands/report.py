@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nn.errors import InvalidInputError
-from nn.files import inside, open_regular, write_atomically
+from nn.files import anchored, open_regular, real, write_atomically
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError
 from orchestrator.folder.sweeps import REPORT
@@ -33,14 +33,18 @@ class Target:
     kind: str
     beginning: bytes
 
-    def check(self, path: Path) -> None:
+    def check(self, path: Path, within: Path | None = None) -> None:
         """Check that a path is free, or has an earlier file of this kind.
+
+        Args:
+            path: The path.
+            within: Its folder, without links, if that was found before.
 
         Raises:
             OutputError: something else is there, or the path cannot be read.
         """
         try:
-            with open_regular(inside(path, path.parent)) as file:
+            with open_regular(path, within=within or real(path.parent)) as file:
                 if file.read(len(self.beginning)) == self.beginning:
                     return
         except FileNotFoundError:
@@ -51,15 +55,16 @@ class Target:
                 raise self._unwritable(path, error.strerror or str(error)) from None
         raise self._unwritable(path, f"what exists there is not {self.kind}")
 
-    def write(self, path: Path, data: bytes, sweep: Sweep) -> Written:
-        """Write what was made of a sweep.
+    def write(self, path: Path, data: bytes, sweep: Sweep, within: Path | None = None) -> Written:
+        """Write what was made of a sweep. Arguments: see `check`.
 
         Raises:
             OutputError: the file cannot be written, or something else is there.
         """
-        self.check(path)
+        self.check(path, within)
         try:
-            write_atomically(path, lambda file: file.write(data))
+            with anchored(path.parent, within or real(path.parent)) as folder:
+                write_atomically(folder / path.name, lambda file: file.write(data))
         except OSError as error:
             raise self._unwritable(path, error.strerror or str(error)) from None
         return Written(path, len(data), sweep)
@@ -106,8 +111,9 @@ def report(sweep: Sweep, to: Path | None = None, *, cache_dir: Path | None = Non
     """
     MissingPackageError.check("The report")
     path = sweep.folder.path / REPORT if to is None else to
-    _PAGE.check(path)
-    return _PAGE.write(path, render(sweep, model.content(sweep, cache_dir)).encode(), sweep)
+    within = sweep.folder.real if to is None else None
+    _PAGE.check(path, within)
+    return _PAGE.write(path, render(sweep, model.content(sweep, cache_dir)).encode(), sweep, within)
 
 
 def picture(sweep: Sweep, name: str, form: str | None = None, to: Path | None = None) -> tuple[Written, str]:

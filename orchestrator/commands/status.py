@@ -52,14 +52,14 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
     cluster, told, taken = place.reached().cluster, set[str](), locks()
     for each in Sweeps(output, name).names():
         folder = SweepFolder(output, each)
-        activity = Activity.read(folder.path) if held(folder.path, taken) else None
+        activity = Activity.read(folder.real) if held(folder.path, taken) else None
         # A folder may be removed, and an embedded cluster may end meanwhile.
         with contextlib.suppress(SeedsweepError, RedisError, OSError):
             if activity is not None:
                 manifest = folder.manifest()
                 _add(found, each, manifest, manifest.jobs_by_key(), activity)
                 told.add(manifest.name)
-                if address(folder.path):
+                if address(folder.real):
                     # It ends with its sweep: nobody waits for it to come back.
                     found["workers"] += _workers(reached(folder, place).impatient().roster, "here", found["jobs"])
     if cluster is not None:
@@ -85,14 +85,14 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
         InvalidInputError: there is neither.
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
-    settings, url = place.settings, address(folder.path)
+    settings, url = place.settings, address(folder.real)
     if url is None:
         if folder.exists():
             require_broker(settings, f"{folder.name} has no cluster of its own here")
         return connect(settings, place.tell)
 
     def check() -> None:
-        if address(folder.path) != url:
+        if address(folder.real) != url:
             raise ClusterError(f"The sweep {folder.name} has ended, and so has its cluster")
 
     return connect(settings.model_copy(update={"broker_url": url, "result_backend": None}), place.tell, check)

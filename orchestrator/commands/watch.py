@@ -92,7 +92,7 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     # The folder first: the cluster may take a while to answer.
     if folder.exists():
         manifest = folder.manifest()
-        if place.settings.broker_url is None or address(folder.path):
+        if place.settings.broker_url is None or address(folder.real):
             return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()
@@ -124,7 +124,7 @@ def _look_on(plan: SweepPlan, display: Display, stack: contextlib.ExitStack) -> 
                         yield row
                 # There may be thousands of rows: reading them takes a tenth of the time at most.
                 due = time.monotonic() + 9 * (time.monotonic() - began)
-            progress.underway(Activity.read(folder.path))
+            progress.underway(Activity.read(folder.real))
             time.sleep(0.0 if is_over else LOOK_SECONDS)
 
 
@@ -172,7 +172,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
         found = summary(folder.path)
         if found.over:
             return found
-    has_own = address(folder.path) is not None
+    has_own = address(folder.real) is not None
     try:
         cluster = reached(folder, place)
         return cancel_sweep(cluster, _find(cluster, folder))
@@ -189,7 +189,7 @@ def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
     """Wait for a process of this host that begins or ends a sweep, and return whether none trains it now."""
     began, told = time.monotonic(), False
     while is_held := held(folder.path, locks()):
-        if address(folder.path) or time.monotonic() > began + ENDING_SECONDS:
+        if address(folder.real) or time.monotonic() > began + ENDING_SECONDS:
             break
         if time.monotonic() > began + 2 * LOOK_SECONDS and not told:
             tell(f"Another process works on {folder.name}: waiting up to {ENDING_SECONDS:g} s for it to begin or end")

@@ -44,7 +44,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         for name, content in (described | made).items():
             _put(archive, name, io.BytesIO(content))
         for name, sha256 in files.items():
-            with open_regular(sweep.folder.path / name, MOST_BYTES) as file:
+            with open_regular(sweep.folder.path / name, MOST_BYTES, sweep.folder.real) as file:
                 if _put(archive, name, file) != sha256:
                     raise ClaimError(f"{sweep.folder.path / name} has changed meanwhile: export the sweep again")
     on_progress(len(sweep.ended), len(sweep.ended))

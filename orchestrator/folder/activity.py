@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nn.files import inside, is_private, json_values, read_regular
+from nn.files import is_private, json_values, read_regular
 from orchestrator.folder.sweeps import PROGRESS, held, locks
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
@@ -53,9 +53,12 @@ class Activity(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Return what a sweep's session wrote last; None if nothing runs, or the file is damaged: it is only shown."""
+        """Return what a sweep's session wrote last into a folder, a path without links.
+
+        None if nothing runs, or the file is damaged: it is only shown.
+        """
         with contextlib.suppress(OSError, ValidationError):
-            if json_values(stored := read_regular(inside(folder / PROGRESS, folder), _MAX_BYTES)) <= _MAX_VALUES:
+            if json_values(stored := read_regular(folder / PROGRESS, _MAX_BYTES, folder)) <= _MAX_VALUES:
                 return cls.model_validate_json(stored)
         return None
 
@@ -85,6 +88,9 @@ def address(folder: Path) -> str | None:
     """Return the address of the embedded cluster on which a process of this user runs a sweep; None without one.
 
     Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
+
+    Args:
+        folder: The sweep's folder, a path without links.
     """
     if not is_private(folder) or not held(folder, locks()):
         return None  # A stranger or a killed process may have named another sweep; `status` demands the lock, too.

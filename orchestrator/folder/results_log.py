@@ -41,7 +41,9 @@ _FILE_LINES, _JOB_LINES = 1_000_000, 100
 _JOB = re.compile(rb'"job"\s*:\s*"([0-9a-f]{64})"')
 
 
-def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = frozenset()) -> tuple[Rows, int]:
+def read_rows(
+    path: Path, jobs: Mapping[str, Job], known: frozenset[str] = frozenset(), within: Path | None = None
+) -> tuple[Rows, int]:
     """Read the rows of these jobs, by job key. Invalid lines, such as a torn one, are skipped.
 
     The file may be a stranger's: what it costs is bounded by what the sweep's jobs can need.
@@ -50,6 +52,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
         path: The file; a missing one has no rows yet.
         jobs: The jobs by key.
         known: The keys of all jobs that the sweep has, or has had: lines of the others among them are skipped, too.
+        within: See `open_regular`.
 
     Returns:
         The rows, and the number of lines that were skipped although they are complete: foreign or damaged ones.
@@ -61,7 +64,7 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     damaged, again, broken, skipped, others = 0, 0, 0, 0, known - jobs.keys()
     lines, most_broken = _FILE_LINES + _JOB_LINES * len(jobs), _DAMAGED_BYTES + _JOB_DAMAGED_BYTES * len(jobs)
     try:
-        with open_regular(path) as file:
+        with open_regular(path, within=within) as file:
             most, repeated = _FILE_BYTES + _AGAIN_BYTES * len(jobs), Counter[str]()
             longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
             most_skipped = _SKIPPED_BYTES + longest * min(len(others), _LONG_ROWS)
@@ -89,9 +92,9 @@ def read_rows(path: Path, jobs: Mapping[str, Job], known: frozenset[str] = froze
     return rows, damaged
 
 
-def lines_of(path: Path, is_wanted: Callable[[str], bool]) -> Iterator[bytes]:
-    """Yield the complete lines of the wanted jobs as they are; a missing file has none."""
-    with contextlib.suppress(FileNotFoundError), open_regular(path) as file:
+def lines_of(path: Path, is_wanted: Callable[[str], bool], within: Path) -> Iterator[bytes]:
+    """Yield the complete lines of the wanted jobs as they are; a missing file has none. `within`: see `read_rows`."""
+    with contextlib.suppress(FileNotFoundError), open_regular(path, within=within) as file:
         yield from (line for line in _lines(file) if line.endswith(b"\n") and is_wanted(_job_of(line)))
 
 

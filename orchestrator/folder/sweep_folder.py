@@ -26,13 +26,13 @@ from pydantic import ValidationError
 
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import (
-    inside,
+    anchored,
     is_private,
     json_values,
     open_regular,
-    read_inside,
     read_regular,
     reading,
+    real,
     remove_stale,
     sync_folder,
     write_atomically,
@@ -73,15 +73,18 @@ class SweepFolder:
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
 
     Attributes:
+        real: Its path without links. Nothing is read or written elsewhere, whatever takes its place later.
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
         weights_folder: The folder of the weights: the argument `weights`, or `weights` in this folder.
     """
 
-    def __init__(self, output: Path, name: str, weights: Path | None = None) -> None:
+    def __init__(self, output: Path, name: str, weights: Path | None = None, found: Path | None = None) -> None:
         self.path = output / check_name(name)
+        self.real = found or real(self.path)
         self.name = name
         self.logs = self.path / "logs"
         self.weights_folder = weights or self.path / "weights"
+        self._around_weights = self.real if weights is None else real(weights.parent)
         self._results = self.path / "results.jsonl"
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
@@ -121,7 +124,7 @@ class SweepFolder:
         """
         self.refuse_existing()
         try:
-            with self.writing():
+            with self._telling():
                 _make(self.path, manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
@@ -130,7 +133,7 @@ class SweepFolder:
 
     def check_writable(self) -> None:
         """Check that the folder can be made. Leaves nothing behind."""
-        with self.writing():
+        with self._telling():
             nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
             with tempfile.TemporaryFile(dir=nearest):
                 pass
@@ -150,11 +153,11 @@ class SweepFolder:
         """
         try:
             # A stranger's folder must not show another sweep of its reader as its own.
-            for file in (self._description, self._results, self.weights_folder, self._reading):
-                if file.is_symlink() and file.exists():
-                    inside(file, file.parent)
+            for file in (self._results, self.weights_folder, self._reading):
+                if file.is_symlink() and file.exists() and not real(file).is_relative_to(real(file.parent)):
+                    raise OSError(errno.ELOOP, "A link out of its folder")
             file = self._description
-            manifest = Manifest.read(read_regular(file, limits.MANIFEST))
+            manifest = Manifest.read(read_regular(file, limits.MANIFEST, self.real))
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise SweepNotFoundError(self.absence()) from None
@@ -179,7 +182,7 @@ class SweepFolder:
             OutputError: also if a file of the folder is a link or of the wrong kind.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
-        with self.writing():
+        with self._telling():
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:
@@ -198,14 +201,14 @@ class SweepFolder:
             os.close(descriptor)
 
     def _prepare(self) -> None:
-        with self.writing():
+        with self.writing() as folder:
             self._refuse_links()
             # A user may have removed the weights to save space.
-            self.weights_folder.mkdir(exist_ok=True)
-            sync_folder(self.path)
-            cut_torn_line(self._results)
+            (folder / "weights").mkdir(exist_ok=True)
+            sync_folder(folder)
+            cut_torn_line(folder / self._results.name)
             # It is of a session that was killed: nothing goes on.
-            (self.path / "progress.json").unlink(missing_ok=True)
+            (folder / "progress.json").unlink(missing_ok=True)
 
     def check_held(self) -> None:
         """Raise `OutputError` if the folder that this process has locked was removed or replaced since."""
@@ -242,7 +245,7 @@ class SweepFolder:
 
     def rows(self, jobs: Mapping[str, Job]) -> Mapping[str, Row]:
         """Return the rows of `results.jsonl` under the keys of these jobs; without such a file, none."""
-        rows, self._damaged = read_rows(self._results, jobs, self.known)
+        rows, self._damaged = read_rows(self._results, jobs, self.known, self.real)
         return rows
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
@@ -262,16 +265,16 @@ class SweepFolder:
 
     def append(self, *rows: Row) -> None:
         """Append rows to `results.jsonl`. Once this returns, they and their weights survive a power cut."""
-        with self.writing():
+        with self.writing() as folder:
             if any(map(self.holds, rows)):
                 sync_folder(self.weights_folder)
-            append_rows(self._results, rows)
+            append_rows(folder / self._results.name, rows)
 
     def drop_rows(self, keys: Collection[str]) -> None:
         """Remove the rows of these jobs, which wait again. The caller holds `exclusive()`."""
-        with self.writing():
-            lines = lines_of(self._results, lambda job: job not in keys)
-            write_atomically(self._results, lambda file: file.writelines(lines))
+        with self.writing() as folder:
+            lines = lines_of(self._results, lambda job: job not in keys, self.real)
+            write_atomically(folder / self._results.name, lambda file: file.writelines(lines))
 
     def weights_path(self, sha256: str) -> Path:
         """Return the path of the weights with this hash; if there are none, the path for safetensors.
@@ -305,7 +308,7 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(inside(self.weights_path(sha256), self.weights_folder.parent), most_bytes(job)) as file:
+            with open_regular(self.weights_path(sha256), most_bytes(job), self._around_weights) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -321,7 +324,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
-            blob = read_regular(inside(path, self.weights_folder.parent), most_bytes(job))
+            blob = read_regular(path, most_bytes(job), self._around_weights)
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -343,8 +346,9 @@ class SweepFolder:
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
-        with self.writing():
-            self.weights_path(sha256).unlink(missing_ok=True)
+        path = self.weights_path(sha256)
+        with self.writing(self.weights_folder) as folder:
+            (folder / path.name).unlink(missing_ok=True)
 
     def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
         """Copy a job's weights from another sweep, or link them if that is possible. The caller has checked them.
@@ -359,22 +363,27 @@ class SweepFolder:
             target = target.with_name(source.name)
         # What others can write, they could change later.
         if is_private(source):
-            with contextlib.suppress(OSError):
-                # A hard link to a symbolic link would be a symbolic link.
-                os.link(inside(source, other.path), target)
+            with (
+                contextlib.suppress(OSError),
+                anchored(self.weights_folder, self.real) as folder,
+                open_regular(source, within=other.real) as file,
+            ):
+                # Of the open file. With a descriptor, though the path is absolute, Python's call follows links.
+                opened = file.fileno()
+                os.link(f"/proc/self/fd/{opened}", folder / target.name, src_dir_fd=opened)
                 return
         self.keep_weights(sha256, other.weights(job, sha256), sync=False)
 
     def keep_log(self, key: str, text: str) -> None:
         """Write the log of a job."""
-        with self.writing():
-            self.logs.mkdir(exist_ok=True)
+        with self.writing() as folder:
+            (folder / self.logs.name).mkdir(exist_ok=True)
         self._write(self.logs / f"{key}.log", text)
 
     def log(self, key: str) -> str | None:
         """Return a job's log; None if there is none, it cannot be read, or it is a link out of the folder."""
         with contextlib.suppress(OSError):
-            return read_inside(self.path, f"logs/{key}.log", MAX_LOG)
+            return read_regular(self.logs / f"{key}.log", MAX_LOG, self.real).decode(errors="replace")
         return None
 
     def reading(self, jobs: int) -> Reading | None:
@@ -389,7 +398,7 @@ class SweepFolder:
         if not os.path.lexists(self._reading):
             return None
         try:
-            stored = read_regular(self._reading, READING_BYTES * (jobs + 500))
+            stored = read_regular(self._reading, READING_BYTES * (jobs + 500), self.real)
             if json_values(stored) > READING_VALUES * (jobs + 500):
                 raise OSError(errno.EFBIG, "it has too many values")
             return Reading.model_validate_json(stored)
@@ -413,28 +422,42 @@ class SweepFolder:
             leaderboard_csv: The content of `leaderboard.csv`.
             leaderboard_json: The content of `leaderboard.json`.
         """
-        with self.writing():
+        with self.writing() as folder:
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
-            others = lines_of(self._results, (self.known - set(order)).__contains__)
-            write_atomically(self._results, lambda file: file.writelines(chain(lines, others)))
+            others = lines_of(self._results, (self.known - set(order)).__contains__, self.real)
+            write_atomically(folder / self._results.name, lambda file: file.writelines(chain(lines, others)))
         self._write(self.path / "leaderboard.csv", leaderboard_csv)
         self._write(self.path / "leaderboard.json", leaderboard_json)
-        with self.writing():
-            # This process holds the lock, so any temporary file was left by a process that was killed.
-            for folder in (self.path, self.weights_folder):
+        # This process holds the lock, so any temporary file was left by a process that was killed.
+        for each in (self.path, self.weights_folder):
+            with contextlib.suppress(OutputError), self.writing(each) as folder:
                 remove_stale(folder, 0.0)
-            _remove_empty(self.logs)
+        with self.writing() as folder:
+            _remove_empty(folder / self.logs.name)
+
+    def keep(self, name: str, content: str | bytes) -> None:
+        """Write another file of the sweep, such as its note."""
+        self._write(self.path / name, content)
 
     def _write(self, target: Path, content: str | bytes, *, sync: bool = True) -> None:
         data = content if isinstance(content, bytes) else content.encode()
-        with self.writing():
-            write_atomically(target, lambda file: file.write(data), sync=sync)
+        with self.writing(target.parent) as folder:
+            write_atomically(folder / target.name, lambda file: file.write(data), sync=sync)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Raise `OutputError` for what cannot be written in the block."""
+    def writing(self, folder: Path | None = None) -> Iterator[Path]:
+        """Yield a path of the sweep's folder, or of one in it, that no link can lead elsewhere.
+
+        Raises:
+            OutputError: something cannot be written in the block.
+        """
         self.check_held()
+        with self._telling(), anchored(folder or self.path, self.real) as found:
+            yield found
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import inside, read_inside
+from nn.files import read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.sweeps.naming import is_name
 from worker.text import one_line
@@ -140,11 +140,9 @@ class Sweeps:
         from orchestrator.folder.sweep_folder import SweepFolder
 
         folder = SweepFolder(self.output, name)
-        try:
-            # A foreign link must not expose what this process can read, but not its writer.
-            inside(folder.path, self.output)
-        except OSError:
-            raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks") from None
+        # A foreign link must not expose what this process can read, but not its writer.
+        if not folder.real.is_relative_to(real(self.output)):
+            raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks")
         return folder
 
     def version(self, name: str) -> Hashable:
@@ -222,9 +220,9 @@ def size(folder: Path) -> int:
 
 
 def note(folder: Path) -> str:
-    """Return what somebody wrote about a sweep; empty if there is no note."""
+    """Return what somebody wrote about a sweep in a folder, a path without links; empty if there is no note."""
     with contextlib.suppress(OSError):
-        return one_line(read_inside(folder, NOTE, 4 * LONGEST_NOTE).strip())
+        return one_line(read_regular(folder / NOTE, 4 * LONGEST_NOTE, folder).decode(errors="replace").strip())
     return ""
 
 

@@ -109,7 +109,8 @@ class Pages:
 
     def summary(self, name: str) -> Summary:
         """Return a sweep's summary. Raises: as `sweep`."""
-        return summary(self._sweeps.folder(name).path)
+        folder = self._sweeps.folder(name)
+        return summary(folder.path, folder.real)
 
 
 def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = False, partial: bool = False) -> Page:
@@ -132,7 +133,7 @@ def _filled(template: str, **content: object) -> str:
 
 def _progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     """Return the jobs that have ended, and, while the sweep runs, what its session wrote last."""
-    found = Activity.read(sweep.folder.path) if stands.state == "running" else None
+    found = Activity.read(sweep.folder.real) if stands.state == "running" else None
     if found is None:
         figures = [f"{stands.done} of {counted(stands.planned, 'job')}"]
         return {"done": stands.done, "planned": stands.planned, "figures": figures, "jobs": []}

@@ -322,7 +322,7 @@ class Session:
     def _connected(self, progress: Progress, expected: int = 0) -> Iterator[Membership]:
         made = self.manifest.specification
         jobs = len(self.missing) + made.remaining * len(made.seeds) + expected
-        tell, logs = progress.message, self.folder.logs
+        tell, logs = progress.message, self.folder.real / self.folder.logs.name
         with self.place.open(made.trainer, made.source, jobs=jobs, tell=tell, logs=logs) as cluster:
             # Imported here because it imports Celery, which takes a while; an embedded cluster starts meanwhile.
             from orchestrator.running.membership import Membership

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ValidationError
 
-from nn.files import write_atomically
 from orchestrator.errors import OutputError
 from orchestrator.folder.activity import MOST_JOBS, MOST_LOST, Activity
 from orchestrator.folder.rows import Accounting, Row
@@ -111,14 +110,13 @@ class Underway(Progress):
             self._widths.popleft()
         if now >= self._next:
             # The sweep goes on without it, for example on a full disk, or if a worker has reported an absurd time.
-            with contextlib.suppress(OSError, ValidationError):
+            with contextlib.suppress(OutputError, ValidationError):
                 # The first job may report before the list of workers is read again.
                 alive = {each.name for each in workers if each.name not in lost}
                 alive |= {each.worker for each in running.values() if each}
                 self.activity = found = self._activity(running, len(alive), lost)
                 if self._folder is not None:
-                    content = found.model_dump_json().encode()
-                    write_atomically(self._folder.path / PROGRESS, lambda file: file.write(content))
+                    self._folder.keep(PROGRESS, found.model_dump_json())
             self._next = now + share_of_time(self._clock() - now, INTERVAL, LONGEST_INTERVAL)
         self._progress.underway(self.activity)
 

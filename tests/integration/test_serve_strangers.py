@@ -84,8 +84,7 @@ def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
     def changed(_path: str) -> str:
         raise OSError(22, "Invalid argument")
 
-    (tmp_path / "a" / "results.jsonl").unlink()
-    (tmp_path / "a" / "results.jsonl").symlink_to("sweep.json")
-    monkeypatch.setattr(os, "readlink", changed)
-    with pytest.raises(SweepUnreadableError, match=r"results\.jsonl cannot be read"):
-        Sweeps(tmp_path).folder("a").manifest()
+    (tmp_path / "b").symlink_to("a")
+    monkeypatch.setattr(os.path, "realpath", changed)
+    with pytest.raises(SweepUnreadableError, match=r"sweep\.json cannot be read: A link out of its folder"):
+        Sweeps(tmp_path).folder("b").manifest()

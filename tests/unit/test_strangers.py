@@ -17,14 +17,16 @@ from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.analysis import summary
 from orchestrator.analysis.lookup import load_data
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.report import report
 from orchestrator.errors import OutputError, SweepUnreadableError
 from orchestrator.folder import results_log
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import NOTE, note, size
+from orchestrator.folder.sweeps import NOTE, Sweeps, note, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
@@ -182,6 +184,67 @@ def test_a_sweep_is_not_read_through_a_link_that_leads_out_of_its_folder(
         return
     with pytest.raises(SweepUnreadableError, match=f"{name} cannot be read: A link out of its folder"):
         folder.manifest()
+
+
+def test_what_takes_the_place_of_a_folder_is_not_read(
+    folder: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a private sweep, which a stranger puts in the place of his own once that was found to be no link
+    private = made(tmp_path / "private", "b")
+    private.keep(NOTE, "secret")
+    private.append(row(JOBS[0]))
+    found = Sweeps(folder.path.parent).folder("a")
+    folder.path.rename(tmp_path / "before")
+    folder.path.symlink_to(private.path)
+    assert (summary.summary(found.path, found.real).note, note(found.real), found.log("x")) == ("", "", None)
+    for read in (found.manifest, lambda: found.rows_of(BY_KEY), lambda: Sweep.read(found)):
+        with pytest.raises(SweepUnreadableError, match="A link out of its folder"):
+            read()
+    # Or who exchanges a folder on the way after the file was looked at
+    inside, check = tmp_path / "before" / "inside", files._check
+    inside.mkdir()
+    (inside / NOTE).write_text("own")
+    (tmp_path / "before" / NOTE).symlink_to(f"inside/{NOTE}")
+
+    def exchanged(*arguments: Any) -> None:
+        check(*arguments)
+        if not inside.is_symlink():
+            inside.rename(tmp_path / "gone")
+            inside.symlink_to(private.path)
+
+    assert note(tmp_path / "before") == "own"
+    monkeypatch.setattr(files, "_check", exchanged)
+    assert note(tmp_path / "before") == ""
+
+
+def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tmp_path: Path) -> None:
+    # Given a sweep of this user, and one of a stranger who exchanges folders once they were found to be no links
+    own = made(tmp_path / "own", "b")
+    own.keep_weights(digest(BLOB), BLOB)
+    own.keep_log("x", "own")
+    before = {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
+    swept = Sweep.read(folder)
+    folder.keep_weights(digest(BLOB), BLOB)
+    with folder.exclusive():
+        for each, writes in (
+            (
+                folder.weights_folder,
+                [lambda: folder.drop_weights(digest(BLOB)), lambda: folder.keep_weights(digest(b"x"), b"x")],
+            ),
+            (folder.logs, [lambda: folder.keep_log("x", "stranger's")]),
+        ):
+            each.mkdir(exist_ok=True)
+            each.rename(tmp_path / each.name)
+            each.symlink_to(own.path / each.name)
+            for write in writes:
+                with pytest.raises(OutputError, match="A link out of its folder"):
+                    write()
+    folder.path.rename(tmp_path / "before")
+    folder.path.symlink_to(own.path)
+    for write in (lambda: folder.keep(NOTE, "text"), lambda: folder.append(row(JOBS[0])), lambda: report(swept)):
+        with pytest.raises(OutputError, match="A link out of its folder"):
+            write()
+    assert before == {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
 
 
 def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:

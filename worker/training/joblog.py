@@ -17,7 +17,7 @@ from typing import Any, cast
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
-from nn.files import open_own
+from nn.files import anchored, open_own
 from worker.redis import limits
 
 logger = get_task_logger(__name__)
@@ -99,7 +99,8 @@ def job_log(
     """Open the log of a job, and write to it in the block, with the error that leaves the block.
 
     Args:
-        folder: Where the log is kept, with all that is printed; None for a log that ends with the attempt.
+        folder: Where the log is kept, with all that is printed, a path without links; None for a log that ends with the
+            attempt.
         name: The name of its file, without a suffix.
         silent_seconds: As in `Settings`.
         failed: Called with the end of the log of a job that failed.
@@ -129,16 +130,17 @@ def job_log(
             log.text.flush()
             if path is not None and not os.fstat(file.fileno()).st_size:
                 # The log may be another file, if this one could not be opened.
-                with contextlib.suppress(OSError):
-                    if os.path.samestat(path.lstat(), os.fstat(file.fileno())):
-                        path.unlink()
+                with contextlib.suppress(OSError), anchored(path.parent, path.parent) as there:
+                    if os.path.samestat((there / path.name).lstat(), os.fstat(file.fileno())):
+                        (there / path.name).unlink()
 
 
 def _open(path: Path | None) -> io.FileIO:
     if path is not None:
         try:
             path.parent.mkdir(exist_ok=True)
-            return open_own(path, os.O_CREAT | os.O_APPEND)
+            with anchored(path.parent, path.parent) as there:
+                return open_own(there / path.name, os.O_CREAT | os.O_APPEND)
         except OSError as error:
             logger.warning("The log of a job is not kept: %s", error)
     return tempfile.TemporaryFile(buffering=0)
