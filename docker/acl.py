@@ -55,7 +55,7 @@ ASK = (
     LOAD_SCRIPTS,
     ("sadd srem sismember exists del", CONTROL_ROUTES),
     # A separate rule: a binding that was overwritten with a sorted set would keep every worker from connecting.
-    ("zadd zrem zrangebyscore", ROUTE_DEADLINES),
+    ("zadd zrem zrangebyscore zremrangebyscore", ROUTE_DEADLINES),
     ("evalsha", f"{CONTROL_ROUTES} {ROUTE_DEADLINES}"),
     ("publish psubscribe punsubscribe", CONTROL_CHANNEL),
     ("psubscribe punsubscribe", EVENT_CHANNELS),
@@ -78,7 +78,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("zadd zrem zrange watch", LEASES),
         (READ_HASH, "%R~seedsweep:unacked"),
         # The lock of the search for expired leases; redis-py releases it with a script.
-        ("set get del evalsha", "~seedsweep:unacked_mutex"),
+        ("set get del expire evalsha", "~seedsweep:unacked_mutex"),
         (f"{READ_STRING} set evalsha", RESULTS),
         ("publish", RESULT_CHANNELS),
         ("set", "%W~seedsweep:weights:*"),

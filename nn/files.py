@@ -355,5 +355,7 @@ def _is_own_group(gid: int) -> bool:
     """Return whether only this user and root are in a group; where every user has one, it may write by default."""
     with contextlib.suppress(KeyError):
         group = grp.getgrgid(gid)
-        return {pwd.getpwuid(os.geteuid()).pw_name, "root"}.issuperset({group.gr_name, *group.gr_mem})
+        # A user's first group does not list the user.
+        first = {each.pw_name for each in pwd.getpwall() if each.pw_gid == gid}
+        return {pwd.getpwuid(os.geteuid()).pw_name, "root"}.issuperset({group.gr_name, *group.gr_mem, *first})
     return False

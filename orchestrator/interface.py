@@ -8,6 +8,7 @@ the same call with `resume=True` goes on.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -904,11 +905,14 @@ def _specification(
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as in a specification file: `Listed` values, a list for a value of several numbers."""
-    given = {name: each.tolist() if isinstance(each, np.ndarray) else each for name, each in options.items()}
-    return {
-        name: Listed(map(_plain, each)) if isinstance(each, (list, range)) else _plain(each)
-        for name, each in given.items()
-    }
+    words = {}
+    for name, each in options.items():
+        given = each.tolist() if isinstance(each, np.ndarray) else each
+        try:
+            words[name] = Listed(map(_plain, given)) if isinstance(given, (list, range)) else _plain(given)
+        except RecursionError:
+            raise InvalidInputError(name, Described("nested too deep"), "a value, or a list of values") from None
+    return words
 
 
 def _plain(value: Any) -> Any:
@@ -927,7 +931,8 @@ def _seeds(seeds: int | str | Iterable[int], first: int) -> Any:
         count = _integer("seeds", seeds, 1, MAX_JOBS)
         return f"{first}-{first + count - 1}"
     if isinstance(seeds, Iterable) and not isinstance(seeds, (bytes, Mapping)):
-        return [_plain(each) for each in seeds]
+        # One more than allowed is refused; there may be no last one.
+        return [_plain(each) for each in itertools.islice(seeds, MAX_JOBS + 1)]
     allowed = "a number of seeds, a list of seeds, or text such as 0-4,7"
     raise InvalidInputError("seeds", seeds, allowed)
 

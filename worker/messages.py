@@ -34,6 +34,8 @@ MAX_DESCRIPTION = 1000
 MAX_TASK_BYTES = 16_384
 #: The longest such message as kombu stores it while a worker holds it: encoded again, with its exchange and queue.
 MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
+#: Longest delivery tag that is accepted, in bytes: ours are UUIDs.
+MAX_TAG_BYTES = 300
 #: Most values in such a message: more than ours have.
 MAX_TASK_VALUES = 1000
 #: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.app`) ahead, by the

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from nn.errors import Described, InvalidInputError, clipped
+from nn.errors import Described, InvalidInputError, clipped, printable
 
 #: The least number of significant digits with which a float is shown; trailing zeros are left out.
 DIGITS = 6
@@ -67,7 +67,7 @@ def word(model: type[BaseModel], name: str) -> str:
 
 def heading(model: type[BaseModel], name: str) -> str:
     """Return an option's name in tables and sentences."""
-    return model.model_fields[name].title or name.replace("_", " ")
+    return printable(model.model_fields[name].title or name.replace("_", " "))
 
 
 def label(model: type[BaseModel], name: str) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError, clipped
 from nn.files import read_regular, real
-from orchestrator.folder.sweeps import Sweeps, changed_at, held, is_quiet, locks, note, size
+from orchestrator.folder.locks import held, locks
+from orchestrator.folder.sweeps import Sweeps, changed_at, is_quiet, note, size
 from worker.job import MAX_TEXT
 
 if TYPE_CHECKING:

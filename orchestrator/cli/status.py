@@ -9,7 +9,8 @@ from rich.console import Console
 from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster, open_any, sweeps
-from orchestrator.folder.sweeps import Sweeps, held, locks, open_sweep
+from orchestrator.folder.locks import held, locks
+from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.text import duration, moment
 
 #: Columns of the tables that a narrow terminal leaves out, in this order.

@@ -11,7 +11,7 @@ from kombu.transport.redis import Channel
 
 from nn.files import json_values
 from worker.job import Job, is_task_id
-from worker.messages import MAX_HELD_BYTES, MAX_TASK_BYTES, MAX_TASK_VALUES, QUEUE, UNACKED, signature
+from worker.messages import MAX_HELD_BYTES, MAX_TAG_BYTES, MAX_TASK_BYTES, MAX_TASK_VALUES, QUEUE, UNACKED, signature
 from worker.records.store import key
 from worker.redis.bounded import chunks, read_items, scan_values
 from worker.redis.waiting import Policy
@@ -73,7 +73,7 @@ class Queue:
         """Return which of these tasks have a message: queued, or held by a worker that has not acknowledged it."""
         # The queue is read first, so that a message which a worker takes meanwhile is found in one of the two places.
         found = self.queued(of)
-        ids = (_task_id(item, held=True) for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES))
+        ids = (_task_id(item, held=True) for item in scan_values(self._client, UNACKED, MAX_HELD_BYTES, MAX_TAG_BYTES))
         return found.union(each for each in ids if each in of)
 
     def queued(self, of: Container[str]) -> set[str]:

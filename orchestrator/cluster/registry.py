@@ -60,7 +60,8 @@ class Registry:
             manifest = Manifest.read(stored)
         except ValueError:
             raise SweepExistsError(
-                f"The cluster's sweep {name} was registered by another version of Seedsweep: choose another --name"
+                f"The cluster's sweep {name} was registered by another version of Seedsweep, or is damaged: choose "
+                "another --name, or go on without the cluster"
             ) from None
         if manifest.name != name:
             raise SweepExistsError(

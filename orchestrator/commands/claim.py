@@ -241,7 +241,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
             return []
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
-        lines = lines_of(sweep.folder.path / FILES[1], then.known_jobs.__contains__, sweep.folder.real)
+        lines = lines_of(sweep.folder.path / FILES[1], (then.known_jobs | {""}).__contains__, sweep.folder.real)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)
         folder = SweepFolder(path.parent, path.name, sweep.folder.weights_folder)

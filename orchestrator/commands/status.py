@@ -16,9 +16,10 @@ from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.errors import ClusterError
 from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.locks import held, locks
 from orchestrator.folder.rows import Rows, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import Sweeps, held, locks
+from orchestrator.folder.sweeps import Sweeps
 from orchestrator.running.underway import Underway
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.names import JobNames

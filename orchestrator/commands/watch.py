@@ -17,9 +17,10 @@ from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
 from orchestrator.errors import ClusterError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
+from orchestrator.folder.locks import held, locks
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import content, held, locks
+from orchestrator.folder.sweeps import content
 from orchestrator.running.cancel import Cancellation, cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.manifest import Manifest

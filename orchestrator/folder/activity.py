@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nn.files import is_private, json_values, read_regular
-from orchestrator.folder.sweeps import PROGRESS, held, locks
+from orchestrator.folder.locks import held, locks
+from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report

@@ -46,6 +46,7 @@ from orchestrator.errors import (
     SweepNotFoundError,
     SweepUnreadableError,
 )
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.reading import FILE, READING_BYTES, READING_VALUES, Reading
 from orchestrator.folder.results_log import append_rows, cut_torn_line, lines_of, read_rows
 from orchestrator.folder.rows import Row, check_weights
@@ -153,7 +154,7 @@ class SweepFolder:
         """
         try:
             # A stranger's folder must not show another sweep of its reader as its own.
-            for file in (self._results, self.weights_folder, self._reading):
+            for file in (self._description, self._results, self.weights_folder, self._reading):
                 if file.is_symlink() and file.exists() and not real(file).is_relative_to(real(file.parent)):
                     raise OSError(errno.ELOOP, "A link out of its folder")
             file = self._description
@@ -220,12 +221,16 @@ class SweepFolder:
         raise OutputError(f"The folder {self.path} was removed while the sweep ran")
 
     def _holder(self) -> str:
-        """Return who holds the lock, as the end of a sentence: the process of the sweep's last session."""
+        """Return who holds the lock, as the end of a sentence: the process of the sweep's last session, or another."""
         try:
             manifest = self.manifest()
         except SeedsweepError:
             return ""
         last = (manifest.resumed or [manifest.provenance])[-1]
+        # Whoever can read the folder can lock it.
+        found = holder(self.path, locks())
+        if found and found != last.pid:
+            return f": process {found} of this host has locked it"
         return "" if last.pid is None else f": process {last.pid} on {last.host}, since {moment(last.created)}"
 
     def _refuse_links(self) -> None:

@@ -8,13 +8,14 @@ import heapq
 import os
 import stat
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
 from nn.files import read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
+from orchestrator.folder.locks import held, locks
 from orchestrator.sweeps.naming import is_name
 from worker.text import one_line
 
@@ -31,7 +32,6 @@ _RESULTS = "results.jsonl"
 _FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
 #: What goes on in a sweep that runs (`orchestrator.folder.activity`).
 PROGRESS = "progress.json"
-_LOCKS = Path("/proc/locks")
 #: The page that `report` writes.
 REPORT = "report.html"
 #: What somebody wrote about the sweep, and its longest text in characters.
@@ -158,38 +158,13 @@ class Sweeps:
             return None
 
 
-def _version(folder: Path, taken: frozenset[str] | None) -> Hashable:
+def _version(folder: Path, taken: Mapping[str, int] | None) -> Hashable:
     return (content(folder), content(folder, (PROGRESS,)), held(folder, taken), is_quiet(folder))
 
 
 def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE)) -> Hashable:
     """Return a value that changes with a sweep's files; by default, with those that its report is made from."""
     return tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, files))
-
-
-def locks() -> frozenset[str] | None:
-    """Return the files and folders that processes of this host have locked; None if the host does not tell."""
-    try:
-        lines = _LOCKS.read_text().splitlines()
-    except OSError:
-        return None
-    fields = (line.split() for line in lines)
-    return frozenset(field[5] for field in fields if len(field) > 5 and field[1] == "FLOCK")
-
-
-def held(folder: Path, taken: frozenset[str] | None) -> bool | None:
-    """Return whether a process of this host works on a sweep, and so holds its lock; None if that is unknown.
-
-    The lock is not tried: that would briefly keep the sweep's own process out.
-
-    Args:
-        folder: The sweep's folder.
-        taken: From `locks`.
-    """
-    (found,) = _stats(folder, [""])
-    if found is None or taken is None:
-        return None
-    return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}" in taken
 
 
 def is_quiet(folder: Path) -> bool:

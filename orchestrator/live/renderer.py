@@ -2,7 +2,8 @@
 
 They have a lower priority than a process that trains, so that pages hardly slow a sweep down. A sweep that takes long
 or ends its process, as a hostile folder may, costs the others nothing: one process reads the summaries for the index,
-one makes pages, and both give up what takes long; a third one makes the pages that take long. A process that ended is
+one makes pages, and both give up what takes long; a third one makes the pages that take long, and a fourth one the
+comparisons. A process that ended is
 restarted when it is needed. A request is a line of JSON, and so is the answer, which a page's body follows.
 """
 
@@ -109,9 +110,9 @@ class Renderer:
     def __init__(self, sweeps: Sweeps) -> None:
         self._sweeps = sweeps
         arguments = [str(sweeps.output), *([] if sweeps.only is None else [sweeps.only])]
-        #: For summaries, for pages, and for those that take long.
-        self._reader, self._quick, self._slow = (
-            _Worker(str(seconds), *arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0)
+        #: For summaries, for pages, for those that take long, and for comparisons: hostile sweeps have many pairs.
+        self._reader, self._quick, self._slow, self._pairs = (
+            _Worker(str(seconds), *arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0, 0.0)
         )
         self._reading: asyncio.Task[None] | None = None
         #: The sweeps whose last page took long.
@@ -128,9 +129,9 @@ class Renderer:
         Raises:
             PageError: the page cannot be made; the message says why.
         """
-        worker = self._slow if name in self._long else self._quick
         names = [] if name is None else name.split("/")
         what = "sweep" if len(names) == 1 else "compare"
+        worker = self._pairs if len(names) > 1 else self._slow if name in self._long else self._quick
         told = await (self._index() if name is None else worker.ask(what, *names))
         if name is not None and "too_long" in told:
             self._long.add(name)
@@ -182,7 +183,7 @@ class Renderer:
         """End the processes."""
         if self._reading is not None:
             self._reading.cancel()
-        await asyncio.gather(self._reader.stop(), self._quick.stop(), self._slow.stop())
+        await asyncio.gather(self._reader.stop(), self._quick.stop(), self._slow.stop(), self._pairs.stop())
 
 
 def main() -> None:

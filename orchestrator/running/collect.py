@@ -289,8 +289,10 @@ class Artifacts:
         try:
             released = self._add_released(waiting)
         except BrokerUnreachableError:
-            # One of the keys holds something else: start anew. The artifacts that were released expire.
-            kept.client.unlink(_BYTES, _RELEASED)
+            # One of the keys holds something else: start anew. The artifacts that were released expire. A command for
+            # both would need one rule that allows both.
+            for name in (_BYTES, _RELEASED):
+                kept.client.unlink(name)
             released = self._add_released(waiting)
         job_of: dict[str, str] = {}
         highest = released - self._cluster.app.settings.artifact_bytes

@@ -62,7 +62,10 @@ class Round(BaseModel, frozen=True, extra="forbid"):
             after = before.extended(self.seeds, self.grid)
             grid = {name: after.grid[name][len(before.values(name)) :] for name in after.grid if name in self.grid}
             return self.model_copy(update={"grid": grid})
-        return self.model_copy(update={"configurations": before.read_points(self.configurations)})
+        read = before.read_points(self.configurations)
+        if len({tuple(each.items()) for each in read}) < len(read):
+            raise ValueError("a round has a configuration more than once")
+        return self.model_copy(update={"configurations": read})
 
     def extend(self, before: SweepSpecification) -> SweepSpecification:
         """Return the specification after this round; `self` has been `read`."""

@@ -147,14 +147,14 @@ class TestOthers:
 
     def test_of_a_hash_no_value_whose_name_is_too_long(self, client: redis.Redis) -> None:
         client.hset("h", mapping={"n" * 11: "long", "n": "short"})
-        assert list(scan_values(client, "h", 10)) == [b"short"]
+        assert list(scan_values(client, "h", 50, 10)) == [b"short"]
 
     def test_every_value_of_a_large_hash(self, client: redis.Redis) -> None:
         client.hset("a", mapping={str(number): f"value {number}" for number in range(5000)})
         client.hset("a", "long", "1" * 100)
-        found = list(scan_values(client, "a", 50))
+        found = list(scan_values(client, "a", 50, 50))
         assert set(found) == {f"value {number}".encode() for number in range(5000)} | {b""}
-        assert list(scan_values(client, "b", 50)) == []
+        assert list(scan_values(client, "b", 50, 50)) == []
 
 
 WEIGHTS = f"seedsweep:weights:{artifact(JOB.key, digest(BLOB))}"

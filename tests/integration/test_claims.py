@@ -209,6 +209,8 @@ def test_what_is_changed_afterwards_is_found_without_training(
 
 def test_a_claim_holds_after_the_weights_were_pruned(here: InProcess) -> None:
     here.command_line.finished("a", *SMALL)
+    with (here.runs / "a" / "results.jsonl").open("a") as results:
+        results.write("{}\n")
     here.run("claim", "a")
     for keep, gone in (("best:1", 2), ("none", 4)):
         here.run("prune", "a", "--keep-weights", keep)

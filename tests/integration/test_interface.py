@@ -1,6 +1,7 @@
 """`import seedsweep`: what is published, that it does what the commands do, and that it leaves nothing behind."""
 
 import ast
+import itertools
 import json
 import re
 import signal
@@ -202,6 +203,11 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
     assert {row.job for row in rows} <= {job.key for job in submitted.jobs}
 
 
+#: A list that has itself.
+NESTED: list[object] = []
+NESTED.append(NESTED)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -217,6 +223,8 @@ def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
         ({"keep_weights": "best:0"}, "keep_weights is 'best:0'; allowed: all, none, or best:K"),
         ({"workers": 2, "broker": "redis://h:1/0"}, "workers cannot be combined with the cluster at redis:"),
         ({"name": 3}, "name is 3; allowed: text"),
+        ({"seeds": itertools.count()}, "seeds is "),
+        ({"learning_rate": NESTED}, "learning_rate is nested too deep; allowed: a value, or a list of values"),
         ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
         ({"name": "../x"}, "name is '../x'; allowed: "),
         ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),

@@ -4,17 +4,19 @@ import asyncio
 import gzip
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.errors import SweepUnreadableError
+from orchestrator.errors import SweepBusyError, SweepUnreadableError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live import renderer
 from orchestrator.live.renderer import Renderer
 from tests.support.boards import trained
-from tests.support.sweep_folders import filled
+from tests.support.sweep_folders import filled, made
 from tests.support.sweeps import sweep_of
 
 
@@ -70,6 +72,11 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
             assert b"large" in gzip.decompress((await pages.page("large")).body)
             assert asked == [("sweep", "large")] * 2
             assert b"small" in gzip.decompress((await pages.page("small")).body)
+            # Nor do comparisons, of which there are many more, keep any page waiting.
+            compared = asyncio.create_task(pages.page("large/small"))
+            await pages.page("small")
+            assert not compared.done()
+            compared.cancel()
         finally:
             await pages.stop()
 
@@ -88,3 +95,17 @@ def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
     monkeypatch.setattr(os.path, "realpath", changed)
     with pytest.raises(SweepUnreadableError, match=r"sweep\.json cannot be read: A link out of its folder"):
         Sweeps(tmp_path).folder("b").manifest()
+
+
+def test_who_locks_a_folder_is_named(tmp_path: Path) -> None:
+    # Whoever can read a folder can lock it.
+    folder = made(tmp_path)
+    code = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print(); input()"
+    command, pipe = [sys.executable, "-c", code, str(folder.path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        told = f": process {other.pid} of this host has locked it;"
+        with pytest.raises(SweepBusyError, match=told), folder.exclusive():
+            pass
+        other.communicate("\n")

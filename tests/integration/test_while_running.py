@@ -225,7 +225,7 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path, monkeypatch:
         assert address(folder.path) == f"redis+socket://{server}"
         # Where the host does not tell who holds a folder, nothing runs.
         with monkeypatch.context() as patched:
-            patched.setattr("orchestrator.folder.sweeps._LOCKS", tmp_path / "none")
+            patched.setattr("orchestrator.folder.locks._LOCKS", tmp_path / "none")
             assert address(folder.path) is None
         # A folder into which others can write may name the cluster of another sweep.
         folder.path.chmod(0o777)

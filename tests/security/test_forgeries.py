@@ -10,6 +10,7 @@ from tests.support.cluster import Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.messages import pickled
 from tests.support.secured_server import SecuredServer
+from tests.support.waiting import wait_for
 from worker.job import Job
 
 
@@ -46,3 +47,23 @@ def test_a_forged_result_is_not_counted_and_runs_no_code(
     assert rows.keys() > {job.key for job in jobs}
     assert all(row["status"] == "succeeded" and row["validation_score"] != [1.0, 1.0] for row in rows.values())
     assert not proof.exists()
+
+
+def test_one_command_of_a_worker_leaves_no_trace(cluster: Cluster, secured_server: SecuredServer) -> None:
+    # Given the lock of the search for expired leases, and a route that no role may look at
+    with secured_server.client_for("worker") as worker, secured_server.client() as admin:
+        worker.set("seedsweep:unacked_mutex", "x")
+        worker.zadd("_kombu.binding_deadlines", {"foreign": 0})
+        # Then the lock ends, and the route is forgotten.
+        wait_for(lambda: admin.ttl("seedsweep:unacked_mutex") != -1, "the end of the lock")
+        wait_for(lambda: admin.zscore("_kombu.binding_deadlines", "foreign") is None, "the end of the route")
+    assert "Traceback" not in cluster.logs()
+
+
+def test_a_count_of_artifacts_that_is_too_large_begins_anew(
+    cluster: Cluster, secured_server: SecuredServer, command_line: CommandLine
+) -> None:
+    secured_server.client_for("orchestrator").incrby("seedsweep:released:bytes", 2**62)
+    secured_server.client_for("orchestrator").incrby("seedsweep:released:bytes", 2**62 - 1)
+    words = ("--seeds", "8", "--epochs", "1", "--limit", "1000", "--learning-rates", "0.1")
+    command_line.run("sweep", *words, "--name", "s", "--broker", secured_server.url_for("orchestrator"))

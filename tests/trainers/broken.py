@@ -417,6 +417,7 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
     "TwoLines": (
         {"others": giving((Metric(name="log\nloss"),))}, "metrics_are_finite_numbers", "characters on one line",
     ),
+    "TwoLinesOfItsOwn": ({"metric": Metric(name="log\nloss")}, "well_formed", "characters on one line"),
     "SameName": ({"others": giving((Metric(name="accuracy"),))}, "metrics_are_finite_numbers", "names that differ"),
     "LongProblem": ({"problem": giving("it diverged\n" * 3)}, "a_problem_is_one_sentence", "one line"),
     "OtherCorrect": (

@@ -209,7 +209,8 @@ def test_what_depends_on_the_number_of_samples_is_not_refused_after_a_trial_with
     check("digits", estimator="KNeighborsClassifier", n_neighbors=[1, 500])
     check("digits", estimator="LinearDiscriminantAnalysis", n_components=[1, 9])
     check("digits", estimator="LogisticRegressionCV", cv=60, Cs=2, max_iter=1)
-    # Nor is what works.
+    # Nor is what works, however often it iterates.
+    check("iris", estimator="RandomForestClassifier", n_estimators=10**9)
     check("iris", estimator=["SVC", "SGDClassifier", "RandomForestClassifier"], epochs=5)
     check("iris", estimator="SGDClassifier", alpha=[1e-5, 1e-3], loss=["hinge", "log_loss"], epochs=[5, 10])
     check("iris", estimator="MultinomialNB", standardize=False)

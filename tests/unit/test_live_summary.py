@@ -93,7 +93,7 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     tmp_path: Path, folder: SweepFolder, monkeypatch: pytest.MonkeyPatch, lock_is_told: bool
 ) -> None:
     if not lock_is_told:
-        monkeypatch.setattr("orchestrator.folder.sweeps._LOCKS", tmp_path / "none")
+        monkeypatch.setattr("orchestrator.folder.locks._LOCKS", tmp_path / "none")
     elsewhere(folder)
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"

@@ -1,7 +1,9 @@
 """A sweep folder from somebody else: what it costs to read is bounded, and what is reused of it was checked."""
 
+import grp
 import json
 import os
+import pwd
 import shutil
 import struct
 from collections.abc import Callable
@@ -245,6 +247,18 @@ def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tm
         with pytest.raises(OutputError, match="A link out of its folder"):
             write()
     assert before == {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
+def test_a_group_is_also_of_those_whose_first_group_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: list[str], is_private: bool
+) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(grp, "getgrgid", lambda _gid: grp.struct_group((own, "x", 4242, [])))
+    monkeypatch.setattr(
+        pwd, "getpwall", lambda: [pwd.struct_passwd((name, "x", 1, 4242, "", "", "")) for name in others]
+    )
+    assert files._is_own_group.__wrapped__(4242) == is_private
 
 
 def test_a_folder_as_deep_as_it_may_be_is_measured(tmp_path: Path) -> None:

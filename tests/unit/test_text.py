@@ -67,9 +67,11 @@ def test_every_way_to_print_a_foreign_text_writes_it_out(capsys: pytest.CaptureF
     printed = io.StringIO()
     console = Console(file=printed)
     say(console, HOSTILE)
-    print_table(console, ("what",), [(HOSTILE,)], is_text=True)
+    print_table(console, (HOSTILE,), [(HOSTILE,)], is_text=True)
+    print_table(console, ("mass [kg] [/]",), [])
     complain(HOSTILE)
-    assert printed.getvalue().count(SHOWN) == 2
+    assert printed.getvalue().count(SHOWN) == 3
+    assert "mass [kg] [/]" in printed.getvalue()
     assert capsys.readouterr().err == f"{SHOWN}\n"
 
 

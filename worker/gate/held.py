@@ -14,7 +14,7 @@ from kombu.transport import virtual
 from kombu.utils.json import dumps
 from pydantic import TypeAdapter
 
-from worker.messages import MAX_HELD_BYTES, QUEUE, TaskEnvelope
+from worker.messages import MAX_HELD_BYTES, MAX_TAG_BYTES, QUEUE, TaskEnvelope
 from worker.redis.bounded import CHUNK, read_fields, read_hash
 from worker.redis.clock import ServerClock
 from worker.text import one_line
@@ -23,8 +23,6 @@ logger = get_logger(__name__)
 
 #: The number of held messages whose leases are checked each time.
 SOME_HELD = 16
-#: Longest delivery tag that is accepted, in bytes: ours are UUIDs.
-MAX_TAG_BYTES = 300
 #: Most further passes, of `CHUNK` messages each, while there is something to repair.
 MOST_PASSES = 16
 #: A message that a worker holds, as kombu stores it: (message, exchange, queue).
@@ -55,6 +53,8 @@ class GuardedQoS(kombu_redis.QoS):
         """Return the messages whose lease has ended, by Redis's clock, to the queue."""
         self._measure()
         with self.channel.conn_or_acquire() as client:
+            # Kombu's lock of this search, which another client may have taken for ever.
+            client.expire(self.unacked_mutex_key, self.unacked_mutex_expire, lt=True)
             # A few messages are checked, and more if that repaired any: an attacker may have written thousands.
             for repair in (self._begin_leases, self._drop_invalid):
                 for most in (SOME_HELD, *[CHUNK] * MOST_PASSES):

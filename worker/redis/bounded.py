@@ -128,16 +128,16 @@ def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
     return set(next(_each(client, [name], limit, "SRANDMEMBER", most)))
 
 
-def scan_values(client: Redis, name: str, limit: int) -> Iterator[bytes]:
+def scan_values(client: Redis, name: str, limit: int, longest: int) -> Iterator[bytes]:
     """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`.
 
-    A field whose name is longer than that is skipped.
+    A field whose name has more than `longest` bytes is skipped.
     """
     cursor: Any = 0
     while True:
         page: Any = next(_each(client, [name], limit, "HSCAN", cursor, "COUNT", CHUNK)) or (b"0", [])
         cursor, fields = page
-        yield from (value for name, value in zip(fields[::2], fields[1::2], strict=True) if name)
+        yield from (value for name, value in zip(fields[::2], fields[1::2], strict=True) if 0 < len(name) <= longest)
         if int(cursor) == 0:
             return
 

@@ -189,6 +189,8 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
         return problem
     if not isinstance(getattr(made, "metric", None), Metric):
         return "its metric is not a seedsweep.Metric"
+    if not made.metric.name.isprintable():
+        return f"its metric's name is {made.metric.name[:80]!a}; allowed: characters on one line"
     if made.shares not in (None, "nothing", "data", "all"):
         return f"its shares is {str(made.shares)[:80]!r}; allowed: nothing, data or all"
     if not isinstance(getattr(made, "data", None), str):

@@ -145,13 +145,13 @@ def print_table(
         notes: Lines above the table; one that begins with a column's heading and a colon is left out with its column.
     """
     # Others' texts may have megabytes; --json has all of them.
-    rows = [[printable(clipped(cell, _LONGEST)) for cell in row] for row in rows]
+    headings, *rows = [[printable(clipped(cell, _LONGEST)) for cell in row] for row in (headings, *rows)]
     for left_out in range(len(spare) + 1):
         hidden = [heading for heading in headings if heading in spare[:left_out]]
         columns = [each for each in zip(headings, *rows, strict=True) if each[0] not in hidden]
         table = Table(box=box.SIMPLE_HEAD, padding=padding)
         for heading, *_ in columns:
-            table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
+            table.add_column(Text(heading), justify="left" if is_text else "right", overflow="fold")
         for row in zip(*(cells for _, *cells in columns), strict=True):
             table.add_row(*map(Text, row))
         width = console.measure(table, options=console.options.update(width=_ANY_WIDTH)).maximum

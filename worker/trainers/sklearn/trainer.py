@@ -25,6 +25,8 @@ _R2 = Metric(name="validation R2")
 _ERROR = Metric(name=MEAN_SQUARED_ERROR, higher_is_better=False)
 #: The samples of a trial, of each class and in all: the first trial's, then those of trials after a failed one.
 _SAMPLES = ((10, 60), (20, 120), (100, 2000))
+#: The most iterations of a trial, and the most parts of an ensemble.
+_FEW = 20
 #: The most combinations that are tried.
 _MAX_COMBINATIONS = 64
 
@@ -184,6 +186,10 @@ def _refusal(options: SklearnOptions, data: SklearnData) -> str | None:
     from worker.trainers.sklearn.fitting import Divergence, Fitting
 
     reasons = set()
+    # Nothing that is refused depends on these, and a stranger's specification may have any.
+    counts = {name: getattr(options, name, None) for name in ("max_iter", "n_estimators")}
+    few = {name: min(count, _FEW) for name, count in counts.items() if isinstance(count, int)}
+    options = options.model_copy(update=few)
     for of_each, n in _SAMPLES:
         fitting = Fitting(options, 0, data.few(estimator(options.estimator).kind, of_each, n))
         try:

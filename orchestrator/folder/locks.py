@@ -1,0 +1,40 @@
+"""Which process of this host works on a sweep, and so holds the lock of its folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_LOCKS = Path("/proc/locks")
+
+
+def locks() -> Mapping[str, int] | None:
+    """Return the files and folders that processes of this host have locked, with these; None if it does not tell."""
+    try:
+        lines = _LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    fields = (line.split() for line in lines)
+    return {field[5]: int(field[4]) for field in fields if len(field) > 5 and field[1] == "FLOCK"}
+
+
+def held(folder: Path, taken: Mapping[str, int] | None) -> bool | None:
+    """Return whether a process of this host works on a sweep; None if that is unknown. Arguments: see `holder`."""
+    found = holder(folder, taken)
+    return None if found is None else found != 0
+
+
+def holder(folder: Path, taken: Mapping[str, int] | None) -> int | None:
+    """Return the id of the process of this host that has locked a sweep's folder; 0 for none, None if it is unknown.
+
+    The lock is not tried: that would briefly keep the sweep's own process out.
+
+    Args:
+        folder: The sweep's folder.
+        taken: From `locks`.
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    key = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    return None if taken is None else taken.get(key, 0)
