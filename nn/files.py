@@ -126,7 +126,7 @@ def open_regular(path: Path, max_bytes: int = sys.maxsize, within: Path | None =
     Args:
         path: The file.
         max_bytes: The most bytes that it may have.
-        within: A folder that the file has to be in, whatever links lead to it; itself without links.
+        within: The folder that the file has to be in, by a path without links; None for any.
 
     Raises:
         OSError: the file cannot be opened, is not a regular file, is too large, or is elsewhere. `strerror` gives the
@@ -168,12 +168,13 @@ def anchored(folder: Path, within: Path) -> Iterator[Path]:
 
     Args:
         folder: The folder.
-        within: A folder that it has to be in, or to be, whatever links lead to it; itself without links.
+        within: The folder that it has to be, or to be in, by a path without links.
 
     Raises:
         OSError: it cannot be opened, or is elsewhere.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    # On Linux, without the right to list it, which writing does not need.
+    descriptor = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
     try:
         _refuse_elsewhere(descriptor, folder, within)
         opened = _OPENED / str(descriptor)
@@ -183,7 +184,7 @@ def anchored(folder: Path, within: Path) -> Iterator[Path]:
 
 
 def real(path: Path) -> Path:
-    """Return a path without links; if they change meanwhile, itself: `within` it, nothing is found."""
+    """Return a path without links; or the path as it is if they change meanwhile, and no file is `within` that."""
     try:
         return Path(os.path.realpath(path))
     except OSError:
@@ -197,7 +198,9 @@ def _refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:
     except OSError:  # without /proc
         found = real(path)
     if not found.is_relative_to(within):
-        raise OSError(errno.ELOOP, "A link out of its folder", str(path))
+        is_same = real(within) == within
+        why = "A link out of its folder" if is_same else "Its folder was moved or replaced"
+        raise OSError(errno.ELOOP, why, str(path))
 
 
 def digest(blob: bytes) -> str:

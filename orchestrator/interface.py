@@ -575,7 +575,7 @@ class Sweep:
         """Return a chart of the report as an Altair chart.
 
         Args:
-            kind: The chart's name, as `orchestrator report --chart` takes it: `curves` or `metric-by-learning_rate`.
+            kind: The chart's name, such as `curves` or `metric-by-learning_rate`: see `orchestrator report --help`.
             metric: See `leaderboard`.
 
         Raises:
@@ -911,7 +911,7 @@ def _words(options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             words[name] = Listed(map(_plain, given)) if isinstance(given, (list, range)) else _plain(given)
         except RecursionError:
-            raise InvalidInputError(name, Described("nested too deep"), "a value, or a list of values") from None
+            raise InvalidInputError(name, Described("nested too deeply"), "a value, or a list of values") from None
     return words
 
 

@@ -193,10 +193,12 @@ class Sweep:
         races = {look.metric for look in self.manifest.looks if look.command == "decide"}
         if not self.manifest.raced and str(self.scoring) not in races:
             return self._without_races
-        # A race was one of the whole sweep. The verdict of one look stays if it decides.
-        whole = self if self.whole is None else self.whole.select((), str(self.scoring), self.within)
-        stays = self.seen == "fixed" and whole._without_races.decided
-        return self._without_races if stays else replace(self._without_races, history="race")
+        if self.seen == "fixed":
+            # A race was one of the whole sweep. The verdict of one look stays if it decides.
+            whole = self if self.whole is None else self.whole.select((), str(self.scoring), self.within)
+            if whole._without_races.decided:
+                return self._without_races
+        return replace(self._without_races, history="race")
 
     @functools.cached_property
     def _without_races(self) -> Judgement:

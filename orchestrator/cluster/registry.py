@@ -60,8 +60,8 @@ class Registry:
             manifest = Manifest.read(stored)
         except ValueError:
             raise SweepExistsError(
-                f"The cluster's sweep {name} was registered by another version of Seedsweep, or is damaged: choose "
-                "another --name, or go on without the cluster"
+                f"The cluster's sweep {name} was registered by another version of Seedsweep, or is damaged: "
+                "choose another --name, or go on without --broker and CELERY_BROKER_URL"
             ) from None
         if manifest.name != name:
             raise SweepExistsError(

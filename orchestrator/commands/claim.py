@@ -241,6 +241,7 @@ def _before_changes(claim: Claim, sweep: Sweep) -> list[_Finding]:
             return []
         path.mkdir()
         (path / FILES[0]).write_text(then.as_text())
+        # Lines of no job stay when weights are pruned.
         lines = lines_of(sweep.folder.path / FILES[1], (then.known_jobs | {""}).__contains__, sweep.folder.real)
         with (path / FILES[1]).open("wb") as file:
             file.writelines(lines)

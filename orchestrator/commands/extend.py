@@ -124,12 +124,14 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
     with folder.exclusive():
         manifest = folder.manifest()
         before = registered(place, manifest)
+        # If an undo failed after the cluster had taken it, it ends now.
+        is_new = not manifest.rounds or manifest.rounds[-1] in before.rounds
+        if is_new and not before.rounds:
+            raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
         listed = before.jobs_by_key()
         rows = folder.rows_of(manifest.jobs_by_key() | listed)
-        # If an undo failed after the cluster had taken it, it ends now.
-        if not manifest.rounds or manifest.rounds[-1] in before.rounds:
-            if not (manifest := before).rounds:
-                raise SweepNotFoundError(f"{folder.name} has no round to undo: extend, confirm and decide add rounds")
+        if is_new:
+            manifest = before
             # To withdraw results that one may have seen is to go on by them.
             shown = {key: row for key, row in rows.items() if key in listed}
             before = before.with_look(seen("extend", shown)).undone()

@@ -239,7 +239,7 @@ def plan_resumption(folder: SweepFolder, place: Place, *, skip_invalid: bool = F
     Args:
         folder: See `plan_sweep`.
         place: See `plan_sweep`.
-        skip_invalid: Whether the user wants what only a new sweep can be told, as a reminder of how it began.
+        skip_invalid: Whether the user gave `skip_invalid`: it changes nothing, and the sweep must have begun with it.
 
     Raises:
         InvalidInputError: the sweep began without `skip_invalid`.
@@ -252,7 +252,7 @@ def plan_resumption(folder: SweepFolder, place: Place, *, skip_invalid: bool = F
     """
     manifest = folder.manifest()
     if skip_invalid and not manifest.specification.skip_invalid:
-        beside = Beside(f"resume, as the sweep {folder.name} began without it")
+        beside = Beside(f"the sweep {folder.name}, which began without it")
         raise InvalidInputError("skip_invalid", Described("given"), beside)
     # A busy sweep is reported before any other problem.
     with folder.exclusive():

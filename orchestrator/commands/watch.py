@@ -187,7 +187,7 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
 
 
 def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
-    """Wait for a process of this host that begins or ends a sweep, and return whether none trains it now."""
+    """Return whether no process of this host trains a sweep; wait for one that begins or ends."""
     began, told = time.monotonic(), False
     while is_held := held(folder.path, locks()):
         if address(folder.real) or time.monotonic() > began + ENDING_SECONDS:

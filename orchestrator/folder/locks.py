@@ -8,7 +8,7 @@ _LOCKS = Path("/proc/locks")
 
 
 def locks() -> Mapping[str, int] | None:
-    """Return the files and folders that processes of this host have locked, with these; None if it does not tell."""
+    """Return the process that has locked each file or folder of this host; None if the host does not tell."""
     try:
         lines = _LOCKS.read_text().splitlines()
     except OSError:

@@ -66,7 +66,7 @@ def read_rows(
     try:
         with open_regular(path, within=within) as file:
             most, repeated = _FILE_BYTES + _AGAIN_BYTES * len(jobs), Counter[str]()
-            longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0)
+            longest = _PIECE_BYTES + _NUMBER_BYTES * max(map(_numbers, jobs.values()), default=0) if others else 0
             most_skipped = _SKIPPED_BYTES + longest * min(len(others), _LONG_ROWS)
             for number, line in enumerate(_lines(file)):
                 if number >= lines or again > most or skipped > most_skipped:

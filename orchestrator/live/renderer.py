@@ -110,7 +110,7 @@ class Renderer:
     def __init__(self, sweeps: Sweeps) -> None:
         self._sweeps = sweeps
         arguments = [str(sweeps.output), *([] if sweeps.only is None else [sweeps.only])]
-        #: For summaries, for pages, for those that take long, and for comparisons: hostile sweeps have many pairs.
+        #: For summaries, for pages, for those that take long, and for comparisons: a few sweeps have many pairs.
         self._reader, self._quick, self._slow, self._pairs = (
             _Worker(str(seconds), *arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0, 0.0)
         )

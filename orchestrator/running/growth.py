@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.folder.rows import Row
 from orchestrator.sweeps.manifest import Manifest
-from orchestrator.sweeps.samplers import Point, ask
+from orchestrator.sweeps.samplers import MAX_ASKED, Point, ask
 from orchestrator.sweeps.specification import SweepSpecification
 
 #: Takes a sweep's manifest and rows, and returns the manifest with further jobs; None if the sweep needs none.
@@ -25,7 +25,7 @@ def first_batch(manifest: Manifest, processes: int) -> Manifest:
     specification = manifest.specification
     sampling = specification.sampling
     if sampling is not None and sampling.sampler_batch is None:
-        batch = max(1, math.ceil(processes / len(specification.seeds)))
+        batch = min(MAX_ASKED, max(1, math.ceil(processes / len(specification.seeds))))
         sampling = sampling.model_copy(update={"sampler_batch": batch})
         specification = specification.model_copy(update={"sampling": sampling})
         manifest = manifest.model_copy(update={"specification": specification})

@@ -32,8 +32,8 @@ MAX_SAMPLES = 10_000
 #: The most configurations that Optuna is asked for at once, and the most values of a list that it chooses from: it
 #: computes with all pairs of configurations, and of configurations and values.
 MAX_ASKED = 1_000
-#: The most draws for each configuration, and in vain for each so far: hardly another one is left then, if all have
-#: about the same probability.
+#: Draws give up after so many for each configuration, and after so many in vain for each that was found: if all have
+#: about the same probability, hardly another one is left then.
 _TRIES = 100
 
 #: The values of the options that vary, by option.

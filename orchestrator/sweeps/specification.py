@@ -114,7 +114,7 @@ class SweepSpecification(BaseModel, frozen=True, extra="forbid"):
                 raise InvalidInputError(word(self.model, name), given, "either values, or one range")
             if self.sampling is not None and self.sampling.sampler == "optuna" and len(values) > MAX_ASKED:
                 allowed = f"with --sampler optuna, at most {MAX_ASKED:,} values, or a range without a number of points"
-                raise InvalidInputError(word(self.model, name), Described(f"one of {len(values):,} values"), allowed)
+                raise InvalidInputError(word(self.model, name), Described(f"a list of {len(values):,} values"), allowed)
         names = [name for group in self.zipped for name in group.split(",")]
         if unknown := set(names).difference(self.options, self.grid):
             raise InvalidInputError("zipped", min(unknown), f"options of {self.trainer}")

@@ -98,7 +98,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         ),
         "--sampler optuna --samples 9 --sampler-batch 1001": "--sampler-batch is '1001'; allowed: an integer from",
         "--sampler optuna --samples 9 --learning-rates log:0.1..1:1001": (
-            "--learning-rates is one of 1,001 values; allowed: with --sampler optuna, at most 1,000 values, or"
+            "--learning-rates is a list of 1,001 values; allowed: with --sampler optuna, at most 1,000 values, or"
         ),
         "--sampler random --samples 2 --sampler-batch 2": "--sampler-batch is 2; allowed: only with the",
         "--sampler random --samples 2 --learning-rates log:0.1..1 --learning-rates 2": (

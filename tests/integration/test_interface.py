@@ -224,7 +224,7 @@ NESTED.append(NESTED)
         ({"workers": 2, "broker": "redis://h:1/0"}, "workers cannot be combined with the cluster at redis:"),
         ({"name": 3}, "name is 3; allowed: text"),
         ({"seeds": itertools.count()}, "seeds is "),
-        ({"learning_rate": NESTED}, "learning_rate is nested too deep; allowed: a value, or a list of values"),
+        ({"learning_rate": NESTED}, "learning_rate is nested too deeply; allowed: a value, or a list of values"),
         ({"seeds": 1.5}, "seeds is 1.5; allowed: a number of seeds, a list of seeds, or text such as 0-4,7"),
         ({"name": "../x"}, "name is '../x'; allowed: "),
         ({"broker": "http://x"}, "broker is 'http://x'; allowed: "),

@@ -37,10 +37,12 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
             tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), lambda job: trained(job, 0.5), name=name
         )
     asked: list[Any] = []
+    comparing: list[renderer._Worker] = []
     ask = renderer._Worker._ask
 
     async def observed(self: renderer._Worker, request: tuple[Any, ...]) -> dict[str, Any]:
         asked.append(request[:2] if request[0] != "index" else "index")
+        comparing.extend([self] * (request[0] == "compare"))
         if request == ("summary", "deadly") and self._process is not None:
             self._process.kill()
         return await ask(self, request)
@@ -75,8 +77,10 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
             # Nor do comparisons, of which there are many more, keep any page waiting.
             compared = asyncio.create_task(pages.page("large/small"))
             await pages.page("small")
-            assert not compared.done()
             compared.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await compared
+            assert comparing == [pages._pairs]
         finally:
             await pages.stop()
 

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.running.growth import first_batch
+from orchestrator.sweeps import samplers
 from orchestrator.sweeps.axes import Range, RefusedError
+from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.samplers import Dimension, Trial, ask, draw
+from tests.support.sweeps import manifest_of, sweep_of
 
 
 def space(**values: tuple[Any, ...]) -> dict[str, Dimension]:
@@ -136,3 +140,25 @@ class TestOptunaSearch:
         failed = [(trial[0], None) if trial is best else trial for trial in trials]
         assert ask(SPACE, failed, 8, 0) != ask(SPACE, trials, 8, 0)
         assert ask(SPACE, [(point, None) for point, _ in trials], 1, 0)
+
+
+def test_draws_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "_TRIES", 1)
+    drawn: list[float] = []
+
+    class Counted(Dimension):
+        def at(self, share: float) -> Any:
+            drawn.append(share)
+            return super().at(share)
+
+    # Where one number comes up 20 times as often as another, one that is left is rarely drawn.
+    space = {name: Counted((Range.parse("log:1..10"),), integers=True) for name in ("a", "b")}
+    with pytest.raises(RefusedError, match="the number of configurations that draws give"):
+        draw(space, 100, 0)
+    assert len(drawn) <= 2 * 110
+
+
+def test_a_batch_for_very_many_processes_can_be_read_again() -> None:
+    optuna = sweep_of(sampler="optuna", samples=3, learning_rates="log:0.1..1", seeds=(0,))
+    batch = first_batch(manifest_of(optuna), 10**6)
+    assert Manifest.read(batch.as_text().encode()).specification == batch.specification

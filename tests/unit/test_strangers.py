@@ -200,7 +200,7 @@ def test_what_takes_the_place_of_a_folder_is_not_read(
     folder.path.symlink_to(private.path)
     assert (summary.summary(found.path, found.real).note, note(found.real), found.log("x")) == ("", "", None)
     for read in (found.manifest, lambda: found.rows_of(BY_KEY), lambda: Sweep.read(found)):
-        with pytest.raises(SweepUnreadableError, match="A link out of its folder"):
+        with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
             read()
     # Or who exchanges a folder on the way after the file was looked at
     inside, check = tmp_path / "before" / "inside", files._check
@@ -244,8 +244,16 @@ def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tm
     folder.path.rename(tmp_path / "before")
     folder.path.symlink_to(own.path)
     for write in (lambda: folder.keep(NOTE, "text"), lambda: folder.append(row(JOBS[0])), lambda: report(swept)):
-        with pytest.raises(OutputError, match="A link out of its folder"):
+        with pytest.raises(OutputError, match="Its folder was moved or replaced"):
             write()
+    # Nor what takes it while something is written.
+    folder.path.unlink()
+    (tmp_path / "before").rename(folder.path)
+    with folder.writing() as opened:
+        folder.path.rename(tmp_path / "before")
+        folder.path.symlink_to(own.path)
+        (opened / "new").touch()
+    assert (tmp_path / "before" / "new").exists()
     assert before == {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
 
 

@@ -176,9 +176,9 @@ class GuardedChannel(kombu_redis.Channel):
         return [queue] if is_bound else []
 
     def sweep_bindings(self, limit: int = 100) -> Any:
-        """Remove what expired of the routes; if that fails at what others wrote there, forget when routes expire.
+        """Remove expired routes. If another client's entry makes this fail, clear the list of times when routes expire.
 
-        Kombu would try again every second, for ever. Those in use are recorded anew.
+        Kombu would fail again every second. The routes that are in use enter the list again.
         """
         try:
             return super().sweep_bindings(limit)  # type: ignore[no-untyped-call]

@@ -131,7 +131,7 @@ def read_members(client: Redis, name: str, limit: int, most: int) -> set[bytes]:
 def scan_values(client: Redis, name: str, limit: int, longest: int) -> Iterator[bytes]:
     """Yield the values of a hash of any size, page by page; a value of more than `limit` bytes as `b""`.
 
-    A field whose name has more than `longest` bytes is skipped.
+    A field whose name is empty or has more than `longest` bytes is skipped.
     """
     cursor: Any = 0
     while True:

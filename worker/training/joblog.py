@@ -138,11 +138,13 @@ def job_log(
 def _open(path: Path | None) -> io.FileIO:
     if path is not None:
         try:
-            path.parent.mkdir(exist_ok=True)
-            with anchored(path.parent, path.parent) as there:
+            logs, sweep = path.parent, path.parent.parent
+            with anchored(sweep, sweep) as there:
+                (there / logs.name).mkdir(exist_ok=True)
+            with anchored(logs, logs) as there:
                 return open_own(there / path.name, os.O_CREAT | os.O_APPEND)
         except OSError as error:
-            logger.warning("The log of a job is not kept: %s", error)
+            logger.warning("The log of a job is not kept: %s cannot be opened: %s", path, error.strerror or error)
     return tempfile.TemporaryFile(buffering=0)
 
 

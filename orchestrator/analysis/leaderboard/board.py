@@ -226,7 +226,7 @@ class Standing:
 
     @Column(
         "regret",
-        "how much worse than the best configuration it is at most",
+        "the most by which the best configuration can be better",
         _regret,
         tables="telling",
         tells=lambda board, each: len(board.standings) > 1 and _regret(board, each) != NONE,

@@ -113,8 +113,8 @@ def by_configuration(
     ]
     shown += map(_of_metric, further)
     spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
-    notes = tuple(f"{each.heading}: {each.meaning}" for each in shown if each.noted)
-    return _table(board, standings, shown, notes, tuple(heading for _, heading in sorted(spare)))
+    meanings = tuple(f"{each.heading}: {each.meaning}" for each in shown if each.noted)
+    return _table(board, standings, shown, meanings, tuple(heading for _, heading in sorted(spare)))
 
 
 def _of_metric(metric: Metric) -> Column:
@@ -137,13 +137,13 @@ def _table(
     board: Leaderboard,
     standings: Sequence[Standing],
     shown: Sequence[Column],
-    notes: tuple[str, ...] = (),
+    meanings: tuple[str, ...] = (),
     spare: tuple[str, ...] = (),
 ) -> TextTable:
     notes = (
         _what(board),
         *_explained(board),
-        *notes,
+        *meanings,
         *_left_out(len(standings), len(board.standings), "configuration"),
     )
     rows = tuple(tuple(each.text(board, standing) for each in shown) for standing in standings)

@@ -28,7 +28,7 @@ class Kind:
 
     @property
     def shown(self) -> str:
-        """The names of its charts for `--help`: of those that an option completes, `OPTION` stands for it."""
+        """The name of its charts for `--help`, with `OPTION` in the place of an option's name."""
         return f"{self.name}OPTION" if self.name.endswith("-") else self.name
 
     def names(self, sweep: Sweep) -> list[str]:

@@ -186,7 +186,7 @@ def _refusal(options: SklearnOptions, data: SklearnData) -> str | None:
     from worker.trainers.sklearn.fitting import Divergence, Fitting
 
     reasons = set()
-    # Nothing that is refused depends on these, and a stranger's specification may have any.
+    # They decide how long most fits take, and what is refused does not depend on them.
     counts = {name: getattr(options, name, None) for name in ("max_iter", "n_estimators")}
     few = {name: min(count, _FEW) for name, count in counts.items() if isinstance(count, int)}
     options = options.model_copy(update=few)
