@@ -163,24 +163,39 @@ def read_regular(path: Path, max_bytes: int, within: Path | None = None) -> byte
 
 
 @contextlib.contextmanager
-def anchored(folder: Path, within: Path) -> Iterator[Path]:
+def anchored(folder: Path, within: Path | None = None) -> Iterator[Path]:
     """Open a folder, and yield a path that stays this folder, even if another one takes its name.
 
     Args:
         folder: The folder.
-        within: The folder that it has to be, or to be in, by a path without links.
+        within: The folder that it has to be, or to be in, by a path without links; None for one that is no link.
 
     Raises:
         OSError: it cannot be opened, or is elsewhere.
     """
     # On Linux, without the right to list it, which writing does not need.
-    descriptor = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | (os.O_NOFOLLOW if within is None else 0)
+    descriptor = os.open(folder, flags)
     try:
-        _refuse_elsewhere(descriptor, folder, within)
-        opened = _OPENED / str(descriptor)
-        yield opened if opened.exists() else folder
+        if within is not None:
+            refuse_elsewhere(descriptor, folder, within)
+        yield through(descriptor, folder)
     finally:
         os.close(descriptor)
+
+
+def path_of(descriptor: int, path: Path) -> Path:
+    """Return the path, without links, of what is open. Another user may exchange what `path` leads to at any time."""
+    try:
+        return (_OPENED / str(descriptor)).readlink()
+    except OSError:  # without /proc
+        return real(path)
+
+
+def through(descriptor: int, path: Path) -> Path:
+    """Return a path of what this process has opened, which nobody can exchange; without /proc, the given path."""
+    opened = _OPENED / str(descriptor)
+    return opened if opened.exists() else path
 
 
 def real(path: Path) -> Path:
@@ -188,16 +203,12 @@ def real(path: Path) -> Path:
     try:
         return Path(os.path.realpath(path))
     except OSError:
-        return path.absolute()
+        return path
 
 
-def _refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:
-    # Of what is open: another user may exchange what the path leads to at any time.
-    try:
-        found = (_OPENED / str(descriptor)).readlink()
-    except OSError:  # without /proc
-        found = real(path)
-    if not found.is_relative_to(within):
+def refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:
+    """Raise `OSError` unless what was opened is in a folder, or is that folder: arguments as for `anchored`."""
+    if not path_of(descriptor, path).is_relative_to(within):
         is_same = real(within) == within
         why = "A link out of its folder" if is_same else "Its folder was moved or replaced"
         raise OSError(errno.ELOOP, why, str(path))
@@ -271,7 +282,7 @@ def _open(path: Path, flags: int, max_bytes: int = sys.maxsize, within: Path | N
         if found.st_size == 0 and os.pread(descriptor, 1, 0) and os.fstat(descriptor).st_size == 0:
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
         if within is not None:
-            _refuse_elsewhere(descriptor, path, within)
+            refuse_elsewhere(descriptor, path, within)
     except BaseException:
         os.close(descriptor)
         raise

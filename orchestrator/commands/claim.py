@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
-from nn.files import digest, read_regular, reading, real, temporary_folder
+from nn.files import anchored, digest, read_regular, reading, real, temporary_folder
 from orchestrator.analysis.statement import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -58,21 +58,23 @@ def write_claim(folder: SweepFolder, to: Path | None = None, key: Path | None = 
         SeedsweepError: the sweep cannot be read.
     """
     path = folder.path / FILE if to is None else to
-    _CLAIM.check(path)
+    within = folder.real if to is None else real(path.parent)
+    _CLAIM.check(path, within)
     beside = path.with_name(path.name + SIGNATURE)
     sweep = Sweep.read(folder)
     content = Claim.of_finished(sweep).as_bytes()
     if key is not None:
-        _SIGNATURE.check(beside)
+        _SIGNATURE.check(beside, within)
         signed = _ssh_keygen("sign", "-n", NAMESPACE, "-f", str(key), stdin=content)
         if signed.returncode:
             raise ClaimError(f"ssh-keygen cannot sign by {key}: {signed.stderr.decode(errors='replace').strip()}")
-        _SIGNATURE.write(beside, signed.stdout, sweep)
+        _SIGNATURE.write(beside, signed.stdout, sweep, within)
     elif beside.is_file():
         # That of an earlier claim would refute this one.
-        _SIGNATURE.check(beside)
-        beside.unlink()
-    return _CLAIM.write(path, content, sweep)
+        _SIGNATURE.check(beside, within)
+        with anchored(path.parent, within) as opened:
+            (opened / beside.name).unlink()
+    return _CLAIM.write(path, content, sweep, within)
 
 
 @dataclass(frozen=True)

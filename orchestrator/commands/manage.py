@@ -3,15 +3,15 @@
 import contextlib
 import errno
 import secrets
-import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from nn.errors import Described, InvalidInputError
 from nn.files import sync_folder
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
 from orchestrator.folder.keeping import Keeper
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweep_folder import SweepFolder, clear
 from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE, size
 
 
@@ -22,17 +22,17 @@ def remove(folder: SweepFolder) -> None:
         SweepBusyError: it runs.
         OutputError: the folder cannot be removed.
     """
-    with changing(folder):
+    with changing(folder) as own:
         # Out of sight first: nobody sees a part of it, even if this process is killed.
         hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}.removed")
-        folder.path.rename(hidden)
-        if hidden.is_symlink():
+        if folder.move(hidden.name):
             hidden.unlink()
-        else:
-            try:
-                shutil.rmtree(hidden)
-            except RecursionError:
-                raise OSError(errno.ELOOP, f"the folders in {hidden.name} are nested too deep to be removed") from None
+            return
+        try:
+            clear(own)
+        except RecursionError:
+            raise OSError(errno.ELOOP, f"the folders in {hidden.name} are nested too deep to be removed") from None
+        hidden.rmdir()
 
 
 def rename(folder: SweepFolder, name: str) -> SweepFolder:
@@ -49,7 +49,7 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
     if renamed.exists():
         raise InvalidInputError("name", name, f"a name that nothing in {renamed.path.parent} has")
     with changing(folder):
-        folder.path.rename(renamed.path)
+        folder.move(name)
         sync_folder(renamed.path.parent)
     return renamed
 
@@ -89,10 +89,14 @@ def annotate(folder: SweepFolder, text: str) -> None:
 
 
 @contextlib.contextmanager
-def changing(folder: SweepFolder, *, prepare: bool = False) -> Iterator[None]:
-    """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host."""
+def changing(folder: SweepFolder, *, prepare: bool = False) -> Iterator[Path]:
+    """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host.
+
+    Yields:
+        A path of the folder, as `SweepFolder.writing` does.
+    """
     if summary(folder.path).state == "running":
         with folder.exclusive(prepare=False):
             raise SweepBusyError(f"The sweep {folder.name} seems to run on another host: end it there first")
-    with folder.exclusive(prepare=prepare), folder.writing():
-        yield
+    with folder.exclusive(prepare=prepare), folder.writing() as own:
+        yield own

@@ -30,11 +30,14 @@ from nn.files import (
     is_private,
     json_values,
     open_regular,
+    path_of,
     read_regular,
     reading,
     real,
+    refuse_elsewhere,
     remove_stale,
     sync_folder,
+    through,
     write_atomically,
 )
 from nn.options.describe import first_fault
@@ -63,6 +66,7 @@ MAX_LOG = 2**21
 #: The most bytes of weights that are read, whatever a trainer says.
 _MOST_BYTES = 2**31
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
+_WEIGHTS = "weights"
 #: How the name of an unfinished folder ends.
 _UNFINISHED = ".seedsweep.new"
 
@@ -74,25 +78,32 @@ class SweepFolder:
     `SweepUnreadableError` if `results.jsonl` exists and cannot be read.
 
     Attributes:
-        real: Its path without links. Nothing is read or written elsewhere, whatever takes its place later.
         known: The keys of the jobs that the sweep has or has had, by the `sweep.json` that was last read or written.
         weights_folder: The folder of the weights: the argument `weights`, or `weights` in this folder.
     """
 
     def __init__(self, output: Path, name: str, weights: Path | None = None, found: Path | None = None) -> None:
         self.path = output / check_name(name)
-        self.real = found or real(self.path)
+        self._real = found or real(self.path)
         self.name = name
         self.logs = self.path / "logs"
-        self.weights_folder = weights or self.path / "weights"
-        self._around_weights = self.real if weights is None else real(weights.parent)
+        self.weights_folder = weights or self.path / _WEIGHTS
+        self._around_weights = None if weights is None else real(weights.parent)
         self._results = self.path / "results.jsonl"
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
         self.known: frozenset[str] = frozenset()
-        #: The folder that this process has locked.
-        self._held: os.stat_result | None = None
+        #: The descriptor of the folder, while this process has locked it.
+        self._held: int | None = None
+
+    @property
+    def real(self) -> Path:
+        """Its path without links: as it was found first, or of the folder that this process has locked, as it is now.
+
+        Nothing is read or written elsewhere, whatever takes the folder's place.
+        """
+        return self._real if self._held is None else path_of(self._held, self.path)
 
     def exists(self) -> bool:
         """Return whether the name is taken, by a sweep or by anything else."""
@@ -141,7 +152,7 @@ class SweepFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
-        self._write(self._description, manifest.as_text())
+        self._write(self._description.name, manifest.as_text())
         self.known = manifest.known_jobs
 
     def manifest(self) -> Manifest:
@@ -186,6 +197,8 @@ class SweepFolder:
         with self._telling():
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            with self._telling():
+                refuse_elsewhere(descriptor, self.path, self._real)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -193,7 +206,7 @@ class SweepFolder:
                 raise SweepBusyError(f"{told}; orchestrator watch {shlex.quote(str(self.path))} follows it") from None
             except OSError:
                 pass  # This file system has no locks.
-            self._held = os.fstat(descriptor)
+            self._held = descriptor
             if prepare:
                 self._prepare()
             yield
@@ -205,7 +218,7 @@ class SweepFolder:
         with self.writing() as folder:
             self._refuse_links()
             # A user may have removed the weights to save space.
-            (folder / "weights").mkdir(exist_ok=True)
+            (folder / _WEIGHTS).mkdir(exist_ok=True)
             sync_folder(folder)
             cut_torn_line(folder / self._results.name)
             # It is of a session that was killed: nothing goes on.
@@ -216,7 +229,7 @@ class SweepFolder:
         if self._held is None:
             return
         with contextlib.suppress(OSError):
-            if os.path.samestat(self._held, self.path.stat()):
+            if os.path.samestat(os.fstat(self._held), self.path.stat()):
                 return
         raise OutputError(f"The folder {self.path} was removed while the sweep ran")
 
@@ -313,7 +326,7 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(self.weights_path(sha256), most_bytes(job), self._around_weights) as file:
+            with open_regular(self.weights_path(sha256), most_bytes(job), self._around_weights or self.real) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -329,7 +342,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
-            blob = read_regular(path, most_bytes(job), self._around_weights)
+            blob = read_regular(path, most_bytes(job), self._around_weights or self.real)
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -347,12 +360,12 @@ class SweepFolder:
         is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
         suffix = _SAFETENSORS if is_safetensors else _OTHERS
         path = self.weights_path(sha256)
-        self._write(path if os.path.lexists(path) else path.with_suffix(suffix), blob, sync=sync)
+        self._write((path if os.path.lexists(path) else path.with_suffix(suffix)).name, blob, _WEIGHTS, sync=sync)
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
         path = self.weights_path(sha256)
-        with self.writing(self.weights_folder) as folder:
+        with self.writing(_WEIGHTS) as folder:
             (folder / path.name).unlink(missing_ok=True)
 
     def take_weights(self, other: SweepFolder, job: Job, sha256: str) -> None:
@@ -366,16 +379,13 @@ class SweepFolder:
         source, target = other.weights_path(sha256), self.weights_path(sha256)
         if not os.path.lexists(target):
             target = target.with_name(source.name)
-        # What others can write, they could change later.
-        if is_private(source):
-            with (
-                contextlib.suppress(OSError),
-                anchored(self.weights_folder, self.real) as folder,
-                open_regular(source, within=other.real) as file,
-            ):
-                # Of the open file. With a descriptor, though the path is absolute, Python's call follows links.
-                opened = file.fileno()
-                os.link(f"/proc/self/fd/{opened}", folder / target.name, src_dir_fd=opened)
+        with contextlib.suppress(OSError, OutputError), open_regular(source, within=other.real) as file:
+            opened = file.fileno()
+            # What others can write, they could change later. With a descriptor, though the path is absolute, Python's
+            # call follows the link of /proc: a hard link to a symbolic link would be a symbolic link.
+            if is_private(through(opened, source)):
+                with self.writing(_WEIGHTS) as folder:
+                    os.link(through(opened, source), folder / target.name, src_dir_fd=opened)
                 return
         self.keep_weights(sha256, other.weights(job, sha256), sync=False)
 
@@ -383,7 +393,7 @@ class SweepFolder:
         """Write the log of a job."""
         with self.writing() as folder:
             (folder / self.logs.name).mkdir(exist_ok=True)
-        self._write(self.logs / f"{key}.log", text)
+        self._write(f"{key}.log", text, self.logs.name)
 
     def log(self, key: str) -> str | None:
         """Return a job's log; None if there is none, it cannot be read, or it is a link out of the folder."""
@@ -414,7 +424,7 @@ class SweepFolder:
 
     def keep_reading(self, record: Reading) -> None:
         """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""
-        self._write(self._reading, record.model_dump_json(indent=2) + "\n")
+        self._write(self._reading.name, record.model_dump_json(indent=2) + "\n")
 
     def finish(self, rows: Mapping[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
@@ -432,10 +442,10 @@ class SweepFolder:
             lines = (rows[key].line().encode() for key in order if key in rows)
             others = lines_of(self._results, (self.known - set(order)).__contains__, self.real)
             write_atomically(folder / self._results.name, lambda file: file.writelines(chain(lines, others)))
-        self._write(self.path / "leaderboard.csv", leaderboard_csv)
-        self._write(self.path / "leaderboard.json", leaderboard_json)
+        self._write("leaderboard.csv", leaderboard_csv)
+        self._write("leaderboard.json", leaderboard_json)
         # This process holds the lock, so any temporary file was left by a process that was killed.
-        for each in (self.path, self.weights_folder):
+        for each in ("", _WEIGHTS):
             with contextlib.suppress(OutputError), self.writing(each) as folder:
                 remove_stale(folder, 0.0)
         with self.writing() as folder:
@@ -443,23 +453,36 @@ class SweepFolder:
 
     def keep(self, name: str, content: str | bytes) -> None:
         """Write another file of the sweep, such as its note."""
-        self._write(self.path / name, content)
+        self._write(name, content)
 
-    def _write(self, target: Path, content: str | bytes, *, sync: bool = True) -> None:
+    def _write(self, name: str, content: str | bytes, within: str = "", *, sync: bool = True) -> None:
         data = content if isinstance(content, bytes) else content.encode()
-        with self.writing(target.parent) as folder:
-            write_atomically(folder / target.name, lambda file: file.write(data), sync=sync)
+        with self.writing(within) as folder:
+            write_atomically(folder / name, lambda file: file.write(data), sync=sync)
 
     @contextlib.contextmanager
-    def writing(self, folder: Path | None = None) -> Iterator[Path]:
-        """Yield a path of the sweep's folder, or of one in it, that no link can lead elsewhere.
+    def writing(self, name: str = "") -> Iterator[Path]:
+        """Yield a path of the sweep's folder, or of a folder in it, that stays this folder, whatever takes its name.
 
         Raises:
             OutputError: something cannot be written in the block.
         """
         self.check_held()
-        with self._telling(), anchored(folder or self.path, self.real) as found:
-            yield found
+        with self._telling(), contextlib.ExitStack() as stack:
+            if self._held is None:
+                folder = stack.enter_context(anchored(self.path, self._real))
+            else:
+                folder = through(self._held, self.path)
+            yield stack.enter_context(anchored(folder / name)) if name else folder
+
+    def move(self, name: str) -> bool:
+        """Rename the folder that this process has locked, and nothing else; return whether that is a link to it."""
+        with self.writing() as own, anchored(self.path.parent, real(self.path.parent)) as output:
+            moved = (output / self.path.name).rename(output / name)
+            if not moved.samefile(own):
+                moved.rename(output / self.path.name)
+                raise OSError(errno.ESTALE, "something else has its name meanwhile")
+            return moved.is_symlink()
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -491,15 +514,39 @@ def _make(path: Path, description: str) -> None:
         # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
         made = path.with_name(Path(name).name)
-        undo.callback(shutil.rmtree, made, ignore_errors=True)
-        (made / "weights").mkdir()
-        write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
-        # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
-        made.chmod((made / "weights").stat().st_mode)
-        made.rename(path)
+        undo.callback(_remove_empty, made)
+        with anchored(made) as opened:
+            # Who can write to the folder above may have put another one in its place.
+            if opened.stat().st_uid != os.geteuid() or any(opened.iterdir()):
+                raise OSError(errno.ESTALE, "something else has its name meanwhile")
+            try:
+                (opened / _WEIGHTS).mkdir()
+                write_atomically(opened / "sweep.json", lambda file: file.write(description.encode()))
+                # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
+                opened.chmod((opened / _WEIGHTS).stat().st_mode)
+                # Weights are read by their whole path, which may be too long.
+                with contextlib.suppress(FileNotFoundError):
+                    (made / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
+                made.rename(path)
+            except BaseException:
+                clear(opened)
+                raise
         for each in (path.parent, *(folder.parent for folder in missing)):
             sync_folder(each)
         undo.pop_all()
+
+
+def clear(folder: Path) -> None:
+    """Remove all that is in a folder.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 def _remove_empty(folder: Path) -> None:

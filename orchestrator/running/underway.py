@@ -146,9 +146,8 @@ class Underway(Progress):
         """Remove the record: nothing goes on any more."""
         if self._folder is not None:
             # A folder that was removed, or replaced by that of another sweep, is left alone.
-            with contextlib.suppress(OSError, OutputError):
-                self._folder.check_held()
-                (self._folder.path / PROGRESS).unlink()
+            with contextlib.suppress(OutputError), self._folder.writing() as folder:
+                (folder / PROGRESS).unlink()
 
 
 def _is_own(row: Row) -> bool:

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,22 @@ from nn.files import digest
 from nn.weights import Weights, from_safetensors, to_safetensors
 from orchestrator.analysis import summary
 from orchestrator.analysis.lookup import load_data
+from orchestrator.analysis.statement import Claim
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
+from orchestrator.commands.claim import write_claim
+from orchestrator.commands.manage import remove, rename
 from orchestrator.commands.report import report
 from orchestrator.errors import OutputError, SweepUnreadableError
-from orchestrator.folder import results_log
+from orchestrator.folder import results_log, sweep_folder
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import NOTE, Sweeps, note, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
-from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, row
+from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 from worker.job import MAX_TEXT, Mismatch
 from worker.redis.limits import MISMATCHES
 from worker.settings import Settings
@@ -239,7 +243,7 @@ def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tm
             each.rename(tmp_path / each.name)
             each.symlink_to(own.path / each.name)
             for write in writes:
-                with pytest.raises(OutputError, match="A link out of its folder"):
+                with pytest.raises(OutputError, match="Not a directory"):
                     write()
     folder.path.rename(tmp_path / "before")
     folder.path.symlink_to(own.path)
@@ -255,6 +259,69 @@ def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tm
         (opened / "new").touch()
     assert (tmp_path / "before" / "new").exists()
     assert before == {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
+
+
+def test_a_folder_above_may_be_renamed_while_a_sweep_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    folder = made(Path("runs"))
+    with folder.exclusive():
+        (tmp_path / "project").rename(tmp_path / "renamed")
+        folder.keep_weights(digest(BLOB), BLOB)
+        folder.append(row(JOBS[0]))
+        assert (len(folder.rows_of(BY_KEY)), folder.weights(JOBS[0], digest(BLOB))) == (1, BLOB)
+
+
+def _exchanging(monkeypatch: pytest.MonkeyPatch, where: object, name: str, folder: Path, other: Path) -> None:
+    """Put a link to another folder in the place of a folder when a function is called."""
+    function = getattr(where, name)
+
+    def exchanged(*arguments: Any, **more: Any) -> Any:
+        if not folder.is_symlink():
+            folder.rename(folder.with_name("before"))
+            folder.symlink_to(other)
+        return function(*arguments, **more)
+
+    monkeypatch.setattr(where, name, exchanged)
+
+
+@pytest.mark.parametrize("change", [remove, lambda folder: rename(folder, "b")], ids=["rm", "mv"])
+def test_only_the_folder_that_is_locked_is_removed_or_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[SweepFolder], object]
+) -> None:
+    private, folder = made(tmp_path / "private"), made(tmp_path / "runs")
+    _exchanging(monkeypatch, sweep_folder, "real", folder.path.parent, private.path.parent)
+    with pytest.raises(OutputError, match="something else has its name meanwhile|Its folder was moved or replaced"):
+        change(folder)
+    assert (names_in(tmp_path / "private"), private.manifest().name) == (["a"], "a")
+
+
+def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private, folder = made(tmp_path / "private"), made(tmp_path / "runs")
+    private.keep("claim.json.sig", "-----BEGIN SSH SIGNATURE-----")
+    folder.append(*map(row, JOBS))
+    _exchanging(monkeypatch, Claim, "as_bytes", folder.path, private.path)
+    with pytest.raises(OutputError, match="Its folder was moved or replaced"):
+        write_claim(folder)
+    assert "claim.json" not in names_in(private.path)
+    assert "claim.json.sig" in names_in(private.path)
+
+
+def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    private = made(tmp_path / "runs", "private")
+    make = tempfile.mkdtemp
+
+    def exchanged(*arguments: Any, **more: Any) -> str:
+        made_now = make(*arguments, **more)
+        Path(made_now).rmdir()
+        private.path.rename(made_now)
+        return made_now
+
+    monkeypatch.setattr(tempfile, "mkdtemp", exchanged)
+    with pytest.raises(OutputError, match="something else has its name meanwhile"):
+        made(tmp_path / "runs")
+    (left,) = (tmp_path / "runs").iterdir()
+    assert names_in(left) == ["sweep.json", "weights"]
 
 
 @pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
