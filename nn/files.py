@@ -209,8 +209,7 @@ def real(path: Path) -> Path:
 def refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:
     """Raise `OSError` unless what was opened is in a folder, or is that folder: arguments as for `anchored`."""
     if not path_of(descriptor, path).is_relative_to(within):
-        is_same = real(within) == within
-        why = "A link out of its folder" if is_same else "Its folder was moved or replaced"
+        why = "A link out of its folder" if real(within) == within else "Its folder was moved or replaced"
         raise OSError(errno.ELOOP, why, str(path))
 
 

@@ -91,11 +91,9 @@ def summaries(output: Path) -> list[Summary]:
 
 
 def summary(folder: Path, found: Path | None = None) -> Summary:
-    """Return the summary of the sweep in a folder; never raises `SeedsweepError`.
+    """Return the summary of the sweep in a folder, or at its path without links, if that was `found` before.
 
-    Args:
-        folder: The folder.
-        found: Its path without links, if that was found before.
+    Never raises `SeedsweepError`.
     """
     found = found or real(folder)
     recorded = _recorded(folder, found)

@@ -1,5 +1,6 @@
 """`orchestrator report`: writes the page of a sweep, or one of its charts as a picture."""
 
+import re
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,9 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.report.charts.catalogue import KINDS, names
 from orchestrator.text import counted, listed, sized
 from worker.settings import Settings, load_settings
+
+#: The charts; the name of an option completes a name that ends in `-`.
+_CHARTS = [re.sub("-$", "-OPTION", kind.name) for kind in KINDS]
 
 
 def command(
@@ -32,7 +36,7 @@ def command(
         typer.Option(
             metavar="CHART",
             autocompletion=of_sweep(names, rows=True),
-            help=f"Write one chart as a picture instead: {listed([kind.shown for kind in KINDS], 'or')}.",
+            help=f"Write one chart as a picture instead: {listed(_CHARTS, 'or')}.",
         ),
     ] = None,
     format: Annotated[  # noqa: A002

@@ -90,11 +90,7 @@ def annotate(folder: SweepFolder, text: str) -> None:
 
 @contextlib.contextmanager
 def changing(folder: SweepFolder, *, prepare: bool = False) -> Iterator[Path]:
-    """Hold the lock of a sweep that does not run, here or, as far as its folder tells, on another host.
-
-    Yields:
-        A path of the folder, as `SweepFolder.writing` does.
-    """
+    """Hold the lock of a sweep that does not run, here or elsewhere, and yield a path as `SweepFolder.writing` does."""
     if summary(folder.path).state == "running":
         with folder.exclusive(prepare=False):
             raise SweepBusyError(f"The sweep {folder.name} seems to run on another host: end it there first")

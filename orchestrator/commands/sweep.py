@@ -234,12 +234,9 @@ def check_values(specification: SweepSpecification, dataset: str, settings: Sett
 
 
 def plan_resumption(folder: SweepFolder, place: Place, *, skip_invalid: bool = False) -> SweepPlan:
-    """Return the plan for resuming a sweep, after all checks that can be made before.
+    """Return the plan for resuming a sweep, after all checks that can be made before. Arguments: see `plan_sweep`.
 
-    Args:
-        folder: See `plan_sweep`.
-        place: See `plan_sweep`.
-        skip_invalid: Whether the user gave `skip_invalid`: it changes nothing, and the sweep must have begun with it.
+    With `skip_invalid`, which changes nothing, the sweep must have begun with it.
 
     Raises:
         InvalidInputError: the sweep began without `skip_invalid`.

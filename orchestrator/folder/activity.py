@@ -54,10 +54,7 @@ class Activity(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """Return what a sweep's session wrote last into a folder, a path without links.
-
-        None if nothing runs, or the file is damaged: it is only shown.
-        """
+        """Return what the session wrote last into a folder, a path without links; None if there is nothing usable."""
         with contextlib.suppress(OSError, ValidationError):
             if json_values(stored := read_regular(folder / PROGRESS, _MAX_BYTES, folder)) <= _MAX_VALUES:
                 return cls.model_validate_json(stored)
@@ -86,12 +83,9 @@ class Activity(BaseModel):
 
 
 def address(folder: Path) -> str | None:
-    """Return the address of the embedded cluster on which a process of this user runs a sweep; None without one.
+    """Return the address of this user's embedded cluster that runs the sweep of a folder, a path without links.
 
     Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
-
-    Args:
-        folder: The sweep's folder, a path without links.
     """
     if not is_private(folder) or not held(folder, locks()):
         return None  # A stranger or a killed process may have named another sweep; `status` demands the lock, too.

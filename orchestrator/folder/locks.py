@@ -26,11 +26,7 @@ def held(folder: Path, taken: Mapping[str, int] | None) -> bool | None:
 def holder(folder: Path, taken: Mapping[str, int] | None) -> int | None:
     """Return the id of the process of this host that has locked a sweep's folder; 0 for none, None if it is unknown.
 
-    The lock is not tried: that would briefly keep the sweep's own process out.
-
-    Args:
-        folder: The sweep's folder.
-        taken: From `locks`.
+    `taken` is from `locks`. The lock is not tried: that would briefly keep the sweep's own process out.
     """
     try:
         found = folder.stat()

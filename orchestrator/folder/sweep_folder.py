@@ -152,7 +152,7 @@ class SweepFolder:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
-        self._write(self._description.name, manifest.as_text())
+        self.keep(self._description.name, manifest.as_text())
         self.known = manifest.known_jobs
 
     def manifest(self) -> Manifest:
@@ -360,7 +360,7 @@ class SweepFolder:
         is_safetensors = 2 <= int.from_bytes(blob[:8], "little") <= len(blob) - 8 and blob[8:9] == b"{"
         suffix = _SAFETENSORS if is_safetensors else _OTHERS
         path = self.weights_path(sha256)
-        self._write((path if os.path.lexists(path) else path.with_suffix(suffix)).name, blob, _WEIGHTS, sync=sync)
+        self.keep((path if os.path.lexists(path) else path.with_suffix(suffix)).name, blob, _WEIGHTS, sync=sync)
 
     def drop_weights(self, sha256: str) -> None:
         """Remove the weights with this hash."""
@@ -393,7 +393,7 @@ class SweepFolder:
         """Write the log of a job."""
         with self.writing() as folder:
             (folder / self.logs.name).mkdir(exist_ok=True)
-        self._write(f"{key}.log", text, self.logs.name)
+        self.keep(f"{key}.log", text, self.logs.name)
 
     def log(self, key: str) -> str | None:
         """Return a job's log; None if there is none, it cannot be read, or it is a link out of the folder."""
@@ -424,7 +424,7 @@ class SweepFolder:
 
     def keep_reading(self, record: Reading) -> None:
         """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""
-        self._write(self._reading.name, record.model_dump_json(indent=2) + "\n")
+        self.keep(self._reading.name, record.model_dump_json(indent=2) + "\n")
 
     def finish(self, rows: Mapping[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
@@ -442,8 +442,8 @@ class SweepFolder:
             lines = (rows[key].line().encode() for key in order if key in rows)
             others = lines_of(self._results, (self.known - set(order)).__contains__, self.real)
             write_atomically(folder / self._results.name, lambda file: file.writelines(chain(lines, others)))
-        self._write("leaderboard.csv", leaderboard_csv)
-        self._write("leaderboard.json", leaderboard_json)
+        self.keep("leaderboard.csv", leaderboard_csv)
+        self.keep("leaderboard.json", leaderboard_json)
         # This process holds the lock, so any temporary file was left by a process that was killed.
         for each in ("", _WEIGHTS):
             with contextlib.suppress(OutputError), self.writing(each) as folder:
@@ -451,11 +451,8 @@ class SweepFolder:
         with self.writing() as folder:
             _remove_empty(folder / self.logs.name)
 
-    def keep(self, name: str, content: str | bytes) -> None:
-        """Write another file of the sweep, such as its note."""
-        self._write(name, content)
-
-    def _write(self, name: str, content: str | bytes, within: str = "", *, sync: bool = True) -> None:
+    def keep(self, name: str, content: str | bytes, within: str = "", *, sync: bool = True) -> None:
+        """Write a file of the sweep, such as its note, or one in the folder `within` its own."""
         data = content if isinstance(content, bytes) else content.encode()
         with self.writing(within) as folder:
             write_atomically(folder / name, lambda file: file.write(data), sync=sync)

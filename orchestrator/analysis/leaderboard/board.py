@@ -54,7 +54,6 @@ class Column:
         tells: Whether it is informative for a configuration; None if every cell but 0 and - is.
         spare: A narrow terminal drops columns by this number, the lowest first; None to keep it.
         order: Columns are sorted by this number; ties keep the order of the figures.
-        noted: Whether a note above the tables in a terminal and in Markdown has its meaning, too.
         first: What comes first if rows are sorted by it: `low` or `high` values, or the better `score`.
         name: The figure's name.
     """
@@ -66,7 +65,6 @@ class Column:
     tells: Callable[[Leaderboard, Standing], bool] | None = None
     spare: int | None = None
     order: int = 0
-    noted: bool = False
     first: Literal["low", "high", "score"] = "low"
     name: str = ""
 
@@ -231,7 +229,6 @@ class Standing:
         tables="telling",
         tells=lambda board, each: len(board.standings) > 1 and _regret(board, each) != NONE,
         spare=5,
-        noted=True,
     )
     def regret(self) -> float | None:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""

@@ -113,8 +113,7 @@ def by_configuration(
     ]
     shown += map(_of_metric, further)
     spare = [] if wide else [(each.spare, each.heading) for each in shown if each.spare is not None]
-    meanings = tuple(f"{each.heading}: {each.meaning}" for each in shown if each.noted)
-    return _table(board, standings, shown, meanings, tuple(heading for _, heading in sorted(spare)))
+    return _table(board, standings, shown, tuple(heading for _, heading in sorted(spare)))
 
 
 def _of_metric(metric: Metric) -> Column:
@@ -134,18 +133,9 @@ def for_report(board: Leaderboard, standings: Sequence[Standing]) -> tuple[TextT
 
 
 def _table(
-    board: Leaderboard,
-    standings: Sequence[Standing],
-    shown: Sequence[Column],
-    meanings: tuple[str, ...] = (),
-    spare: tuple[str, ...] = (),
+    board: Leaderboard, standings: Sequence[Standing], shown: Sequence[Column], spare: tuple[str, ...] = ()
 ) -> TextTable:
-    notes = (
-        _what(board),
-        *_explained(board),
-        *meanings,
-        *_left_out(len(standings), len(board.standings), "configuration"),
-    )
+    notes = (_what(board), *_explained(board), *_left_out(len(standings), len(board.standings), "configuration"))
     rows = tuple(tuple(each.text(board, standing) for each in shown) for standing in standings)
     return TextTable(notes, tuple(each.heading for each in shown), rows, spare)
 
@@ -172,6 +162,8 @@ def _explained(board: Leaderboard) -> list[str]:
             "n, mean and interval: of the jobs that trained; for the rank, one that diverged counts as the worst"
         )
     lines = ["; ".join(found)] if found else []
+    if len(standings) > 1 and any(each.regret is not None for each in standings):
+        lines.append(f"regret: {sortable()['regret'].meaning}")
     if any(each.p_best is not None and each.n < CALIBRATED_SEEDS for each in standings):
         lines.append(f"P(best): ~ marks rough values, from fewer than {CALIBRATED_SEEDS} seeds")
     return [*lines, *([OWN_SPLITS] if any(each.scored.draws_split for each in standings) else [])]

@@ -26,11 +26,6 @@ class Kind:
     draw: Callable[[Sweep, str], Chart]
     absent: Callable[[Sweep], str | None]
 
-    @property
-    def shown(self) -> str:
-        """The name of its charts for `--help`, with `OPTION` in the place of an option's name."""
-        return f"{self.name}OPTION" if self.name.endswith("-") else self.name
-
     def names(self, sweep: Sweep) -> list[str]:
         """Return the names of a sweep's charts of this kind."""
         if self.absent(sweep) is not None:
