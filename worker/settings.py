@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nn.errors import Described, InvalidInputError, meant
-from nn.files import is_private, read_regular
+from nn.files import is_private, read_regular, real
 
 #: The longest time limit: ten years, in seconds.
 MAX_TIME_LIMIT = 315_360_000
@@ -86,6 +86,11 @@ class Settings(BaseModel):
     artifact_bytes: int = Field(
         default=64 * 2**20, ge=0, le=2**50, description="an integer of bytes from 0 to 1125899906842624"
     )
+
+    @field_validator("log_dir")
+    @classmethod
+    def _without_links(cls, log_dir: Path | None) -> Path | None:
+        return log_dir and real(log_dir)
 
 
 def variable(field: str) -> str:

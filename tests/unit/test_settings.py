@@ -134,6 +134,12 @@ def test_a_result_backend_belongs_to_the_broker_beside_it(
     assert load_settings().model_dump() == DEFAULTS | {"broker_url": "redis://other/1"}
 
 
+def test_the_folder_of_logs_may_be_reached_by_a_link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "there").symlink_to(tmp_path)
+    monkeypatch.setenv("SEEDSWEEP_LOG_DIR", str(tmp_path / "there" / "logs"))
+    assert load_settings().log_dir == tmp_path / "logs"
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
