@@ -91,7 +91,7 @@ def summaries(output: Path) -> list[Summary]:
 
 
 def summary(folder: Path, found: Path | None = None) -> Summary:
-    """Return the summary of the sweep in a folder, or at its path without links, if that was `found` before.
+    """Return the summary of the sweep in a folder, whose path without links may have been `found` before.
 
     Never raises `SeedsweepError`.
     """

@@ -1,6 +1,5 @@
 """`orchestrator report`: writes the page of a sweep, or one of its charts as a picture."""
 
-import re
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from orchestrator.text import counted, listed, sized
 from worker.settings import Settings, load_settings
 
 #: The charts; the name of an option completes a name that ends in `-`.
-_CHARTS = [re.sub("-$", "-OPTION", kind.name) for kind in KINDS]
+_CHARTS = [kind.name + "OPTION" * kind.name.endswith("-") for kind in KINDS]
 
 
 def command(

@@ -29,7 +29,7 @@ def remove(folder: SweepFolder) -> None:
             hidden.unlink()
             return
         try:
-            clear(own)
+            clear(own if own.exists() else hidden)  # without /proc, its path is the old one
         except RecursionError:
             raise OSError(errno.ELOOP, f"the folders in {hidden.name} are nested too deep to be removed") from None
         hidden.rmdir()
@@ -51,7 +51,7 @@ def rename(folder: SweepFolder, name: str) -> SweepFolder:
     with changing(folder):
         folder.move(name)
         sync_folder(renamed.path.parent)
-    return renamed
+    return SweepFolder(folder.path.parent, name)  # anew, as it may be a link
 
 
 def prune(folder: SweepFolder, policy: str) -> tuple[int, int]:

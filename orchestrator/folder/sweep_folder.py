@@ -475,11 +475,12 @@ class SweepFolder:
     def move(self, name: str) -> bool:
         """Rename the folder that this process has locked, and nothing else; return whether that is a link to it."""
         with self.writing() as own, anchored(self.path.parent, real(self.path.parent)) as output:
+            locked = own.stat()
             moved = (output / self.path.name).rename(output / name)
-            if not moved.samefile(own):
+            if not os.path.samestat(locked, moved.stat()):
                 moved.rename(output / self.path.name)
                 raise OSError(errno.ESTALE, "something else has its name meanwhile")
-            return moved.is_symlink()
+            return not os.path.samestat(locked, moved.lstat())
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -514,7 +515,7 @@ def _make(path: Path, description: str) -> None:
         undo.callback(_remove_empty, made)
         with anchored(made) as opened:
             # Who can write to the folder above may have put another one in its place.
-            if opened.stat().st_uid != os.geteuid() or any(opened.iterdir()):
+            if any(opened.iterdir()):
                 raise OSError(errno.ESTALE, "something else has its name meanwhile")
             try:
                 (opened / _WEIGHTS).mkdir()

@@ -296,6 +296,21 @@ def test_only_the_folder_that_is_locked_is_removed_or_renamed(
     assert (names_in(tmp_path / "private"), private.manifest().name) == (["a"], "a")
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_a_sweep_or_a_link_to_it_is_renamed_and_removed_also_without_proc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
+) -> None:
+    monkeypatch.setattr(files, "_OPENED", tmp_path / "none")
+    folder = made(tmp_path / "runs")
+    if link:
+        (tmp_path / "runs" / "b").symlink_to(folder.path)
+        folder = SweepFolder(tmp_path / "runs", "b")
+    renamed = rename(folder, "c")
+    assert renamed.manifest().name == "a"
+    remove(renamed)
+    assert names_in(tmp_path / "runs") == ["a"] * link
+
+
 def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private, folder = made(tmp_path / "private"), made(tmp_path / "runs")
     private.keep("claim.json.sig", "-----BEGIN SSH SIGNATURE-----")

@@ -176,10 +176,7 @@ class GuardedChannel(kombu_redis.Channel):
         return [queue] if is_bound else []
 
     def sweep_bindings(self, limit: int = 100) -> Any:
-        """Remove expired routes. If another client's entry makes this fail, clear the list of times when routes expire.
-
-        Kombu would fail again every second. The routes that are in use enter the list again.
-        """
+        """Remove expired routes; if another client's entry makes this fail, all: those in use enter the list again."""
         try:
             return super().sweep_bindings(limit)  # type: ignore[no-untyped-call]
         except redis.ResponseError:
