@@ -6,11 +6,7 @@ digit's centre of mass is at the centre (LeCun, Bottou, Bengio and Haffner, "Gra
 document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
-import os
-import resource
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 
+from nn.bounded import bounded
 from nn.files import open_regular, reading
 from orchestrator.errors import PictureError
 
@@ -42,21 +39,16 @@ def read_bounded(path: Path) -> NDArray[np.uint8]:
     Raises:
         PictureError: as for `read_picture`, or decoding takes more.
     """
-    with ProcessPoolExecutor(1, get_context("fork"), _limit) as another:
-        try:
-            return another.submit(read_picture, path).result()
-        except (BrokenProcessPool, MemoryError):
-            most = f"{MOST_MEMORY >> 20} MiB of memory and {MOST_SECONDS} s of a processor"
-            raise PictureError(f"{str(path)!r} cannot be decoded with {most}: save it with fewer pixels") from None
+    try:
+        return bounded(partial(_read_unwarned, path), MOST_MEMORY, MOST_SECONDS)
+    except MemoryError:
+        most = f"{MOST_MEMORY >> 20} MiB of memory and {MOST_SECONDS} s of a processor"
+        raise PictureError(f"{str(path)!r} cannot be decoded with {most}: save it with fewer pixels") from None
 
 
-def _limit() -> None:
-    """Bound what this process takes from now on, and keep warnings, also of decoders in C, from the user's terminal."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    Image.MAX_IMAGE_PIXELS = None
-    data = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_DATA, (data + MOST_MEMORY,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS,) * 2)
+def _read_unwarned(path: Path) -> NDArray[np.uint8]:
+    Image.MAX_IMAGE_PIXELS = None  # of this process, which is bounded otherwise
+    return read_picture(path)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

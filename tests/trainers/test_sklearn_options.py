@@ -214,3 +214,10 @@ def test_what_depends_on_the_number_of_samples_is_not_refused_after_a_trial_with
     check("iris", estimator=["SVC", "SGDClassifier", "RandomForestClassifier"], epochs=5)
     check("iris", estimator="SGDClassifier", alpha=[1e-5, 1e-3], loss=["hinge", "log_loss"], epochs=[5, 10])
     check("iris", estimator="MultinomialNB", standardize=False)
+
+
+def test_what_a_trial_cannot_bear_is_left_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first needs too much time, the second too much memory as well; the names of parameters do not tell.
+    monkeypatch.setattr("worker.trainers.sklearn.trainer._MOST_SECONDS", 1)
+    check("iris", estimator="LogisticRegressionCV", Cs=100_000)
+    check("diabetes", estimator="TheilSenRegressor", max_subpopulation=10**8)

@@ -1,8 +1,9 @@
 """The trainer `sklearn`: the methods of the protocol, and the checks before a sweep.
 
-Before a sweep begins, each combination of words is tried on a few samples.
+Before a sweep begins, each combination of words is tried on a few samples, within bounds.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from nn.bounded import bounded
 from nn.datasets import MNIST_DIGEST
 from nn.errors import Described, InvalidInputError, SeedsweepError, WeightsError
 from nn.options.describe import written
@@ -27,8 +29,8 @@ _ERROR = Metric(name=MEAN_SQUARED_ERROR, higher_is_better=False)
 _SAMPLES = ((10, 60), (20, 120), (100, 2000))
 #: The most iterations of a trial, and the most parts of an ensemble.
 _FEW = 20
-#: The most combinations that are tried.
-_MAX_COMBINATIONS = 64
+#: The most combinations that are tried, and the bytes of memory and seconds of a processor that all may take.
+_MAX_COMBINATIONS, _MOST_MEMORY, _MOST_SECONDS = 64, 2**29, 10
 
 
 class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
@@ -96,17 +98,9 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
         check_split(values["split"])
         data = load()
         _check_kinds(chosen, data)
-        for combination in itertools.islice(_combinations(values), _MAX_COMBINATIONS):
-            options: Any = model_of(combination["estimator"]).model_construct(**combination)
-            message = _refusal(options, data)
-            if message is None:
-                continue
-            name, changed = options.estimator, parameters(options)
-            if options.standardize and _refusal(options.model_copy(update={"standardize": False}), data) is None:
-                raise InvalidInputError("standardize", Described("true"), f"false with {name} ({message})")
-            said = ", ".join(f"{each}={written(changed[each])}" for each in combination if each in changed)
-            shown = Described(f"{name} with {said}" if said else name)
-            raise InvalidInputError("estimator", shown, f"what it can be fitted with ({message})")
+        # What takes more is left to the workers.
+        with contextlib.suppress(MemoryError):
+            bounded(lambda: _check_fits(values, data), _MOST_MEMORY, _MOST_SECONDS)
 
     def check_artifact(self, options: SklearnOptions, digest: str, artifact: bytes) -> None:
         """Check that an artifact is intact and was made with the options."""
@@ -162,6 +156,20 @@ def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
         raise InvalidInputError("estimator", wrong.name, f"a {kind}, because the data set's targets are {what}")
 
 
+def _check_fits(values: Mapping[str, Sequence[Any]], data: SklearnData) -> None:
+    for combination in itertools.islice(_combinations(values), _MAX_COMBINATIONS):
+        options: Any = model_of(combination["estimator"]).model_construct(**combination)
+        message = _refusal(options, data)
+        if message is None:
+            continue
+        name, changed = options.estimator, parameters(options)
+        if options.standardize and _refusal(options.model_copy(update={"standardize": False}), data) is None:
+            raise InvalidInputError("standardize", Described("true"), f"false with {name} ({message})")
+        said = ", ".join(f"{each}={written(changed[each])}" for each in combination if each in changed)
+        shown = Described(f"{name} with {said}" if said else name)
+        raise InvalidInputError("estimator", shown, f"what it can be fitted with ({message})")
+
+
 def _combinations(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     """Yield all combinations of words with the first of each option's numbers, then each further number by itself."""
     words = {name: each if name in OWN or not _are_numbers(each) else each[:1] for name, each in values.items()}
@@ -197,6 +205,8 @@ def _refusal(options: SklearnOptions, data: SklearnData) -> str | None:
             fitting.predict()
         except Divergence:
             return None
+        except MemoryError:
+            raise
         except SeedsweepError as error:
             reasons.add(str(error))
         except Exception as error:
