@@ -231,7 +231,7 @@ class SweepFolder:
         with contextlib.suppress(OSError):
             if os.path.samestat(os.fstat(self._held), self.path.stat()):
                 return
-        raise OutputError(f"The folder {self.path} was removed while the sweep ran")
+        raise OutputError(f"The folder {self.path} was moved or removed while the sweep ran")
 
     def _holder(self) -> str:
         """Return who holds the lock, as the end of a sentence: the process of the sweep's last session, or another."""

@@ -63,7 +63,9 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False, advice: 
     if is_name(argument) and _is_sweep(output / argument):
         return SweepFolder(output, argument)
     if argument not in ("", LAST) and _is_sweep(Path(argument)):
-        path = Path(argument).resolve()
+        path = Path(argument)
+        # A link goes by its own name, which `rm` and `mv` act on.
+        path = path.parent.resolve() / path.name if is_name(path.name) else path.resolve()
         return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
     if argument == LAST:
         if not (names := Sweeps(output).names()):

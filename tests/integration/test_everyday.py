@@ -173,7 +173,7 @@ def test_a_sweep_whose_folder_is_removed_ends_with_the_truth(command_line: Comma
     other = made(command_line.folder / "runs", "gone")
     told = command_line.end(running, status=1).splitlines()
     assert told[-2:] == [
-        "orchestrator: The folder runs/gone was removed while the sweep ran",
+        "orchestrator: The folder runs/gone was moved or removed while the sweep ran",
         "Nothing is kept in runs/gone, which was removed or damaged meanwhile",
     ]
     assert not (other.path / "results.jsonl").exists()

@@ -32,7 +32,7 @@ from orchestrator.folder import results_log, sweep_folder
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import NOTE, Sweeps, note, size
+from orchestrator.folder.sweeps import NOTE, Sweeps, note, open_sweep, size
 from orchestrator.running.session import Session
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
@@ -296,19 +296,20 @@ def test_only_the_folder_that_is_locked_is_removed_or_renamed(
     assert (names_in(tmp_path / "private"), private.manifest().name) == (["a"], "a")
 
 
-@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("link", [None, "b", "runs/b"])
 def test_a_sweep_or_a_link_to_it_is_renamed_and_removed_also_without_proc(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str | None
 ) -> None:
     monkeypatch.setattr(files, "_OPENED", tmp_path / "none")
+    monkeypatch.chdir(tmp_path)
     folder = made(tmp_path / "runs")
     if link:
         (tmp_path / "runs" / "b").symlink_to(folder.path)
-        folder = SweepFolder(tmp_path / "runs", "b")
+        folder = open_sweep(link, Path("runs"))
     renamed = rename(folder, "c")
     assert renamed.manifest().name == "a"
     remove(renamed)
-    assert names_in(tmp_path / "runs") == ["a"] * link
+    assert names_in(tmp_path / "runs") == (["a"] if link else [])
 
 
 def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,7 +233,7 @@ def test_a_description_of_no_possible_sweep_is_refused(
 def test_a_folder_that_is_removed_takes_no_more_rows(folder: SweepFolder, tmp_path: Path) -> None:
     with folder.exclusive():
         folder.path.rename(tmp_path / "gone")
-        with pytest.raises(OutputError, match=r"a was removed while the sweep ran"):
+        with pytest.raises(OutputError, match=r"a was moved or removed while the sweep ran"):
             folder.append(row(JOBS[0]))
 
 
