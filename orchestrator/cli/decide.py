@@ -80,7 +80,7 @@ def show(console: Console, result: DecideResult) -> None:
     if result.jobs:
         say(console, f"This session: {counted(result.jobs, 'job')} in {duration(result.seconds)}")
     elif verdict.decided and not race.spent:
-        say(console, "No job was needed")
+        say(console, "No job was needed: the scores decide already")
     if race.spent:
         every = f"All {len(sweep.scored)} configurations at {race.seeds} seeds"
         say(console, f"{every} are {counted(race.full_grid, 'job')}; the race skipped {race.saved}")

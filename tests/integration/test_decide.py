@@ -40,7 +40,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # One with a tolerance that the sweep's own answer has keeps both.
     within = 1.01 * board["verdict"]["regret"]
     done = command_line.run("decide", "a", "--within", str(within), "--budget", "50")
-    assert last_lines(done.stdout)[0] == "No job was needed"
+    assert last_lines(done.stdout)[0] == "No job was needed: the scores decide already"
     board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
     assert last_lines(done.stdout)[1] == board["verdict"]["sentence"]
     told = [board["verdict"][name] for name in ("decided", "state", "method", "within")]
