@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nn.errors import SeedsweepError
 
@@ -66,22 +66,51 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, sync: b
 def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
     """Make a folder that only this user can enter, and remove it when the block ends, however it ends.
 
+    Yield a path that stays this folder, even if another one takes its name.
+
     Args:
         folder: Where; by default, under a new name in the folder for temporary files.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made, or another user has put something in its place.
     """
     # Named before it is made, unlike `tempfile.TemporaryDirectory`: an interruption right after that leaves nothing.
     folder = folder or Path(tempfile.gettempdir(), f"seedsweep-{uuid.uuid4().hex}")
     try:
         try:
             folder.mkdir(0o700)
-            yield folder
+            with anchored(folder) as own, contextlib.ExitStack() as first, contextlib.ExitStack() as again:
+                # Not this user's id: some file systems give all files another owner.
+                with tempfile.TemporaryFile(dir=own) as file:
+                    is_own = os.fstat(file.fileno()).st_uid == own.stat().st_uid
+                if not is_own or any(own.iterdir()):
+                    raise OSError(errno.ESTALE, "something else has its name meanwhile", str(folder))
+                first.callback(clear, own)
+                again.callback(clear, own)
+                yield own
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_empty(folder)
     finally:  # and so does one that ends the removal
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_empty(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove all that is in a folder.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    for each in folder.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder if it is empty."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def sync_folder(folder: Path) -> None:
@@ -121,7 +150,7 @@ def remove_stale(
 def open_regular(path: Path, max_bytes: int = sys.maxsize, within: Path | None = None) -> io.BufferedReader:
     """Open a regular file for reading; opening a pipe could block, and a device may have no end.
 
-    Links are followed. Nothing is read from a file that is rejected.
+    Links are followed. Nothing is read from a file that is rejected, and nothing that is added to it later.
 
     Args:
         path: The file.
@@ -136,9 +165,23 @@ def open_regular(path: Path, max_bytes: int = sys.maxsize, within: Path | None =
         # Checked before it is opened, because opening has side effects on some devices.
         _check(path, path.stat(), max_bytes)
         # Another file may have taken the name meanwhile: do not block on a pipe, and check the opened file again.
-        return os.fdopen(_open(path, os.O_RDONLY, max_bytes, within), "rb")
+        return io.BufferedReader(_Whole(_open(path, os.O_RDONLY, max_bytes, within)))
     except ValueError as error:  # a name with a null byte
         raise OSError(errno.EINVAL, str(error), str(path)) from None
+
+
+class _Whole(io.FileIO):
+    """A file that ends where it ended when it was opened: its owner may let it grow for ever."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._end = os.fstat(descriptor).st_size
+
+    def readinto(self, buffer: Any) -> int:
+        return super().readinto(memoryview(buffer)[: max(self._end - self.tell(), 0)])
+
+    def readall(self) -> bytes:
+        return self.read(max(self._end - self.tell(), 0))
 
 
 @contextlib.contextmanager
@@ -159,7 +202,7 @@ def read_regular(path: Path, max_bytes: int, within: Path | None = None) -> byte
         OSError: as for `open_regular`.
     """
     with open_regular(path, max_bytes, within) as file:
-        return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
+        return file.read()
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nn.errors import Described, InvalidInputError
-from nn.files import sync_folder
+from nn.files import clear, sync_folder
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
 from orchestrator.folder.keeping import Keeper
-from orchestrator.folder.sweep_folder import SweepFolder, clear
+from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE, size
 
 

@@ -33,18 +33,18 @@ class Target:
     kind: str
     beginning: bytes
 
-    def check(self, path: Path, within: Path | None = None) -> None:
+    def check(self, path: Path, within: Path) -> None:
         """Check that a path is free, or has an earlier file of this kind.
 
         Args:
             path: The path.
-            within: Its folder, without links, if that was found before.
+            within: Its folder, without links, as it was found first.
 
         Raises:
             OutputError: something else is there, or the path cannot be read.
         """
         try:
-            with open_regular(path, within=within or real(path.parent)) as file:
+            with open_regular(path, within=within) as file:
                 if file.read(len(self.beginning)) == self.beginning:
                     return
         except FileNotFoundError:
@@ -55,7 +55,7 @@ class Target:
                 raise self._unwritable(path, error.strerror or str(error)) from None
         raise self._unwritable(path, f"what exists there is not {self.kind}")
 
-    def write(self, path: Path, data: bytes, sweep: Sweep, within: Path | None = None) -> Written:
+    def write(self, path: Path, data: bytes, sweep: Sweep, within: Path) -> Written:
         """Write what was made of a sweep. Arguments: see `check`.
 
         Raises:
@@ -63,7 +63,7 @@ class Target:
         """
         self.check(path, within)
         try:
-            with anchored(path.parent, within or real(path.parent)) as folder:
+            with anchored(path.parent, within) as folder:
                 write_atomically(folder / path.name, lambda file: file.write(data))
         except OSError as error:
             raise self._unwritable(path, error.strerror or str(error)) from None
@@ -111,7 +111,7 @@ def report(sweep: Sweep, to: Path | None = None, *, cache_dir: Path | None = Non
     """
     MissingPackageError.check("The report")
     path = sweep.folder.path / REPORT if to is None else to
-    within = sweep.folder.real if to is None else None
+    within = sweep.folder.real if to is None else real(path.parent)
     _PAGE.check(path, within)
     return _PAGE.write(path, render(sweep, model.content(sweep, cache_dir)).encode(), sweep, within)
 
@@ -134,9 +134,9 @@ def picture(sweep: Sweep, name: str, form: str | None = None, to: Path | None = 
     chosen = _format(form, to)
     kind = catalogue.check(sweep, name, "--chart")
     path = Path(f"{sweep.name}.{name}.{chosen}") if to is None else to
-    target = FORMATS[chosen]
-    target.check(path)
-    return target.write(path, drawing.file(kind.draw(sweep, name), chosen), sweep), chosen
+    target, within = FORMATS[chosen], real(path.parent)
+    target.check(path, within)
+    return target.write(path, drawing.file(kind.draw(sweep, name), chosen), sweep, within), chosen
 
 
 def _format(form: str | None, to: Path | None) -> str:

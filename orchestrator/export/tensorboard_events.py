@@ -1,7 +1,6 @@
 """Writes a sweep as a folder that TensorBoard opens: a run for each job, named by its configuration and its seed."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any, BinaryIO
 
 from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.export.destination import MARK
 from orchestrator.export.jobs import OnProgress, counted, series_of, start_of
 from orchestrator.folder.rows import Row
 from worker.job import Job
@@ -35,7 +33,6 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / EVENTS).open("xb") as file:
             _write_run(sweep, row, group, file)
-    (paths[0] / MARK).write_text(json.dumps({"sweep": sweep.name, "format": "tensorboard"}) + "\n")
 
 
 def _group(sweep: Sweep, job: Job) -> str:

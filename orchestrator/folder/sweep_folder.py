@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import shutil
 import stat
@@ -35,8 +36,10 @@ from nn.files import (
     reading,
     real,
     refuse_elsewhere,
+    remove_empty,
     remove_stale,
     sync_folder,
+    temporary_folder,
     through,
     write_atomically,
 )
@@ -96,6 +99,8 @@ class SweepFolder:
         self.known: frozenset[str] = frozenset()
         #: The descriptor of the folder, while this process has locked it.
         self._held: int | None = None
+        #: The folder that this object has made.
+        self._made: os.stat_result | None = None
 
     @property
     def real(self) -> Path:
@@ -137,7 +142,7 @@ class SweepFolder:
         self.refuse_existing()
         try:
             with self._telling():
-                _make(self.path, manifest.as_text())
+                self._made = _make(self.path, manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
             self.refuse_existing()
@@ -199,6 +204,8 @@ class SweepFolder:
         try:
             with self._telling():
                 refuse_elsewhere(descriptor, self.path, self._real)
+                if self._made is not None and not os.path.samestat(self._made, os.fstat(descriptor)):
+                    raise OSError(errno.ESTALE, "something else has its name meanwhile")
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -449,7 +456,7 @@ class SweepFolder:
             with contextlib.suppress(OutputError), self.writing(each) as folder:
                 remove_stale(folder, 0.0)
         with self.writing() as folder:
-            _remove_empty(folder / self.logs.name)
+            remove_empty(folder / self.logs.name)
 
     def keep(self, name: str, content: str | bytes, within: str = "", *, sync: bool = True) -> None:
         """Write a file of the sweep, such as its note, or one in the folder `within` its own."""
@@ -495,8 +502,8 @@ def most_bytes(job: Job) -> int:
     return min(job.trained_by.max_bytes(job.options, job.dataset), _MOST_BYTES)
 
 
-def _make(path: Path, description: str) -> None:
-    """Make a sweep folder with a `sweep.json` and an empty folder `weights`: complete or not at all.
+def _make(path: Path, description: str) -> os.stat_result:
+    """Make a sweep folder with a `sweep.json` and an empty folder `weights`, complete or not at all; return its status.
 
     It is made under another name and renamed at the end: if this process is killed, `path` stays free. On an error,
     neither it nor any new folder above it is left behind.
@@ -507,46 +514,18 @@ def _make(path: Path, description: str) -> None:
         for each in reversed(missing):
             with contextlib.suppress(FileExistsError):
                 each.mkdir()
-                undo.callback(_remove_empty, each)
+                undo.callback(remove_empty, each)
         remove_stale(path.parent, pattern=f".*{_UNFINISHED}", remove=shutil.rmtree)
-        # From Python 3.12 on, `mkdtemp` returns an absolute path, which may be too long even if the given one is not.
-        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
-        made = path.with_name(Path(name).name)
-        undo.callback(_remove_empty, made)
-        with anchored(made) as opened:
-            # Who can write to the folder above may have put another one in its place.
-            if any(opened.iterdir()):
-                raise OSError(errno.ESTALE, "something else has its name meanwhile")
-            try:
-                (opened / _WEIGHTS).mkdir()
-                write_atomically(opened / "sweep.json", lambda file: file.write(description.encode()))
-                # `mkdtemp` gives access to the owner only; `mkdir` follows the user's umask.
-                opened.chmod((opened / _WEIGHTS).stat().st_mode)
-                # Weights are read by their whole path, which may be too long.
-                with contextlib.suppress(FileNotFoundError):
-                    (made / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
-                made.rename(path)
-            except BaseException:
-                clear(opened)
-                raise
+        with temporary_folder(path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")) as hidden:
+            made = hidden / path.name
+            (made / _WEIGHTS).mkdir(parents=True)
+            write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
+            # Weights are read by their whole path, which may be too long.
+            with contextlib.suppress(FileNotFoundError):
+                (path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
+            found = made.stat()
+            made.rename(path)
         for each in (path.parent, *(folder.parent for folder in missing)):
             sync_folder(each)
         undo.pop_all()
-
-
-def clear(folder: Path) -> None:
-    """Remove all that is in a folder.
-
-    Raises:
-        OSError: something cannot be removed.
-    """
-    for each in folder.iterdir():
-        if each.is_dir() and not each.is_symlink():
-            shutil.rmtree(each)
-        else:
-            each.unlink()
-
-
-def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    return found

@@ -59,6 +59,7 @@ def export(here: InProcess, to: str) -> None:
     here.run("export", "odd", "--to", to)
     first = [contents(here.folder / name) for name in MADE[to]]
     assert all(first)
+    shutil.rmtree(here.folder / MADE[to][0], ignore_errors=True)  # only files are replaced
     here.run("export", str(here.runs / "odd"), "--to", to, "--force")
     assert [contents(here.folder / name) for name in MADE[to]] == first
     assert names_in(here.folder) == sorted(["runs", *MADE[to]])
@@ -296,6 +297,7 @@ def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: InProcess) -> Non
     places = [name.replace("odd", "a", 1) for name in MADE[to]]
 
     assert here.run("export", "a", "--to", to).out == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
+    shutil.rmtree(here.folder / places[0], ignore_errors=True)
     assert json.loads(here.run("export", "a", "--to", to, "--force", "--json").out) == {
         "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0,
     }  # fmt: skip
@@ -314,12 +316,12 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     assert taken.read_text() == "mine"
     taken.unlink()
 
-    # and a folder that no export has made never.
+    # and a folder never.
     precious = here.folder / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
     printed = here.refused("export", "odd", "--to", to, "--file", "precious", "--force")
-    assert "precious is a folder that no export has made, and is not replaced" in printed
+    assert "precious is a folder, and is not replaced: choose another --file, or remove it first" in printed
     assert names_in(precious) == ["file"]
 
     printed = here.refused("export", "odd", "--to", to, "--file", "no/such/folder")

@@ -113,6 +113,15 @@ def test_what_another_process_removes_first_or_nobody_may_remove_is_no_error(
     remove_stale(tmp_path, 0.0)
 
 
+def test_what_is_added_to_an_open_file_is_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    with open_regular(file, 5) as opened, open_regular(file, 5) as other, file.open("ab") as further:
+        further.write(b"6" * 2**20)
+        further.flush()
+        assert (opened.read(2), opened.read(), other.read(), other.read()) == (b"12", b"345", b"12345", b"")
+
+
 def test_only_a_file_that_ends_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"12345")
     (tmp_path / "link").symlink_to("file")

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import struct
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,19 +324,26 @@ def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkey
 
 def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = made(tmp_path / "runs", "private")
-    make = tempfile.mkdtemp
+    make = Path.mkdir
 
-    def exchanged(*arguments: Any, **more: Any) -> str:
-        made_now = make(*arguments, **more)
-        Path(made_now).rmdir()
-        private.path.rename(made_now)
-        return made_now
+    def exchanged(path: Path, *arguments: Any, **more: Any) -> None:
+        make(path, *arguments, **more)
+        if path.name.endswith(".new"):
+            path.rmdir()
+            private.path.rename(path)
 
-    monkeypatch.setattr(tempfile, "mkdtemp", exchanged)
+    monkeypatch.setattr(Path, "mkdir", exchanged)
     with pytest.raises(OutputError, match="something else has its name meanwhile"):
         made(tmp_path / "runs")
     (left,) = (tmp_path / "runs").iterdir()
     assert names_in(left) == ["sweep.json", "weights"]
+    # Nor is another one taken for the sweep that was made, rows and all.
+    monkeypatch.undo()
+    folder, other = made(tmp_path / "runs"), made(tmp_path / "others")
+    folder.path.rename(tmp_path / "away")
+    other.path.rename(folder.path)
+    with pytest.raises(OutputError, match="something else has its name meanwhile"), folder.exclusive():
+        pass
 
 
 @pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
