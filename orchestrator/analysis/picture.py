@@ -6,7 +6,6 @@ digit's centre of mass is at the centre (LeCun, Bottou, Bengio and Haffner, "Gra
 document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps, ImageStat, UnidentifiedImageError
 
-from nn.bounded import bounded
 from nn.files import open_regular, reading
+from nn.forked import forked
 from orchestrator.errors import PictureError
 
 #: The width and height of MNIST's images, and of the box that contains the digit, in pixels.
@@ -40,15 +39,10 @@ def read_bounded(path: Path) -> NDArray[np.uint8]:
         PictureError: as for `read_picture`, or decoding takes more.
     """
     try:
-        return bounded(partial(_read_unwarned, path), MOST_MEMORY, MOST_SECONDS)
+        return forked(read_picture, path, bounds=(MOST_MEMORY, MOST_SECONDS))
     except MemoryError:
         most = f"{MOST_MEMORY >> 20} MiB of memory and {MOST_SECONDS} s of a processor"
         raise PictureError(f"{str(path)!r} cannot be decoded with {most}: save it with fewer pixels") from None
-
-
-def _read_unwarned(path: Path) -> NDArray[np.uint8]:
-    Image.MAX_IMAGE_PIXELS = None  # of this process, which is bounded otherwise
-    return read_picture(path)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -68,6 +62,8 @@ def _grey(path: Path) -> NDArray[np.uint8]:
     """Return the brightness of each pixel: uint8, shape (height, width)."""
     with reading(repr(str(path)), PictureError):
         file = open_regular(path)
+    # `read_bounded` bounds what a picture takes, not its size.
+    Image.MAX_IMAGE_PIXELS = None
     try:
         with file, Image.open(file, formats=FORMATS) as image:
             width, height = image.size

@@ -2,13 +2,11 @@
 
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 
 from nn.errors import DatasetError
+from nn.forked import forked
 from worker.errors import TrainerUnusableError
 from worker.trainers.protocol import Data
 from worker.trainers.registry import AnyTrainer, load
@@ -69,12 +67,10 @@ class SharedData:
         trainer = self._trainer
         if trainer.shares == "nothing":
             # Not loaded in this process, whose threads would be missing in those that it forks.
-            with ProcessPoolExecutor(1, get_context("fork")) as another:
-                told = another.submit(_digest, type(trainer), self._source, self._cache_dir)
-                try:
-                    self.digest = told.result()
-                except BrokenProcessPool:
-                    raise TrainerUnusableError(f"The trainer {trainer.name} ended the process that loads") from None
+            try:
+                self.digest = forked(_digest, type(trainer), self._source, self._cache_dir)
+            except MemoryError:
+                raise TrainerUnusableError(f"The trainer {trainer.name} ended the process that loads") from None
             return
         before = _threads()
         _ = self.digest

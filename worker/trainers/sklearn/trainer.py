@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from nn.bounded import bounded
 from nn.datasets import MNIST_DIGEST
 from nn.errors import Described, InvalidInputError, SeedsweepError, WeightsError
+from nn.forked import forked
 from nn.options.describe import written
 from nn.options.network import check_split
 from worker.trainers.protocol import Checkpoint, Metric, OnEpoch, Trained, Trainer
@@ -98,9 +98,10 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
         check_split(values["split"])
         data = load()
         _check_kinds(chosen, data)
+        trials = [data.few(chosen[0].kind, of_each, n) for of_each, n in _SAMPLES]
         # What takes more is left to the workers.
         with contextlib.suppress(MemoryError):
-            bounded(lambda: _check_fits(values, data), _MOST_MEMORY, _MOST_SECONDS)
+            forked(_check_fits, dict(values), trials, bounds=(_MOST_MEMORY, _MOST_SECONDS))
 
     def check_artifact(self, options: SklearnOptions, digest: str, artifact: bytes) -> None:
         """Check that an artifact is intact and was made with the options."""
@@ -156,14 +157,14 @@ def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
         raise InvalidInputError("estimator", wrong.name, f"a {kind}, because the data set's targets are {what}")
 
 
-def _check_fits(values: Mapping[str, Sequence[Any]], data: SklearnData) -> None:
+def _check_fits(values: Mapping[str, Sequence[Any]], trials: Sequence[SklearnData]) -> None:
     for combination in itertools.islice(_combinations(values), _MAX_COMBINATIONS):
         options: Any = model_of(combination["estimator"]).model_construct(**combination)
-        message = _refusal(options, data)
+        message = _refusal(options, trials)
         if message is None:
             continue
         name, changed = options.estimator, parameters(options)
-        if options.standardize and _refusal(options.model_copy(update={"standardize": False}), data) is None:
+        if options.standardize and _refusal(options.model_copy(update={"standardize": False}), trials) is None:
             raise InvalidInputError("standardize", Described("true"), f"false with {name} ({message})")
         said = ", ".join(f"{each}={written(changed[each])}" for each in combination if each in changed)
         shown = Described(f"{name} with {said}" if said else name)
@@ -186,7 +187,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in values)
 
 
-def _refusal(options: SklearnOptions, data: SklearnData) -> str | None:
+def _refusal(options: SklearnOptions, trials: Sequence[SklearnData]) -> str | None:
     """Return why an estimator cannot be fitted, in its own words; None if it can, or if that depends on the samples.
 
     It depends on them if the reason changes with their number, such as fewer samples than neighbours.
@@ -198,8 +199,8 @@ def _refusal(options: SklearnOptions, data: SklearnData) -> str | None:
     counts = {name: getattr(options, name, None) for name in ("max_iter", "n_estimators")}
     few = {name: min(count, _FEW) for name, count in counts.items() if isinstance(count, int)}
     options = options.model_copy(update=few)
-    for of_each, n in _SAMPLES:
-        fitting = Fitting(options, 0, data.few(estimator(options.estimator).kind, of_each, n))
+    for data in trials:
+        fitting = Fitting(options, 0, data)
         try:
             fitting.train(0)
             fitting.predict()
