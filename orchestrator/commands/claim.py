@@ -322,21 +322,17 @@ def _training(done: Verification) -> _Finding:
     for each in done.checks:
         if each.worker is None:
             raise ClaimError(f"The claim cannot be checked here: {_told(done, each)}")
-    noted = [(each.kept, each.again) for check in done.checks for each in check.noted]
-    if not noted:
+    if not done.noted:
         return "passed", "training", f"0 {drawn} differ: {power(len(done.checks), done.candidates)}"
-    gaps = [abs(kept - again) for kept, again in noted if isinstance(kept, float) and isinstance(again, float)]
-    why = "which refutes nothing: the trainer is not exact, and this is another environment"
-    most = f"metrics differ by at most {max(gaps, default=0.0):.3g}"
-    return "warned", "training", f"{sum(bool(each.noted) for each in done.checks)} {drawn} differ, {why}; {most}"
+    return "warned", "training", f"{len(done.noted)} {drawn} differ, which refutes nothing: {done.why_noted}"
 
 
 def power(trained: int, candidates: int) -> str:
-    """Return what it says of all rows that none differs of those that were drawn at random and trained again."""
+    """Return what it says of all rows with a result that none of those differs that were drawn and trained again."""
     if trained == candidates:
-        return "every row is true"
+        return "every row with a result is true"
     share = math.ceil(100 * (1 - 0.05 ** (1 / trained)))
-    return f"with 95 % confidence, fewer than {share} % of the rows are false"
+    return f"with 95 % confidence, fewer than {share} % of the rows with a result are false"
 
 
 def _with_data(manifest: Manifest, data: str | None, place: Place) -> Manifest:

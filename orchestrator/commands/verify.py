@@ -55,11 +55,26 @@ class Verification:
         """The checks that found a difference."""
         return [check for check in self.checks if check.differences]
 
+    @property
+    def noted(self) -> list[Check]:
+        """The checks that found only differences that prove nothing (`Check.noted`)."""
+        return [check for check in self.checks if check.noted and not check.differences]
+
+    @property
+    def why_noted(self) -> str:
+        """Why the differences of `noted` prove nothing, and how large they are."""
+        pairs = [(each.kept, each.again) for check in self.noted for each in check.noted]
+        gaps = [abs(kept - again) for kept, again in pairs if isinstance(kept, float) and isinstance(again, float)]
+        why = "the trainer is not exact, and this is another environment"
+        return f"{why}; metrics differ by at most {max(gaps, default=0.0):.3g}"
+
     def __str__(self) -> str:
         """What was found, in words."""
         jobs = f"{counted(len(self.checks), 'job')} of {self.name}"
         if self.different:
             return f"NOT VERIFIED: {len(self.different)} of {jobs} gave something different"
+        if self.noted:
+            return f"Not verified: {len(self.noted)} of {jobs} differ, which proves nothing: {self.why_noted}"
         return f"Verified: {jobs} {'gives' if len(self.checks) == 1 else 'give'} the same bits again"
 
 

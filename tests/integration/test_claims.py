@@ -89,7 +89,9 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
         assert {"jobs", "training", "verdict"} <= set(statement["predicate"]["passedTests"])
         assert statement["predicate"]["failedTests"] == []
         assert here.command_line.nothing_is_left()
-    assert statement["predicate"]["configuration"][0]["annotations"]["training"].endswith("differ: every row is true")
+    assert statement["predicate"]["configuration"][0]["annotations"]["training"].endswith(
+        "differ: every row with a result is true"
+    )
 
 
 def test_a_sweep_with_missing_jobs_has_no_claim(claimed: InProcess) -> None:
@@ -339,6 +341,12 @@ def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_en
     assert (predicate["result"], predicate["warnedTests"]) == ("WARNED", ["training"])
     assert predicate["configuration"][0]["annotations"]["training"].endswith("metrics differ by at most 0.25")
     assert "The claim holds, with a warning (training): There is one configuration" in done.stderr
+    # So does verify, which has verified the other row only.
+    done = here.command_line.run("verify", "a", "--all", "--json", status=1)
+    assert {name: json.loads(done.stdout)[name] for name in ("verified", "different", "noted")} == {
+        "verified": 1, "different": 0, "noted": 1,
+    }  # fmt: skip
+    assert " on another machine, and is " in done.stderr
 
 
 # Bad input
@@ -544,7 +552,7 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: P
     ("trained", "share"), [(1, "95 %"), (5, "46 %"), (14, "20 %"), (58, "6 %"), (59, "5 %"), (299, "1 %")]
 )
 def test_the_power_is_that_of_a_sample(trained: int, share: str) -> None:
-    assert power(trained, 10_000) == f"with 95 % confidence, fewer than {share} of the rows are false"
+    assert power(trained, 10_000) == f"with 95 % confidence, fewer than {share} of the rows with a result are false"
     assert (1 - int(share[:-2]) / 100) ** trained < 0.05 + 1e-9
 
 
