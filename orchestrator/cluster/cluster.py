@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import call
 from typing import Self
 
+from kombu.pools import connections, producers
+
 from orchestrator.cluster.patience import Patience
 from orchestrator.cluster.queue import Queue
 from orchestrator.cluster.registry import Registry
@@ -60,6 +62,13 @@ class Cluster:
         )
         self.address = hide_password(self.app.broker_address)
         self._wait_and_tell(tell)
+
+    def close(self) -> None:
+        """Close the connections that Celery and kombu would otherwise keep while this process lives."""
+        connection = self.app.connection_for_write()
+        for pools in (producers, connections):
+            pools[connection].force_close_all()
+            del pools[connection]
 
     def _wait_and_tell(self, tell: Callable[[str], None]) -> None:
         backend = hide_password(self.app.backend_address)

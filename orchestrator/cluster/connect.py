@@ -98,7 +98,9 @@ class Place:
 
             embedded.wait_for_server()
             own = self.settings.model_copy(update={"broker_url": embedded.url, "result_backend": None})
-            yield Cluster(own, tell, embedded.check, embedded=True)
+            cluster = Cluster(own, tell, embedded.check, embedded=True)
+            stack.callback(cluster.close)
+            yield cluster
 
 
 def place_for(

@@ -1,6 +1,7 @@
 """`import seedsweep`: what is published, that it does what the commands do, and that it leaves nothing behind."""
 
 import ast
+import gc
 import itertools
 import json
 import re
@@ -125,6 +126,15 @@ def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep, here: Pat
     assert (verified.different, "Settings" in repr(verified)) == ([], False)
     assert str(verified) == "Verified: 1 job of first gives the same bits again"
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
+
+
+def test_a_sweep_leaves_no_connection_open(first: seedsweep.Sweep, here: Path) -> None:
+    opened = set()
+    for name in ("second", "third"):
+        seedsweep.sweep(learning_rate=0.01, seeds=1, epochs=1, limit=100, name=name, reuse=False, progress=False)
+        gc.collect()
+        opened.add(len(list(Path("/proc/self/fd").iterdir())))
+    assert len(opened) == 1
 
 
 def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:
