@@ -3,12 +3,10 @@
 The models accept only messages that our own processes send. Workers execute only the commands in `COMMANDS`.
 """
 
-import os
 from typing import Annotated, Any, Literal
 
 from celery.app.control import Control
 from celery.utils.log import get_logger
-from celery.worker.state import active_requests
 from kombu.pidbox import Mailbox, Node
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 
@@ -26,9 +24,6 @@ MAX_EVENT_BYTES = 1 << 20
 
 #: Most characters of an event's text that Flower receives.
 MAX_SHOWN = 2000
-
-#: Most processes for each CPU that a command can start: with more, every job takes longer.
-PROCESSES_PER_CPU = 4
 
 _MAX_CLOCK = 2**62
 
@@ -184,7 +179,6 @@ EventEnvelope = Envelope[_EventHeaders, _Properties]
 # Arguments of the allowed commands.
 
 
-_Processes = Annotated[int, Field(ge=1, le=1000)]
 # `app.control.add_consumer` sends more than the name of the queue.
 _QUEUE = {
     "queue": Literal["seedsweep"],
@@ -195,13 +189,10 @@ _QUEUE = {
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "active": {"safe": (bool | None, None)},
     "add_consumer": _QUEUE,
-    "autoscale": {"max": _Processes, "min": (_Processes, 1)},
     "cancel_consumer": _QUEUE,
     "conf": {"with_defaults": (bool, False)},
     # The revoked jobs are ignored: a job is cancelled in Redis, which every worker reads, and not in their memory.
     "hello": {"from_node": Name, "revoked": (Any, Field(default=None, exclude=True))},
-    "pool_grow": {"n": (_Processes, 1)},
-    "pool_shrink": {"n": (_Processes, 1)},
     "query_task": {"ids": Annotated[list[TaskId], Field(max_length=1000)]},
     "registered": {"taskinfoitems": (list[Line], Field(default=[], max_length=20))},
     **{name: {} for name in (
@@ -212,12 +203,17 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
 #: The allowed commands, each with the model of its arguments.
 COMMANDS = {name: create_model(name, __base__=Exact, **fields) for name, fields in _ARGUMENTS.items()}
 
+#: A password that may only see and stop workers must not change them.
+_RESTART = "start the worker again with another --concurrency"
 _CANCEL = "cancel jobs with `orchestrator cancel`: workers would remember a revoked job and never train it again"
 #: What to do instead of a rejected command.
 _INSTEAD = {
     "revoke": _CANCEL,
     "revoke_by_stamped_headers": _CANCEL,
     "terminate": _CANCEL,
+    "pool_grow": _RESTART,
+    "pool_shrink": _RESTART,
+    "autoscale": _RESTART,
     "rate_limit": "drain workers with `cancel_consumer seedsweep`",
     "time_limit": "set SEEDSWEEP_TIME_LIMIT on the workers",
 }
@@ -235,25 +231,7 @@ class Commands(Node):
             valid = model.model_validate(arguments or {})
         except ValidationError as error:
             return _rejected(method, one_line(f"invalid arguments{first_fault(error)}"))
-        if (n := getattr(valid, "n", None)) is not None and (why := self._why_not(method, n)):
-            return _rejected(method, why)
         return super().handle(method, valid.model_dump(exclude_unset=True))  # type: ignore[no-untyped-call]
-
-    def _why_not(self, method: str, n: int) -> str | None:
-        """Return why the pool cannot grow or shrink by this many processes; None if it can."""
-        state: Any = self.state
-        processes: int = state.consumer.pool.num_processes
-        if method == "pool_grow":
-            # Otherwise one command could start a thousand, too many for the host's memory.
-            most = PROCESSES_PER_CPU * (os.cpu_count() or 1) - processes
-            allowed = f"at most {max(most, 0)}, which leaves {PROCESSES_PER_CPU} processes for each CPU"
-        elif n >= processes:
-            return f"n must be less than the number of processes, which is {processes}"
-        else:
-            # If fewer are idle, Celery would end those, reply with an error, and go on to take jobs for all.
-            most = processes - len(active_requests)
-            allowed = f"at most {most}, the number of processes without a job"
-        return f"n must be {allowed}" if n > most else None
 
 
 class _Mailbox(Mailbox):
