@@ -6,7 +6,7 @@ more package in every installation.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -24,9 +24,8 @@ from orchestrator.report.charts.marks.strips import Rows, Strip
 
 #: The width outside a terminal, and the smallest width, in columns.
 WIDTH, LEAST_WIDTH = 100, 40
-#: The charts that text can show, and the one that is shown by default.
+#: The charts that text can show.
 KINDS = tuple(kind for kind in catalogue.KINDS if kind.name in ("intervals", by_axis.PREFIX, "curves"))
-DEFAULT = "intervals"
 #: Most columns of a label, rows of a field, and fewest columns between labels.
 LABEL, HEIGHT, LEAST = 32, 18, 16
 #: The characters for a seed, the mean of a contender, any other mean, and the middle 80 % of the seeds.
@@ -53,7 +52,7 @@ def command(
 
     Example: orchestrator plot night-run curves
     """
-    name = kind or DEFAULT
+    name = kind or "intervals"
     found = plot(Sweep.read(folder, metric), name)
     if as_json:
         return print_json({"chart": name, **as_dict(found)})
@@ -65,26 +64,22 @@ def command(
 
 @dataclass(frozen=True)
 class Field:
-    """Lines or points.
+    """Lines over the epochs.
 
     Attributes:
         title: What it shows.
-        across: The title of the x axis.
         up: The title of the y axis.
-        scales: The scales of the x axis and the y axis.
-        ticks: Values with a number on the x axis, the more important ones first.
-        series: The lines, or the groups of points, by name: coordinates, those of a line from left to right.
-        are_lines: Whether the points of a series are joined.
-        known: The number of series, including those left out.
+        scale: The scale of the y axis.
+        last: The last epoch.
+        series: The lines by name: their coordinates from left to right.
+        known: The number of lines, including those left out.
     """
 
     title: str
-    across: str
     up: str
-    scales: tuple[Scale, Scale]
-    ticks: Sequence[float]
+    scale: Scale
+    last: int
     series: Mapping[str, Sequence[tuple[float, float]]]
-    are_lines: bool
     known: int
 
 
@@ -95,7 +90,7 @@ def as_dict(plot: Plot) -> dict[str, Any]:
     """Return a chart as `--json` prints it, without its name."""
     if isinstance(plot, Field):
         series = [{"label": label, "points": points} for label, points in plot.series.items()]
-        axes = {"x": plot.across, "y": plot.up}
+        axes = {"x": "epoch", "y": plot.up}
         return {"title": plot.title, "axes": axes, "series": series, "known": plot.known}
     rows = [
         {
@@ -122,28 +117,8 @@ def plot(sweep: Sweep, name: str) -> Plot:
         InvalidInputError: the sweep has no such chart, or text cannot show it.
     """
     if catalogue.check(sweep, name, "kind", KINDS).name == by_axis.PREFIX:
-        return _by_axis(by_axis.Axis.of(sweep, name))
+        return by_axis.rows(by_axis.Axis.of(sweep, name))
     return _curves(sweep) if name == "curves" else intervals.rows(sweep)
-
-
-def _by_axis(axis: by_axis.Axis) -> Plot:
-    if not axis.has_numbers:
-        return by_axis.rows(axis)
-    metric = axis.metric
-    groups = [(float(value), each) for value, each in axis.values.items()]
-    seeds = [(x, labels.drawn(metric, y)) for x, each in groups for y in each.scores]
-    means = [(x, labels.drawn(metric, each.mean)) for x, each in groups if each.mean is not None]
-    values = [x for x, _ in groups]
-    return Field(
-        title=axis.title,
-        across=axis.heading,
-        up=labels.axis_title(metric),
-        scales=(axis.across, axis.up),
-        ticks=[values[0], values[-1], *values[1:-1]],
-        series={"one seed": seeds, "mean": means},
-        are_lines=False,
-        known=2,
-    )
 
 
 def _curves(sweep: Sweep) -> Field:
@@ -158,12 +133,10 @@ def _curves(sweep: Sweep) -> Field:
     values = [value for points in series.values() for _, value in points]
     return Field(
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
-        across="epoch",
         up=labels.axis_title(metric),
-        scales=(Scale(1.0, float(max(last, 2))), Scale.around(values, is_share=metric.is_share)),
-        ticks=[1.0, float(last), float((1 + last) // 2)],
+        scale=Scale.around(values, is_share=metric.is_share),
+        last=last,
         series=series,
-        are_lines=True,
         known=len(found),
     )
 
@@ -249,9 +222,9 @@ def _legend(plot: Rows) -> str:
 
 
 def _field(plot: Field, width: int) -> Iterator[str]:
-    across, up = plot.scales
-    marks = [str(place + 1) for place in range(len(plot.series))] if plot.are_lines else [SEED, STRONG]
-    names = [f"{mark} {label}" for mark, label in zip(marks, plot.series, strict=True)] if plot.are_lines else []
+    across, up = Scale(1.0, float(max(plot.last, 2))), plot.scale
+    marks = [str(place + 1) for place in range(len(plot.series))]
+    names = [f"{mark} {label}" for mark, label in zip(marks, plot.series, strict=True)]
     numbers = {row: _number(up.at(1 - row / (HEIGHT - 1))) for row in (0, HEIGHT // 2, HEIGHT - 1)}
     margin, right = max(map(len, numbers.values())), _columns(names, width)
     inner = max(width - margin - 4 - right, LEAST)
@@ -259,15 +232,12 @@ def _field(plot: Field, width: int) -> Iterator[str]:
         [(_column(across, inner, x), HEIGHT - 1 - _column(up, HEIGHT, y)) for x, y in points]
         for points in plot.series.values()
     ]
-    beside = {}
-    if names:
-        ends = apart([line[-1][1] if line else HEIGHT - 1 for line in places], 1, HEIGHT - 1)
-        beside = {round(at): name for at, name in zip(ends, names, strict=True)}
+    ends = apart([line[-1][1] for line in places], 1, HEIGHT - 1)
+    beside = {round(at): name for at, name in zip(ends, names, strict=True)}
     yield plot.up
-    cells = _cells(marks, places, inner, are_lines=plot.are_lines)
+    cells = _cells(marks, places, inner)
     far: dict[float, list[float]] = {}
-    lines = list(plot.series.values())
-    for x, y in chain.from_iterable([line[-1:] for line in lines] if plot.are_lines else lines[:1]):
+    for x, y in (line[-1] for line in plot.series.values()):
         far.setdefault(x, []).append(y)
     for x, values in far.items():
         for is_high, text in up.beyond(values, "▾▴").items():
@@ -276,26 +246,21 @@ def _field(plot: Field, width: int) -> Iterator[str]:
     for number, row in enumerate(cells):
         name = _fitted(beside[number], right) if number in beside else ""
         yield f"{numbers.get(number, ''):>{margin}} │{''.join(row)} {name}"
-    line, *below = _axis(across, inner, plot.across, plot.ticks)
+    line, *below = _axis(across, inner, "epoch", (1, plot.last, (1 + plot.last) // 2))
     yield f"{' ' * margin} └{line}"
     yield from (f"{' ' * (margin + 2)}{each}" for each in below)
-    if not plot.are_lines:
-        yield from ("", f"{STRONG} mean of all jobs at a value; {SEED} one seed")
-    elif plot.known > len(plot.series):
+    if plot.known > len(plot.series):
         yield from ("", f"the first {len(plot.series)} of {plot.known} configurations")
 
 
-def _cells(
-    marks: Sequence[str], places: Sequence[Sequence[tuple[int, int]]], width: int, *, are_lines: bool
-) -> list[list[str]]:
+def _cells(marks: Sequence[str], places: Sequence[Sequence[tuple[int, int]]], width: int) -> list[list[str]]:
     """Return the characters of a field: a mark at each place, and between the places of a line."""
     cells = [[" "] * width for _ in range(HEIGHT)]
-    # The first line is drawn last, on top of the others; the mean of a value on top of its seeds.
-    order = list(zip(marks, places, strict=True))
-    for mark, line in reversed(order) if are_lines else order:
+    # The first line is drawn last, on top of the others.
+    for mark, line in reversed(list(zip(marks, places, strict=True))):
         for column, row in line:
             cells[row][column] = mark
-        for (start, top), (stop, bottom) in pairwise(line) if are_lines else ():
+        for (start, top), (stop, bottom) in pairwise(line):
             for column in range(start, stop):
                 share = (column - start) / (stop - start)
                 cells[round(top + share * (bottom - top))][column] = mark
