@@ -1,5 +1,6 @@
 """`orchestrator logs` and `weights`: show what jobs left behind: what their trainers printed, and their weights."""
 
+import sys
 from typing import Annotated
 
 from nn.errors import printable
@@ -48,5 +49,7 @@ def weights(folder: AnySweep, words: BestJob = None) -> int:
     job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
     with interruptible():
         restore(read, job, load_settings().cache_dir, complain)
-    print(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
+    path = str(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
+    # A script needs it as it is.
+    print(printable(path) if sys.stdout.isatty() else path)
     return 0

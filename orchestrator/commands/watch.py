@@ -188,16 +188,15 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
 
 def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
     """Return whether no process of this host trains a sweep; wait for one that begins or ends."""
-    began, told = time.monotonic(), False
-    while (is_held := held(folder.path, locks())) and not address(folder.real):
-        waited = time.monotonic() - began
-        if waited > 2 * LOOK_SECONDS and not told:
+    for look in range(round(ENDING_SECONDS / LOOK_SECONDS)):
+        if not held(folder.path, locks()):
+            return True
+        if address(folder.real):
+            return False
+        if look == 2:
             tell(f"Another process works on {folder.name}: waiting up to {ENDING_SECONDS:g} s for it to begin or end")
-            told = True
-        if waited > ENDING_SECONDS:
-            break
         time.sleep(LOOK_SECONDS)
-    return not is_held
+    return not held(folder.path, locks())
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:

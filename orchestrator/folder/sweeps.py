@@ -65,8 +65,8 @@ def open_sweep(argument: str, output: Path, *, elsewhere: bool = False, advice: 
     if argument not in ("", LAST) and _is_sweep(Path(argument)):
         path = Path(argument)
         # A link goes by its own name, which `rm` and `mv` act on.
-        path = path.parent.resolve() / path.name if is_name(path.name) else path.resolve()
-        return SweepFolder(output if path.parent == output.resolve() else path.parent, path.name)
+        path = real(path.parent) / path.name if is_name(path.name) else real(path)
+        return SweepFolder(output if path.parent == real(output) else path.parent, path.name)
     if argument == LAST:
         if not (names := Sweeps(output).names()):
             raise SweepNotFoundError(f"There is no sweep in {output} yet: orchestrator sweep begins one")

@@ -296,7 +296,6 @@ def check_keep_weights(text: str) -> str:
         InvalidInputError: it does not.
     """
     if not re.fullmatch(_KEEP_WEIGHTS, text):
-        raise InvalidInputError(
-            "keep_weights", text, f"all, none, or best:K with K from 1 to {MAX_JOBS - 1}, as in best:3"
-        )
+        allowed = f"all, none, or best:K with K from 1 to {MAX_JOBS - 1}, as in best:3"
+        raise InvalidInputError("keep_weights", text, allowed)
     return text
