@@ -202,7 +202,7 @@ def read_regular(path: Path, max_bytes: int, within: Path | None = None) -> byte
         OSError: as for `open_regular`.
     """
     with open_regular(path, max_bytes, within) as file:
-        return file.read()
+        return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
 
 
 @contextlib.contextmanager
