@@ -76,17 +76,23 @@ def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
     """
     # Named before it is made, unlike `tempfile.TemporaryDirectory`: an interruption right after that leaves nothing.
     folder = folder or Path(tempfile.gettempdir(), f"seedsweep-{uuid.uuid4().hex}")
+
+    def discard() -> None:
+        with contextlib.suppress(OSError):
+            clear(own)
+
     try:
         try:
             folder.mkdir(0o700)
             with anchored(folder) as own, contextlib.ExitStack() as first, contextlib.ExitStack() as again:
+                is_new = not any(own.iterdir())
                 # Not this user's id: some file systems give all files another owner.
                 with tempfile.TemporaryFile(dir=own) as file:
-                    is_own = os.fstat(file.fileno()).st_uid == own.stat().st_uid
-                if not is_own or any(own.iterdir()):
-                    raise OSError(errno.ESTALE, "something else has its name meanwhile", str(folder))
-                first.callback(clear, own)
-                again.callback(clear, own)
+                    is_new &= os.fstat(file.fileno()).st_uid == own.stat().st_uid
+                if not is_new:
+                    raise OSError(errno.ESTALE, "something else has taken its name", str(folder))
+                first.callback(discard)
+                again.callback(discard)
                 yield own
         finally:
             remove_empty(folder)
@@ -181,7 +187,8 @@ class _Whole(io.FileIO):
         return super().readinto(memoryview(buffer)[: max(self._end - self.tell(), 0)])
 
     def readall(self) -> bytes:
-        return self.read(max(self._end - self.tell(), 0))
+        # One call may return less: two gigabytes at most.
+        return b"".join(iter(lambda: self.read(max(self._end - self.tell(), 0)), b""))
 
 
 @contextlib.contextmanager
@@ -202,7 +209,7 @@ def read_regular(path: Path, max_bytes: int, within: Path | None = None) -> byte
         OSError: as for `open_regular`.
     """
     with open_regular(path, max_bytes, within) as file:
-        return file.read(min(max_bytes, os.fstat(file.fileno()).st_size))
+        return file.read()
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
-"""Calls a function in a process of its own: one that may end its process, or whose costs cannot be told before."""
+"""Calls a function in a process of its own: one that may end its process, or whose cost is not known beforehand."""
 
 import contextlib
 import os
 import resource
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,13 +23,10 @@ def forked(call: Callable[..., _Result], *arguments: object, bounds: tuple[int, 
             writes to standard error is then dropped.
 
     Raises:
-        MemoryError: it takes more than the bounds, or its process ended otherwise.
+        BrokenProcessPool: its process ended, for example at a bound.
     """
     with ProcessPoolExecutor(1, get_context("fork"), bounds and partial(_limit, *bounds)) as another:
-        try:
-            return another.submit(call, *arguments).result()
-        except BrokenProcessPool:
-            raise MemoryError from None
+        return another.submit(call, *arguments).result()
 
 
 def _limit(memory: int, seconds: int) -> None:

@@ -563,7 +563,7 @@ class Sweep:
         Args:
             to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`, which has the folder's files as they are now.
             path: The file or folder to write; None for one in the working folder, named after the sweep.
-            replace: Whether to replace what an earlier export wrote there.
+            replace: Whether to replace files that are there; a folder is never replaced.
 
         Raises:
             SeedsweepError: the command's errors.

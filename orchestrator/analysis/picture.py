@@ -6,6 +6,7 @@ digit's centre of mass is at the centre (LeCun, Bottou, Bengio and Haffner, "Gra
 document recognition", Proceedings of the IEEE 86(11), 1998, section III.A).
 """
 
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,16 @@ def read_bounded(path: Path) -> NDArray[np.uint8]:
         PictureError: as for `read_picture`, or decoding takes more.
     """
     try:
-        return forked(read_picture, path, bounds=(MOST_MEMORY, MOST_SECONDS))
-    except MemoryError:
+        return forked(_read_any_size, path, bounds=(MOST_MEMORY, MOST_SECONDS))
+    except (BrokenProcessPool, MemoryError):
         most = f"{MOST_MEMORY >> 20} MiB of memory and {MOST_SECONDS} s of a processor"
         raise PictureError(f"{str(path)!r} cannot be decoded with {most}: save it with fewer pixels") from None
+
+
+def _read_any_size(path: Path) -> NDArray[np.uint8]:
+    # The bounds of its process replace Pillow's limit.
+    Image.MAX_IMAGE_PIXELS = None
+    return read_picture(path)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -62,8 +69,6 @@ def _grey(path: Path) -> NDArray[np.uint8]:
     """Return the brightness of each pixel: uint8, shape (height, width)."""
     with reading(repr(str(path)), PictureError):
         file = open_regular(path)
-    # `read_bounded` bounds what a picture takes, not its size.
-    Image.MAX_IMAGE_PIXELS = None
     try:
         with file, Image.open(file, formats=FORMATS) as image:
             width, height = image.size

@@ -107,15 +107,7 @@ def as_dict(plot: Plot) -> dict[str, Any]:
 
 
 def plot(sweep: Sweep, name: str) -> Plot:
-    """Return a sweep's chart by its name.
-
-    Args:
-        sweep: The sweep.
-        name: The chart's name.
-
-    Raises:
-        InvalidInputError: the sweep has no such chart, or text cannot show it.
-    """
+    """Return a sweep's chart by its name. Raises `InvalidInputError` if it has none such that text can show."""
     if catalogue.check(sweep, name, "kind", KINDS).name == by_axis.PREFIX:
         return by_axis.rows(by_axis.Axis.of(sweep, name))
     return _curves(sweep) if name == "curves" else intervals.rows(sweep)
@@ -145,12 +137,7 @@ def _curves(sweep: Sweep) -> Field:
 
 
 def drawn(plot: Plot, width: int) -> list[str]:
-    """Return a chart as lines no wider than the width, except for the title and the legend, which may wrap.
-
-    Args:
-        plot: The chart.
-        width: In columns.
-    """
+    """Return a chart as lines of at most `width` columns, except for the title and the legend, which may wrap."""
     lines = [plot.title, "", *(_rows(plot, width) if isinstance(plot, Rows) else _field(plot, width))]
     return [line.rstrip() for line in lines]
 
@@ -206,7 +193,7 @@ def _track(row: Strip, scale: Scale, width: int) -> str:
 
 
 def _legend(plot: Rows) -> str:
-    parts = [f"{STRONG} mean of a contender, which may be the best", f"{WEAK} of another one"]
+    parts = [f"{STRONG} mean where a configuration may be the best (a contender)", f"{WEAK} any other mean"]
     if any(row.ends for row in plot.strips):
         parts.append(f"├─┤ interval at 95 %{' however often one looks' if plot.sequential else ''}")
     if any(row.dots for row in plot.strips):
@@ -214,7 +201,8 @@ def _legend(plot: Rows) -> str:
     if any(row.middle for row in plot.strips):
         parts.append(f"{MIDDLE} the middle 80 % of the seeds")
     if plot.known > len(plot.strips):
-        parts.append(f"the first {len(plot.strips)} of {plot.known}")
+        shown = len(plot.strips)
+        parts.append(f"{shown} bins of {plot.known} values" if plot.in_bins else f"the first {shown} of {plot.known}")
     return "; ".join(parts)
 
 

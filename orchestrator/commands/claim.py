@@ -20,7 +20,7 @@ from orchestrator.analysis.statement import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.report import Target, Written
-from orchestrator.commands.verify import DEFAULT_JOBS, Verification, plan_verification, verify
+from orchestrator.commands.verify import DEFAULT_JOBS, WHY_NOTED, Verification, plan_verification, verify
 from orchestrator.errors import ClaimError, MissingPackageError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.results_log import lines_of
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -324,11 +324,12 @@ def _training(done: Verification) -> _Finding:
             raise ClaimError(f"The claim cannot be checked here: {_told(done, each)}")
     if not done.noted:
         return "passed", "training", f"0 {drawn} differ: {power(len(done.checks), done.candidates)}"
-    return "warned", "training", f"{len(done.noted)} {drawn} differ, which refutes nothing: {done.why_noted}"
+    told = f"{len(done.noted)} {drawn} differ, by at most {done.largest_gap:.3g} in a metric"
+    return "warned", "training", f"{told}, which refutes nothing: {WHY_NOTED}"
 
 
 def power(trained: int, candidates: int) -> str:
-    """Return what it says of all rows with a result that none of those differs that were drawn and trained again."""
+    """Return what follows for all rows with a result if no job that was drawn and trained again differs."""
     if trained == candidates:
         return "every row with a result is true"
     share = math.ceil(100 * (1 - 0.05 ** (1 / trained)))

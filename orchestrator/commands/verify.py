@@ -19,6 +19,8 @@ from worker.job import Job
 from worker.trainers import registry
 
 DEFAULT_JOBS = 5
+#: Why the differences of `Check.noted` prove nothing.
+WHY_NOTED = "the trainer is not exact, and another environment trained the rows"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,11 @@ class Verification:
         return [check for check in self.checks if check.noted and not check.differences]
 
     @property
-    def why_noted(self) -> str:
-        """Why the differences of `noted` prove nothing, and how large they are."""
+    def largest_gap(self) -> float:
+        """The largest difference of a metric that `noted` has; 0 if only other values differ."""
         pairs = [(each.kept, each.again) for check in self.noted for each in check.noted]
         gaps = [abs(kept - again) for kept, again in pairs if isinstance(kept, float) and isinstance(again, float)]
-        why = "the trainer is not exact, and this is another environment"
-        return f"{why}; metrics differ by at most {max(gaps, default=0.0):.3g}"
+        return max(gaps, default=0.0)
 
     def __str__(self) -> str:
         """What was found, in words."""
@@ -74,7 +75,8 @@ class Verification:
         if self.different:
             return f"NOT VERIFIED: {len(self.different)} of {jobs} gave something different"
         if self.noted:
-            return f"Not verified: {len(self.noted)} of {jobs} differ, which proves nothing: {self.why_noted}"
+            told = f"Undecided: {len(self.noted)} of {jobs} differ, by at most {self.largest_gap:.3g} in a metric"
+            return f"{told}. That proves nothing: {WHY_NOTED}"
         return f"Verified: {jobs} {'gives' if len(self.checks) == 1 else 'give'} the same bits again"
 
 

@@ -25,14 +25,14 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
         OutputError: a target exists and may not be replaced, or is in the folder of a sweep or in a closed one.
     """
     for target in targets:
-        folder = target.parent.resolve()
         with reading(target, OutputError):
+            folder = target.parent.resolve()
             is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
             is_folder = target.is_dir() and not target.is_symlink()
         if is_inside:
             raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
         if is_folder:
-            raise OutputError(f"{target} is a folder, and is not replaced: choose another --file, or remove it first")
+            raise OutputError(f"{target} is a folder, which no export replaces: choose another --file")
         if not replace and os.path.lexists(target):
             raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
 

@@ -55,7 +55,7 @@ def export(
         to: The format's name.
         file: The file to write, or the folder if the format has one; None for one in the working folder, named after
             the sweep.
-        replace: Whether to replace what an earlier export wrote there.
+        replace: Whether to replace files that are there; a folder is never replaced.
         uri: With `mlflow`: the address of a tracking server, such as `http://localhost:5000`, or of the database of
             one, to add the jobs to; None to write a file.
         on_progress: Receives the number of jobs that are done, and of all.

@@ -205,7 +205,7 @@ class SweepFolder:
             with self._telling():
                 refuse_elsewhere(descriptor, self.path, self._real)
                 if self._made is not None and not os.path.samestat(self._made, os.fstat(descriptor)):
-                    raise OSError(errno.ESTALE, "something else has its name meanwhile")
+                    raise OSError(errno.ESTALE, "something else has taken its name")
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -486,7 +486,7 @@ class SweepFolder:
             moved = (output / self.path.name).rename(output / name)
             if not os.path.samestat(locked, moved.stat()):
                 moved.rename(output / self.path.name)
-                raise OSError(errno.ESTALE, "something else has its name meanwhile")
+                raise OSError(errno.ESTALE, "something else has taken its name")
             return not os.path.samestat(locked, moved.lstat())
 
     @contextlib.contextmanager

@@ -94,6 +94,12 @@ def test_each_value_of_an_option_has_a_row(swept: InProcess) -> None:
     assert found == [("0.001", 52.0, 5), ("0.01", 62.0, 5), ("0.1", 71.5, 5)]
 
 
+def test_many_numbers_share_rows(here: InProcess) -> None:
+    rates = tuple(n / 100 for n in range(1, 62))
+    filled(here.runs, sweep_of(seeds=(0,), learning_rates=rates, epochs=2), lambda job: trained(job, 0.5))
+    assert here.run("plot", "a", "metric-by-learning_rate").out.rstrip().endswith("; 10 bins of 61 values")
+
+
 def test_an_output_that_is_no_terminal_gets_plain_text(swept: InProcess) -> None:
     for environment, symbols in (({}, "●"), ({"PYTHONIOENCODING": "ascii"}, "@")):
         printed = swept.command_line.run("plot", "a", FORCE_COLOR="", **environment).stdout

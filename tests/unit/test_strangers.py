@@ -290,7 +290,7 @@ def test_only_the_folder_that_is_locked_is_removed_or_renamed(
 ) -> None:
     private, folder = made(tmp_path / "private"), made(tmp_path / "runs")
     _exchanging(monkeypatch, sweep_folder, "real", folder.path.parent, private.path.parent)
-    with pytest.raises(OutputError, match=r"has its name meanwhile|was moved or replaced"):
+    with pytest.raises(OutputError, match=r"has taken its name|was moved or replaced"):
         change(folder)
     assert (names_in(tmp_path / "private"), private.manifest().name) == (["a"], "a")
 
@@ -322,6 +322,15 @@ def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkey
     assert "claim.json.sig" in names_in(private.path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_a_temporary_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", lambda path, *mode: (make(path, *mode), os.chown(path, 1234, -1)))
+    with pytest.raises(OSError, match="something else has taken its name"), files.temporary_folder(tmp_path / "a"):
+        pass
+    assert names_in(tmp_path) == []
+
+
 def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = made(tmp_path / "runs", "private")
     make = Path.mkdir
@@ -333,7 +342,7 @@ def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch:
             private.path.rename(path)
 
     monkeypatch.setattr(Path, "mkdir", exchanged)
-    with pytest.raises(OutputError, match="something else has its name meanwhile"):
+    with pytest.raises(OutputError, match="something else has taken its name"):
         made(tmp_path / "runs")
     (left,) = (tmp_path / "runs").iterdir()
     assert names_in(left) == ["sweep.json", "weights"]
@@ -342,7 +351,7 @@ def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch:
     folder, other = made(tmp_path / "runs"), made(tmp_path / "others")
     folder.path.rename(tmp_path / "away")
     other.path.rename(folder.path)
-    with pytest.raises(OutputError, match="something else has its name meanwhile"), folder.exclusive():
+    with pytest.raises(OutputError, match="something else has taken its name"), folder.exclusive():
         pass
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from pathlib import Path
 
@@ -69,7 +70,7 @@ class SharedData:
             # Not loaded in this process, whose threads would be missing in those that it forks.
             try:
                 self.digest = forked(_digest, type(trainer), self._source, self._cache_dir)
-            except MemoryError:
+            except BrokenProcessPool:
                 raise TrainerUnusableError(f"The trainer {trainer.name} ended the process that loads") from None
             return
         before = _threads()

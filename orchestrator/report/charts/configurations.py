@@ -139,13 +139,8 @@ def drawn(sweep: Sweep) -> Sequence[Drawn]:
 def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> dict[Any, str]:
     """Return the label of each value of an option that varies, numbers in ascending order.
 
-    If there are more than `most`, numbers have the labels of `BINS` bins, and of other values the first are left.
-
-    Args:
-        sweep: The sweep.
-        name: The option.
-        most: The most labels.
-        longest: The most characters of one.
+    If there are more than `most`, numbers have the labels of `BINS` bins, and of other values the first are left. A
+    label has at most `longest` characters.
     """
     names = sweep.leaderboard.names
     values = list(names.varying[name])

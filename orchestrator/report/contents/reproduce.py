@@ -106,14 +106,10 @@ def _verify(sweep: Sweep, *words: str) -> str:
 
 
 def again(sweep: Sweep, jobs: Mapping[str, Job]) -> str | None:
-    """Return the command that trains exactly some jobs again, or None; it names each option that varies.
+    """Return the command that trains some jobs of one configuration again, or None; it names each option that varies.
 
     The command is first planned as `orchestrator sweep` plans it, and must give the same keys. So there is none for
     jobs of an earlier version, nor for values that cannot be typed.
-
-    Args:
-        sweep: The sweep.
-        jobs: Jobs of one configuration, by key; at least one.
     """
     first = next(iter(jobs.values()))
     vocabulary = vocabulary_of(first.trained_by, type(first.options))

@@ -6,6 +6,7 @@ Before a sweep begins, each combination of words is tried on a few samples, with
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,7 +101,7 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
         _check_kinds(chosen, data)
         trials = [data.few(chosen[0].kind, of_each, n) for of_each, n in _SAMPLES]
         # What takes more is left to the workers.
-        with contextlib.suppress(MemoryError):
+        with contextlib.suppress(BrokenProcessPool, MemoryError):
             forked(_check_fits, dict(values), trials, bounds=(_MOST_MEMORY, _MOST_SECONDS))
 
     def check_artifact(self, options: SklearnOptions, digest: str, artifact: bytes) -> None:

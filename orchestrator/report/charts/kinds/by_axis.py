@@ -80,7 +80,7 @@ class Axis:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether the values are numbers, which have an axis instead of rows."""
+        """Whether the values are numbers, which have an axis in a report of few jobs."""
         return are_numbers(list(self.values))
 
     @functools.cached_property
@@ -141,7 +141,7 @@ def _caption(axis: Axis) -> str:
     )
 
 
-# Rows, of values that are not numbers, or of a large sweep
+# Rows: in a terminal, and in a report of other values or of many jobs
 
 
 def rows(axis: Axis) -> Rows:
@@ -159,6 +159,7 @@ def rows(axis: Axis) -> Rows:
         heading=axis.heading,
         strips=made,
         known=len(axis.values),
+        in_bins=axis.has_numbers and len(made) < len(axis.values),
         lower_is_worse=axis.metric.higher_is_better,
         is_share=axis.metric.is_share,
     )

@@ -83,7 +83,8 @@ class Rows:
         axis: The title of the x axis.
         heading: What the rows are.
         strips: The rows, from top to bottom, at least one.
-        known: The number of rows, including those left out.
+        known: The number of rows, including those left out; of values, if the rows are bins.
+        in_bins: Whether each row is a bin of values.
         lower_is_worse: Whether jobs that diverged are drawn at the lower end of the axis, not at the upper one.
         is_share: Whether the values are shares in percent.
         zero: Whether the axis includes zero, with a line.
@@ -95,6 +96,7 @@ class Rows:
     heading: str
     strips: Sequence[Strip]
     known: int
+    in_bins: bool = False
     lower_is_worse: bool = True
     is_share: bool = False
     zero: bool = False
