@@ -86,10 +86,10 @@ def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
             folder.mkdir(0o700)
             with anchored(folder) as own, contextlib.ExitStack() as first, contextlib.ExitStack() as again:
                 is_new = not any(own.iterdir())
-                # Not this user's id: some file systems give all files another owner.
+                # Compared with a file, as some file systems give all files another owner, and rights of their own.
                 with tempfile.TemporaryFile(dir=own) as file:
-                    is_new &= os.fstat(file.fileno()).st_uid == own.stat().st_uid
-                if not is_new:
+                    like, found = os.fstat(file.fileno()), own.stat()
+                if not is_new or found.st_uid != like.st_uid or found.st_mode & ~like.st_mode & 0o022:
                     raise OSError(errno.ESTALE, "something else has taken its name", str(folder))
                 first.callback(discard)
                 again.callback(discard)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.errors import Beside, Described, InvalidInputError, SeedsweepError, printable
-from nn.files import anchored, digest, read_regular, reading, real, temporary_folder
+from nn.files import digest, read_regular, reading, real, temporary_folder
 from orchestrator.analysis.statement import FILES, MAX_BYTES, Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -71,9 +71,7 @@ def write_claim(folder: SweepFolder, to: Path | None = None, key: Path | None = 
         _SIGNATURE.write(beside, signed.stdout, sweep, within)
     elif beside.is_file():
         # That of an earlier claim would refute this one.
-        _SIGNATURE.check(beside, within)
-        with anchored(path.parent, within) as opened:
-            (opened / beside.name).unlink()
+        _SIGNATURE.write(beside, b"", sweep, within)
     return _CLAIM.write(path, content, sweep, within)
 
 

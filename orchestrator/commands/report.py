@@ -33,22 +33,24 @@ class Target:
     kind: str
     beginning: bytes
 
-    def check(self, path: Path, within: Path) -> None:
+    def check(self, path: Path, within: Path, folder: Path | None = None) -> None:
         """Check that a path is free, or has an earlier file of this kind.
 
         Args:
             path: The path.
             within: Its folder, without links, as it was found first.
+            folder: The same, if it is held open.
 
         Raises:
             OutputError: something else is there, or the path cannot be read.
         """
+        there = path if folder is None else folder / path.name
         try:
-            with open_regular(path, within=within) as file:
+            with open_regular(there, within=within) as file:
                 if file.read(len(self.beginning)) == self.beginning:
                     return
         except FileNotFoundError:
-            if not os.path.lexists(path):
+            if not os.path.lexists(there):
                 return  # otherwise it is a dangling link
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.EINVAL):
@@ -56,15 +58,18 @@ class Target:
         raise self._unwritable(path, f"what exists there is not {self.kind}")
 
     def write(self, path: Path, data: bytes, sweep: Sweep, within: Path) -> Written:
-        """Write what was made of a sweep. Arguments: see `check`.
+        """Write what was made of a sweep; without data, remove an earlier file. Arguments: see `check`.
 
         Raises:
             OutputError: the file cannot be written, or something else is there.
         """
-        self.check(path, within)
         try:
             with anchored(path.parent, within) as folder:
-                write_atomically(folder / path.name, lambda file: file.write(data))
+                self.check(path, within, folder)
+                if data:
+                    write_atomically(folder / path.name, lambda file: file.write(data))
+                else:
+                    (folder / path.name).unlink()
         except OSError as error:
             raise self._unwritable(path, error.strerror or str(error)) from None
         return Written(path, len(data), sweep)

@@ -14,26 +14,28 @@ from orchestrator.errors import OutputError
 _SUFFIX = ".seedsweep.tmp"
 
 
-def refuse_taken(targets: Sequence[Path], *, replace: bool) -> None:
+def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None = None) -> None:
     """Check that an export may be written.
 
     Args:
         targets: What it consists of: files, or one folder.
         replace: Whether files may be replaced. A folder never is: it would have to be removed.
+        output: Their folder, if it is held open.
 
     Raises:
         OutputError: a target exists and may not be replaced, or is in the folder of a sweep or in a closed one.
     """
     for target in targets:
+        there = target if output is None else output / target.name
         with reading(target, OutputError):
-            folder = target.parent.resolve()
+            folder = there.parent.resolve()
             is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
-            is_folder = target.is_dir() and not target.is_symlink()
+            is_folder = there.is_dir() and not there.is_symlink()
         if is_inside:
             raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
         if is_folder:
             raise OutputError(f"{target} is a folder, which no export replaces: choose another --file")
-        if not replace and os.path.lexists(target):
+        if not replace and os.path.lexists(there):
             raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
 
 
@@ -51,15 +53,14 @@ def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ..
     refuse_taken(targets, replace=replace)
     parent, name = targets[0].parent, f".{targets[0].name[:100]}.{secrets.token_hex(8)}{_SUFFIX}"
     try:
-        remove_stale(parent, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
         with anchored(parent, real(parent)) as output, temporary_folder(output / name) as folder:
-            # By numbers: not every character of a name can be in the address of a database.
+            remove_stale(output, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
             written = tuple(folder / str(i) for i in range(len(targets)))
             yield written
             for path in filter(Path.is_file, written):
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-            refuse_taken(targets, replace=replace)
+            refuse_taken(targets, replace=replace, output=output)
             # Whenever this process is killed, no file is beside one of another export.
             for target in targets[1:]:
                 (output / target.name).unlink(missing_ok=True)

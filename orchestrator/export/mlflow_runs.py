@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
+from nn.files import temporary_folder
 from nn.options.describe import written
 from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.sweep import Sweep
@@ -57,9 +59,12 @@ _ENVIRONMENT = {
 
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
-    with _unsafe_and_fast():
+    # Not written in place: SQLite opens a database by its path without links, where others may put a link.
+    with temporary_folder() as folder, _unsafe_and_fast():
+        made = folder / "export.db"
         # Artifacts belong to the server of the file, not to a local folder.
-        record(sweep, f"sqlite:///{paths[0]}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+        record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
+        shutil.copyfile(made, paths[0])
 
 
 def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | None = None) -> int:

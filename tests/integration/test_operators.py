@@ -38,9 +38,7 @@ def test_a_sweep_ends_although_somebody_operates(command_line: CommandLine, pati
     control = patient_cluster.app.control
     patient_cluster.start_worker(concurrency=2)
     output = Output(command_line.begin(*STEADY, **patient_cluster.environment))
-    assert "rate_limit is rejected" in str(control.rate_limit(TRAIN, "1/h", reply=True, limit=1))
     assert "time_limit is rejected" in str(control.time_limit(TRAIN, 0.01, reply=True, limit=1))
-    assert "pool_shrink is rejected" in str(control.pool_shrink(1, reply=True, limit=1))
     control.purge()
     status, text = output.end()
     assert status == 0, text

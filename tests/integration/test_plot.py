@@ -88,15 +88,9 @@ def test_curves_have_a_line_for_each_configuration(swept: InProcess) -> None:
     assert found["series"][0]["points"] == [[1.0, pytest.approx(10)], [2.0, pytest.approx(62)]]
 
 
-def test_each_value_of_an_option_has_a_row(swept: InProcess) -> None:
-    rows = json.loads(swept.run("plot", "a", "metric-by-learning_rate", "--json").out)["rows"]
-    found = [(row["learning rate"], pytest.approx(row["mean"]), len(row["seeds"])) for row in rows]
-    assert found == [("0.001", 52.0, 5), ("0.01", 62.0, 5), ("0.1", 71.5, 5)]
-
-
 def test_many_numbers_share_rows(here: InProcess) -> None:
-    rates = tuple(n / 100 for n in range(1, 62))
-    filled(here.runs, sweep_of(seeds=(0,), learning_rates=rates, epochs=2), lambda job: trained(job, 0.5))
+    sweep = sweep_of(seeds=(0,), learning_rates=tuple(n / 100 for n in range(1, 62)), epochs=2)
+    filled(here.runs, sweep, lambda job: trained(job, 0.5))
     assert here.run("plot", "a", "metric-by-learning_rate").out.rstrip().endswith("; 10 bins of 61 values")
 
 

@@ -216,8 +216,7 @@ def test_what_depends_on_the_number_of_samples_is_not_refused_after_a_trial_with
     check("iris", estimator="MultinomialNB", standardize=False)
 
 
-def test_what_a_trial_cannot_bear_is_left_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first needs too much time, the second too much memory; the names of parameters do not tell.
+def test_a_trial_of_too_much_time_or_memory_is_left_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.trainers.sklearn.trainer._MOST_SECONDS", 1)
     check("iris", estimator="LogisticRegressionCV", Cs=100_000)
     monkeypatch.setattr("worker.trainers.sklearn.trainer._MOST_SECONDS", 60)

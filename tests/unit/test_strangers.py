@@ -25,8 +25,9 @@ from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.claim import write_claim
 from orchestrator.commands.manage import remove, rename
-from orchestrator.commands.report import report
+from orchestrator.commands.report import Target, report
 from orchestrator.errors import OutputError, SweepUnreadableError
+from orchestrator.export import destination
 from orchestrator.folder import results_log, sweep_folder
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
@@ -331,6 +332,35 @@ def test_a_temporary_folder_of_another_user_is_not_used(tmp_path: Path, monkeypa
     assert names_in(tmp_path) == []
 
 
+def test_what_an_export_or_a_report_replaces_is_what_was_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a folder that is exchanged for a private one once it was looked at
+    private, shown = tmp_path / "private", tmp_path / "shown"
+    private.mkdir()
+    (private / "a").write_text("precious")
+
+    def late(look: Any) -> Any:
+        def looked(*arguments: Any, **more: Any) -> None:
+            shown.unlink(missing_ok=True)
+            shown.mkdir()
+            look(*arguments, **more)
+            shown.rmdir()
+            shown.symlink_to(private)
+
+        return looked
+
+    monkeypatch.setattr(destination, "refuse_taken", late(destination.refuse_taken))
+    with pytest.raises(OutputError, match="exists"), destination.staged([shown / "a"], replace=False) as (path,):
+        path.touch()
+    shown.rmdir()
+    shown.symlink_to(private)
+    monkeypatch.setattr(Target, "check", late(Target.check))
+    with pytest.raises(OutputError, match="is not a report"):
+        Target("The report", "a report", b"<").write(shown / "a", b"<", Any, Path("/"))
+    assert (private / "a").read_text() == "precious"
+
+
 def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private = made(tmp_path / "runs", "private")
     make = Path.mkdir
@@ -338,7 +368,6 @@ def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch:
     def exchanged(path: Path, *arguments: Any, **more: Any) -> None:
         make(path, *arguments, **more)
         if path.name.endswith(".new"):
-            path.rmdir()
             private.path.rename(path)
 
     monkeypatch.setattr(Path, "mkdir", exchanged)

@@ -100,11 +100,9 @@ def without(sweep: Sweep) -> Portrait | None:
 
 
 def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
-    """Return the section; None if there is nothing to show. Reads the winner's weights and the data set.
+    """Return the section; None if there is nothing to show.
 
-    Args:
-        sweep: The sweep.
-        cache_dir: Where prepared data sets are kept; None to keep none.
+    Reads the winner's weights and the data set, which is kept prepared in `cache_dir`, if that is not None.
     """
     sha256 = subject(sweep)
     if sha256 is None:
