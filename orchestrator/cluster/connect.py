@@ -98,9 +98,7 @@ class Place:
 
             embedded.wait_for_server()
             own = self.settings.model_copy(update={"broker_url": embedded.url, "result_backend": None})
-            cluster = Cluster(own, tell, embedded.check, embedded=True)
-            stack.callback(cluster.close)
-            yield cluster
+            yield stack.enter_context(contextlib.closing(Cluster(own, tell, embedded.check, embedded=True)))
 
 
 def place_for(

@@ -66,8 +66,7 @@ class Verification:
     def largest_gap(self) -> float:
         """The largest difference of a metric that `noted` has; 0 if only other values differ."""
         pairs = [(each.kept, each.again) for check in self.noted for each in check.noted]
-        gaps = [abs(kept - again) for kept, again in pairs if isinstance(kept, float) and isinstance(again, float)]
-        return max(gaps, default=0.0)
+        return max((abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float)), default=0.0)
 
     def __str__(self) -> str:
         """What was found, in words."""
