@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -117,6 +117,14 @@ def remove_empty(folder: Path) -> None:
     """Remove a folder if it is empty."""
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+def fingerprint(path: Path) -> Hashable:
+    """Return a value that changes with a file; None if there is none."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
 
 
 def sync_folder(folder: Path) -> None:

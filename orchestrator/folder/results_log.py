@@ -128,7 +128,7 @@ def cut_torn_line(path: Path) -> None:
         if begin and not end:
             # No row is that long: it stays, as a damaged line.
             os.pwrite(file.fileno(), b"\n", size)
-        else:
+        elif begin + end < size:
             file.truncate(begin + end)
 
 

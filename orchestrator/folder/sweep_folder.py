@@ -19,7 +19,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from itertools import chain, takewhile
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import (
     anchored,
+    fingerprint,
     is_private,
     json_values,
     open_regular,
@@ -96,6 +97,9 @@ class SweepFolder:
         self._description = self.path / "sweep.json"
         self._reading = self.path / FILE
         self._damaged = 0
+        #: `sweep.json` and the rows of some jobs as they were last read, each after what tells that they are the same.
+        self._last_manifest: tuple[Hashable, Manifest] | None = None
+        self._last_rows: tuple[Hashable, dict[str, Row]] | None = None
         self.known: frozenset[str] = frozenset()
         #: The descriptor of the folder, while this process has locked it.
         self._held: int | None = None
@@ -173,8 +177,10 @@ class SweepFolder:
             for file in (self._description, self._results, self.weights_folder, self._reading):
                 if file.is_symlink() and file.exists() and not real(file).is_relative_to(real(file.parent)):
                     raise OSError(errno.ELOOP, "A link out of its folder")
-            file = self._description
-            manifest = Manifest.read(read_regular(file, limits.MANIFEST, self.real))
+            file, now = self._description, fingerprint(self._description)
+            if self._last_manifest is None or self._last_manifest[0] != now:
+                self._last_manifest = now, Manifest.read(read_regular(file, limits.MANIFEST, self.real))
+            manifest = self._last_manifest[1]
         except OSError as error:
             if self.exists() and isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise SweepNotFoundError(self.absence()) from None
@@ -275,10 +281,13 @@ class SweepFolder:
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
-        rows = self.rows(jobs)
-        whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
-        self._damaged += len(rows) - len(whole)
-        return whole
+        now = fingerprint(self._results), frozenset(jobs)
+        if self._last_rows is None or self._last_rows[0] != now:
+            rows = self.rows(jobs)
+            whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
+            self._damaged += len(rows) - len(whole)
+            self._last_rows = now, whole
+        return dict(self._last_rows[1])
 
     @property
     def damage(self) -> str | None:
@@ -447,7 +456,8 @@ class SweepFolder:
         with self.writing() as folder:
             # Line by line: all of them may be more than there is memory for.
             lines = (rows[key].line().encode() for key in order if key in rows)
-            others = lines_of(self._results, (self.known - set(order)).__contains__, self.real)
+            withdrawn = self.known - set(order)
+            others = lines_of(self._results, withdrawn.__contains__, self.real) if withdrawn else ()
             write_atomically(folder / self._results.name, lambda file: file.writelines(chain(lines, others)))
         self.keep("leaderboard.csv", leaderboard_csv)
         self.keep("leaderboard.json", leaderboard_json)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import read_regular, real
+from nn.files import fingerprint, read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.locks import held, locks
 from orchestrator.sweeps.naming import is_name
@@ -166,7 +166,7 @@ def _version(folder: Path, taken: Mapping[str, int] | None) -> Hashable:
 
 def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE)) -> Hashable:
     """Return a value that changes with a sweep's files; by default, with those that its report is made from."""
-    return tuple(each and (each.st_ino, each.st_size, each.st_mtime_ns) for each in _stats(folder, files))
+    return tuple(fingerprint(folder / file) for file in files)
 
 
 def is_quiet(folder: Path) -> bool:
@@ -177,8 +177,11 @@ def is_quiet(folder: Path) -> bool:
 
 def changed_at(folder: Path, *files: str) -> float | None:
     """Return when a sweep's files (by default, all that a page is made from) changed last, in seconds since 1970."""
-    found = _stats(folder, files or (*_FILES, PROGRESS))
-    return max((each.st_mtime_ns / 1e9 for each in found if each is not None), default=None)
+    found = []
+    for file in files or (*_FILES, PROGRESS):
+        with contextlib.suppress(OSError):
+            found.append((folder / file).stat().st_mtime_ns / 1e9)
+    return max(found, default=None)
 
 
 def size(folder: Path) -> int:
@@ -206,11 +209,3 @@ def note(folder: Path) -> str:
 def _changed(folder: Path) -> float | None:
     """Return when a folder changed last; None if it contains no sweep."""
     return changed_at(folder) if os.path.lexists(folder / _FILES[0]) else None
-
-
-def _stats(folder: Path, files: Iterable[str]) -> Iterator[os.stat_result | None]:
-    for file in files:
-        try:
-            yield (folder / file).stat()
-        except OSError:
-            yield None

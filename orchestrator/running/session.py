@@ -66,6 +66,8 @@ class Session:
     reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
     _others_code: str | None = field(default=None, init=False)
+    #: The rows, by job key, whose weights the folder should have and has not.
+    _lost: dict[str, Row] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.keep_weights(None)
@@ -114,6 +116,7 @@ class Session:
         """Take the first ones of `own`."""
         whole, others = self.own(failed=failed)
         self.again = {row.job: row for row in others if not row.accepted}
+        self._lost = {row.job: row for row in others if row.accepted}
         for row in whole:
             self._note(row)
         self.keeper.note(*filter(self.folder.holds, whole))
@@ -223,7 +226,7 @@ class Session:
         collector = self._collector(sweep)
         # Only an extended sweep can have finished jobs of fewer epochs. Rows whose weights are gone, too:
         # `Continuation` reports them.
-        rows = self.folder.rows_of(self.jobs) if reuse and self.manifest.rounds else {}
+        rows = self._lost | self.rows.data if reuse and self.manifest.rounds else {}
         fitting = {key: row for key, row in rows.items() if self._fits(row)}
         continuation = Continuation(self.folder, fitting, sweep.cluster.store)
         waiting = collector.begin(

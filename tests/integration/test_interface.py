@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 import seedsweep
 from orchestrator.errors import SweepNotFoundError
+from orchestrator.folder import results_log
 from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
@@ -104,9 +106,14 @@ def test_a_network_is_fitted_as_its_job_trained_it(first: seedsweep.Sweep) -> No
     assert len(model.artifact()) > 100_000
 
 
-def test_a_sweep_grows_is_decided_and_verified(first: seedsweep.Sweep, here: Path) -> None:
-    before = seedsweep.open("first")
+def test_a_sweep_grows_is_decided_and_verified(
+    first: seedsweep.Sweep, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, parse, parsed = seedsweep.open("first"), results_log._read, Counter[str]()
+    monkeypatch.setattr(results_log, "_read", lambda line, key, job: parsed.update([key]) or parse(line, key, job))
     assert first.extend(seeds=1, progress=False) is first
+    # No row is read twice.
+    assert set(parsed.values()) == {1}
     # What was opened before stays as it was.
     before.export("csv", here / "before.csv")
     assert len((here / "before.csv").read_text().splitlines()) == 1 + len(before.jobs) == len(first.jobs) - 1

@@ -155,7 +155,7 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     assert [len(each.history) for each in rows.values()] == [MAX_HISTORY] * 2
     # Those of many jobs are shortened.
     monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
-    rows = folder.rows_of(BY_KEY)
+    rows = folder.rows(BY_KEY)
     assert [(len(each.history), len(str(each.stopped)), each.correct) for each in rows.values()] == [(1, 110, None)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
     assert all(f"{each.worker}{each.history}{each.mismatches}".isascii() for each in rows.values())
@@ -656,7 +656,7 @@ def test_a_line_that_names_two_jobs_is_damaged(tmp_path: Path, monkeypatch: pyte
     assert "3 lines of" in str(other.damage)
     monkeypatch.setattr(results_log, "_SKIPPED_BYTES", 100)
     with pytest.raises(SweepUnreadableError, match="more than the rows of 2 jobs can have"):
-        other.rows_of(BY_KEY)
+        other.rows(BY_KEY)
 
 
 @pytest.mark.parametrize(("mode", "reused"), [(0o755, True), (0o777, False), (0o1777, True)])
