@@ -1,10 +1,8 @@
-"""Keeps pages fresh: each is made once for all viewers, at most once a second, and only while it has viewers."""
+"""Keeps pages fresh: each is made once for all readers, at most once a second, and only when somebody asks for it."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 
 from orchestrator.errors import PageError, SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps
@@ -16,29 +14,12 @@ INTERVAL = 1.0
 #: Least time between two pages, as a multiple of the processor time that the first one took: the pages of a sweep take
 #: a quarter of a core at most.
 REST = 4.0
-#: The most pages that are kept without viewers.
-MOST_KEPT = 8
-#: The most readers who get news. The others have to reload.
-MOST_VIEWERS = 64
-
-
-@dataclass(frozen=True)
-class News:
-    """An update for a reader.
-
-    Attributes:
-        version: The version of the newest page; None if there is none.
-        over: Whether it is the last update.
-        problem: Why there is no newer page; empty if there is one.
-    """
-
-    version: str | None
-    over: bool = False
-    problem: str = ""
+#: The most pages that are kept: those that were asked for last.
+MOST_KEPT = 64
 
 
 class Feed:
-    """One page and its viewers.
+    """One page, for all of its readers.
 
     Args:
         renderer: Makes the page.
@@ -50,10 +31,7 @@ class Feed:
         self._renderer = renderer
         self._name = name
         self._version = version
-        self.viewers = 0
-        self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        self._refreshed = asyncio.Condition()
         self._page: Page | None = None
         self._problem = ""
         #: The version that the page was made of; before there is a page, an object that equals no version.
@@ -73,55 +51,21 @@ class Feed:
             raise PageError(self._problem)
         return self._page
 
-    @contextlib.contextmanager
-    def viewed(self) -> Iterator[None]:
-        """Keep the page fresh for a reader while the block runs."""
-        self.viewers += 1
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        try:
-            yield
-        finally:
-            self.viewers -= 1
-
-    async def news(self, told: News | None, seconds: float) -> News | None:
-        """Return the latest news; None if a reader has been told them, and none come within this time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self._refreshed:
-                await self._refreshed.wait_for(lambda: self._news() != told)
-                return self._news()
-        return None
-
-    async def _run(self) -> None:
-        """Check for changes each second, as long as the page has viewers."""
-        while self.viewers:
-            await self._refresh()
-            async with self._refreshed:
-                self._refreshed.notify_all()
-            await asyncio.sleep(INTERVAL)
-
     async def _refresh(self) -> None:
         async with self._turn:
             began = time.monotonic()
             if began < self._not_before:
                 return
-            version = await asyncio.to_thread(self._version)
-            if version == self._made_of and not (self._page is not None and self._page.partial):
-                return
-            try:
-                self._page, self._problem = await self._renderer.page(self._name), ""
-                cost = self._page.seconds
-            except PageError as error:
-                self._problem = str(error)
-                cost = time.monotonic() - began
-            self._made_of = version
+            version, cost = await asyncio.to_thread(self._version), 0.0
+            if version != self._made_of or (self._page is not None and self._page.partial):
+                try:
+                    self._page, self._problem = await self._renderer.page(self._name), ""
+                    cost = self._page.seconds
+                except PageError as error:
+                    self._problem = str(error)
+                    cost = time.monotonic() - began
+                self._made_of = version
             self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
-
-    def _news(self) -> News | None:
-        """Return the latest news; None before the page was first made."""
-        if self._problem:
-            return News(None, problem=self._problem)
-        return None if self._page is None else News(self._page.version, self._page.over)
 
 
 class Feeds:
@@ -140,28 +84,20 @@ class Feeds:
         """Return the page of a sweep, or of two as `first/second`; without a name, the index.
 
         Raises:
-            SweepNotFoundError: there is no such sweep, and its page has no viewers; or there is no index, because only
-                one sweep is shown.
+            SweepNotFoundError: there is no such sweep; or there is no index, because only one sweep is shown.
         """
         if name is None and self.sweeps.only is not None:
             raise SweepNotFoundError("There is nothing at this address")
-        known = self._feeds.get(name)
         names = [] if name is None else name.split("/")
-        if known is None or not known.viewers:
-            for each in names:
-                self.sweeps.folder(each)
+        for each in names:
+            self.sweeps.folder(each)
+        known = self._feeds.get(name)
         if known is None:
-            idle = [key for key, feed in self._feeds.items() if not feed.viewers]
-            for key in sorted(idle, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
+            for key in sorted(self._feeds, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
                 del self._feeds[key]
             known = Feed(self._renderer, name, lambda: tuple(map(self.sweeps.version, names)) or self.sweeps.versions())
             self._feeds[name] = known
         return known
-
-    @property
-    def full(self) -> bool:
-        """Whether all places for viewers are taken."""
-        return sum(feed.viewers for feed in self._feeds.values()) >= MOST_VIEWERS
 
     async def stop(self) -> None:
         """End the process that makes pages."""

@@ -1,4 +1,4 @@
-"""Answers requests for pages, their news (server-sent events), and the server's health. Only GET and HEAD.
+"""Answers requests for pages, and for the server's health. Only GET and HEAD.
 
 A request is answered if it is to this server by one of its names, from its own pages, and with its token if it has one.
 """
@@ -8,10 +8,9 @@ import contextlib
 import gzip
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
@@ -26,8 +25,6 @@ from orchestrator.live.feed import Feeds
 
 #: Seconds after which the connection of a client that does not read is closed.
 SEND_SECONDS = 60.0
-#: Seconds without news after which a reader gets a comment, so that a broken connection is noticed.
-ALIVE_SECONDS = 15.0
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -133,7 +130,7 @@ class Handler(RequestHandler):
         self.finish(f"{sentence}\n")
 
     def compute_etag(self) -> None:
-        """Have no ETag: nothing is cached."""
+        """Have no ETag by content: a page has its version."""
 
     def write_error(self, status_code: int, **about: Any) -> None:
         """Answer with one sentence."""
@@ -181,7 +178,7 @@ class Page(Handler):
     """The page of a sweep, or of the comparison of two; without a name, the index, or the only sweep."""
 
     async def get(self, name: str | None = None) -> None:
-        """Send the page."""
+        """Send the page, unless the reader has this version of it."""
         first, _, second = (name or "").partition("/")
         # A sweep does not differ from itself.
         other = self._feeds.sweeps.only if name is None else first if first == second else None
@@ -190,6 +187,10 @@ class Page(Handler):
             return
         with _or_404():
             page = await self._feeds.feed(name).page()
+        self.set_header("Etag", f'W/"{page.version}"')
+        if self.check_etag_header():
+            self.set_status(304)
+            return
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Vary", "Accept-Encoding")
@@ -205,40 +206,6 @@ class Page(Handler):
         await self.send_now()
 
     head = get
-
-
-class Events(Handler):
-    """News of a sweep's page, or of the index, as server-sent events."""
-
-    _following: asyncio.Task[Any] | None = None
-
-    async def head(self, name: str | None = None) -> None:
-        """Send the headers alone."""
-        with _or_404():
-            self._feeds.feed(name)
-        self.set_header("Content-Type", "text/event-stream")
-
-    async def get(self, name: str | None = None) -> None:
-        """Send news until the reader leaves."""
-        with _or_404():
-            feed = self._feeds.feed(name)
-        self.set_header("Content-Type", "text/event-stream")
-        if self._feeds.full:
-            raise HTTPError(503, "Too many readers get news already: reload the page to see how the sweep stands.")
-        told = None
-        with feed.viewed(), contextlib.suppress(StreamClosedError, TimeoutError, asyncio.CancelledError):
-            self._following = asyncio.current_task()
-            while True:
-                news = await feed.news(told, ALIVE_SECONDS)
-                told = news or told
-                self.write(":\n\n" if news is None else f"data: {json.dumps(asdict(news))}\n\n")
-                await self.send_now()
-
-    def on_connection_close(self) -> None:
-        """Stop waiting for news: the reader has left."""
-        super().on_connection_close()
-        if self._following is not None:
-            self._following.cancel()
 
 
 @contextlib.contextmanager

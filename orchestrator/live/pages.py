@@ -60,8 +60,7 @@ class Pages:
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
-        place = {"events": f"/{name}/events", "above": self._sweeps.only is None}
-        about = {"state": stands.state, "changed": stands.changed, "text": told, **place}
+        about = {"state": stands.state, "changed": stands.changed, "text": told, "above": self._sweeps.only is None}
         progress = None if stands.over else _progress(sweep, stands)
         return _page(f"{name}: {stands.state}", main, {**about, "progress": progress}, over=stands.over)
 
@@ -70,7 +69,7 @@ class Pages:
         a, b = (Sweep.read(self._sweeps.folder(name)) for name in (first, second))
         main = _filled("compare.html", **side_by_side.content(a, b))
         about = {"state": "", "changed": "", "above": True, "text": "", "progress": None}
-        return _page(f"{first} and {second}", main, {**about, "events": f"/-/compare/{first}/{second}/events"})
+        return _page(f"{first} and {second}", main, about)
 
     def _portrait(self, sweep: Sweep) -> Portrait | None:
         """Return the portrait of a sweep's best network; while the sweep runs, where to see it.
@@ -104,7 +103,7 @@ class Pages:
         main = _filled("index.html", sweeps=shown, **told)
         running = sum(each.state == "running" for each in shown)
         text = f"{counted(len(shown) + unread, 'sweep')}, {running} running."
-        about = {"state": "", "changed": "", "above": False, "events": "/-/events", "text": text, "progress": None}
+        about = {"state": "", "changed": "", "above": False, "text": text, "progress": None}
         return _page("Sweeps", main, about, partial=partial)
 
     def summary(self, name: str) -> Summary:

@@ -19,10 +19,10 @@ from tornado.web import Application, RequestHandler
 from nn.errors import InvalidInputError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.feed import Feeds
-from orchestrator.live.handlers import Access, Events, Handler, Health, Page
+from orchestrator.live.handlers import Access, Handler, Health, Page
 from worker.text import one_line
 
-#: The most connections at a time: several for each reader who gets news.
+#: The most connections at a time: several for each reader.
 MOST_CONNECTIONS = 256
 #: The most bytes of a request's headers, and of a body: no request needs one.
 MAX_HEADER_BYTES = 16 * 2**10
@@ -126,12 +126,9 @@ class Server:
         return Application(
             [
                 (r"/", Page, given),
-                (r"/-/events", Events, given),
                 (r"/-/health", Health, given),
                 (rf"/-/compare/({_NAME}/{_NAME})", Page, given),
-                (rf"/-/compare/({_NAME}/{_NAME})/events", Events, given),
                 (rf"/({_NAME})", Page, given),
-                (rf"/({_NAME})/events", Events, given),
             ],
             default_handler_class=Handler,
             default_handler_args=given,
@@ -139,6 +136,8 @@ class Server:
         )
 
     def _log(self, handler: RequestHandler) -> None:
+        if handler.get_status() == 304:
+            return  # A page asks every second whether it has changed.
         request = handler.request
         milliseconds = 1000 * request.request_time()
         path = one_line(request.path)[:200]

@@ -46,7 +46,7 @@ def test_a_sweep_is_shown_while_it_runs_and_when_it_has_ended(compose: Compose, 
 
 def test_a_stranger_sees_nothing(compose: Compose, token: str) -> None:
     compose.once("orchestrator", "sweep", *SMALL, "--name", "secret")
-    for path in ("/", "/secret", "/secret/events", "/-/events", "/?token=a-wrong-token-of-some-length"):
+    for path in ("/", "/secret", "/?token=a-wrong-token-of-some-length"):
         status, text = ask(compose, path)
         assert status == 401, path
         assert "secret" not in text

@@ -1,20 +1,18 @@
 """Who gets what from `orchestrator serve`: names, origins, tokens, methods, paths, links, bounds."""
 
 import contextlib
+import http.client
 import os
 import re
 import shutil
 import socket
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.folder.sweeps import Sweeps
-from orchestrator.live import handlers
-from orchestrator.live.feed import MOST_VIEWERS
 from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
 from tests.support.boards import trained
 from tests.support.command_line import CommandLine, command_line_in
@@ -129,7 +127,7 @@ def test_requests_are_refused_by_name_origin_method_and_path(server: LiveServer)
         {**link, "Sec_Fetch_Dest": "iframe"},
         {**link, "Sec_Fetch_Mode": "no-cors"},
     ):
-        for path in ("/", "/s", "/s/events", "/nothing"):
+        for path in ("/", "/s", "/nothing"):
             refused = server.get(path, **headers)
             assert refused.status == 403, (path, headers)
             assert refused.headers.items() >= HEADERS.items()
@@ -140,12 +138,11 @@ def test_requests_are_refused_by_name_origin_method_and_path(server: LiveServer)
         assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD"), method
     head = server.get("/s", "HEAD")
     assert (head.status, head.text, head.headers["Content-Length"]) == (200, "", str(len(page.text.encode())))
-    assert server.get("/s/events", "HEAD").status == 200
 
     # No way out of the folder
     for path in (
         "/..", "/../s", "/s/..", "/s/../s", "/%2e%2e/%2e%2e/etc/passwd", "/..%2fs", "//s", "/s/sweep.json",
-        "/s/weights", "/.s", "/s%00", "/s\\", "/s%0d%0aX:1", "/" + "a" * 101, "/s/events/x", "/-/",
+        "/s/weights", "/.s", "/s%00", "/s\\", "/s%0d%0aX:1", "/" + "a" * 101, "/s/x", "/-/",
         "/s?x=/../../etc/passwd" + "/s",
     ):  # fmt: skip
         found = server.get(path)
@@ -188,50 +185,24 @@ def test_what_is_too_large_or_no_http_is_refused(server: LiveServer) -> None:
 
 
 @pytest.fixture
-def bounded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A server in this process, which tells readers twice a second that it lives."""
-    monkeypatch.setattr(handlers, "ALIVE_SECONDS", 0.5)
+def bounded(command_line: CommandLine) -> Iterator[Client]:
+    """A server in this process."""
     server = Server(Sweeps(put(command_line)), host="127.0.0.1", port=0)
     with server.running():
         yield Client(server.sockets[0].getsockname()[1])
 
 
-def test_readers_and_connections_are_bounded_and_the_page_stays(bounded: Client) -> None:
-    server = bounded
-    ask = f"GET /s/events HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode()
-    readers = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(MOST_VIEWERS)]
-    try:
-        for reader in readers:
-            reader.sendall(ask)
-        for reader in readers:
-            assert reader.recv(4096).startswith(b"HTTP/1.1 200")
-        refused = server.get("/s/events")
-        assert refused.status == 503
-        assert "reload the page" in refused.text
-        assert server.get("/s").status == 200
-        # One leaves, and another one gets its place
-        readers.pop().close()
-        first_part = partial(raw, server, ask, whole=False)
-        wait_for(lambda: first_part().startswith(b"HTTP/1.1 200"), "the place of a reader who has left")
-
-        # Connections that say nothing take the places that are left; then no more are taken, and those there go on
-        idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(MOST_CONNECTIONS)]
-        readers += idle
-
-        def is_full() -> bool:
-            # The place of a reader who has just left may become free after these were refused.
-            readers.append(socket.create_connection(("127.0.0.1", server.port)))
-            return _is_refused(server)
-
-        assert wait_for(is_full, "a connection too many")
-        readers[0].settimeout(60)
-        # News, and then a comment that tells that it lives
-        while not (heard := readers[0].recv(4096)).endswith(b":\n\n\r\n"):
-            assert heard, "a reader was sent away"
-    finally:
-        for reader in readers:
-            reader.close()
-    assert wait_for(lambda: not _is_refused(server), "the next reader")
+def test_connections_are_bounded_and_those_that_are_there_go_on(bounded: Client) -> None:
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", bounded.port)))
+        for _ in range(2):
+            reader.request("GET", "/s")
+            assert b"verdict" in reader.getresponse().read()
+            # Connections that say nothing take the places that are left
+            for _ in range(MOST_CONNECTIONS):
+                stack.enter_context(socket.create_connection(("127.0.0.1", bounded.port)))
+            wait_for(lambda: _is_refused(bounded), "a connection too many")
+    assert wait_for(lambda: not _is_refused(bounded), "the next reader")
 
 
 def _is_refused(server: Client) -> bool:
@@ -246,11 +217,9 @@ def test_a_reader_who_takes_nothing_holds_nobody_up(serve: Serve, command_line: 
         slow.connect(("127.0.0.1", server.port))
         # Many pages at once, and none of them read
         slow.sendall(f"GET /s HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 50)
-        with server.news("/s/events") as news:
-            known = news.next()["version"]
-            results = command_line.sweep("s") / "results.jsonl"
-            results.write_text("")
-            assert news.until("over", False)["version"] != known
+        known = server.version("/s")
+        (command_line.sweep("s") / "results.jsonl").write_text("")
+        wait_for(lambda: server.version("/s") != known, "another page")
         assert server.get("/s").status == 200
 
 
@@ -259,7 +228,7 @@ def test_beyond_loopback_a_token_is_needed(serve: Serve) -> None:
     assert len(server.token) >= 43
     address = server.said["address"]
     assert re.fullmatch(rf"http://[^/]+:{server.port}/\?token={server.token}", address)
-    for path in ("/", "/s", "/s/events", "/-/events", "/nothing", "/?token=", f"/s?token={server.token[:-1]}x"):
+    for path in ("/", "/s", "/nothing", "/?token=", f"/s?token={server.token[:-1]}x"):
         refused = server.get(path)
         assert refused.status == 401, path
         assert "verdict" not in refused.text

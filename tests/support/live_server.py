@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
-import queue
+import re
 import signal
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,20 +33,10 @@ class Client:
         """Ask for a path (see `ask`)."""
         return ask(self.port, path, method, body, **headers)
 
-    @contextlib.contextmanager
-    def news(self, path: str, **headers: str) -> Iterator[News]:
-        """Hear the news of a page, as a browser does."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        assert response.status == 200, response.read()
-        heard = News(connection.sock, response)
-        try:
-            yield heard
-        finally:
-            with contextlib.suppress(OSError):
-                heard.sock.shutdown(socket.SHUT_RDWR)
-            connection.close()
+    def version(self, path: str) -> str | None:
+        """Return the version of a page; None if there is no such page."""
+        found = re.search(r'data-version="(\w+)"', self.get(path).text)
+        return found[1] if found else None
 
 
 class LiveServer(Client):
@@ -118,36 +105,6 @@ def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
     command_line.finished("s", *words)
     if name != "s":
         command_line.sweep("s").rename(command_line.sweep(name))
-
-
-class News:
-    """What a reader is told, with the time at which it came."""
-
-    def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
-        self.sock = sock
-        self.heard: list[tuple[float, dict[str, Any]]] = []
-        self.ended = threading.Event()
-        self._new: queue.Queue[dict[str, Any]] = queue.Queue()
-        threading.Thread(target=self._read, args=(response,), daemon=True).start()
-
-    def _read(self, response: http.client.HTTPResponse) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException, AttributeError, ValueError):
-            while line := response.readline():
-                if line.startswith(b"data: "):
-                    told = json.loads(line[6:])
-                    self.heard.append((time.monotonic(), told))
-                    self._new.put(told)
-        self.ended.set()
-
-    def next(self) -> dict[str, Any]:
-        """Wait for the next news."""
-        return self._new.get(timeout=PATIENCE)
-
-    def until(self, wanted: str, value: Any) -> dict[str, Any]:
-        """Wait for news that say this."""
-        while (told := self.next())[wanted] != value:
-            pass
-        return told
 
 
 def released(port: int) -> bool:

@@ -1,13 +1,13 @@
 "use strict";
-// Keeps a page fresh: hears from the server that there is another version, fetches it, and changes what differs.
+// Keeps a page fresh: asks the server whether there is another version, and changes what differs.
 // Runs before the report's own script, so that it sees the page as the server wrote it. That script hears the event
 // `seedsweep:updated` on the document when parts of the page were replaced.
 (() => {
-  const SOON = 3000, LATER = 10000, MOST_PAIRS = 4e6;
+  const SECOND = 1000, LATER = 3000, MOST_PAIRS = 4e6;
   const AWAY = "The server does not answer: this is what was last seen.";
   const REFUSED = "The server was started again and wants another token: open its new address. This is what was last seen.";
   let before = document.getElementById("report").cloneNode(true);
-  let source = null, fetching = false, again = false;
+  let timer = null, asking = false;
 
   const bar = () => document.getElementById("live");
   const tell = (text) => {
@@ -15,56 +15,24 @@
     if (news.textContent !== text) news.textContent = text;
   };
 
-  function connect() {
-    if (source || document.hidden || "over" in bar().dataset) return;
-    source = new EventSource(bar().dataset.events);
-    source.onmessage = (message) => hear(JSON.parse(message.data));
-    source.onopen = () => tell("");
-    source.onerror = () => {
-      if (!source || source.readyState !== EventSource.CLOSED) {
-        tell(AWAY);
-        return;
-      }
-      // After an answer that is no stream of events, a browser does not ask again by itself, nor tell what it was.
-      disconnect(LATER);
-      refused();
-    };
-  }
-
-  async function refused() {
-    let text = AWAY;
+  async function look() {
+    clearTimeout(timer);
+    if (asking || document.hidden || "over" in bar().dataset) return;
+    asking = true;
+    let answer = null, text = "";
     try {
-      if ((await fetch(location.pathname, {method: "HEAD", cache: "no-store"})).status === 401) text = REFUSED;
+      const headers = {"If-None-Match": `W/"${bar().dataset.version}"`};
+      answer = await fetch(location.pathname, {cache: "no-store", headers});
+      text = await answer.text();
     } catch {
-      // No answer at all.
+      answer = null;
     }
-    if (!source) tell(text);
-  }
-
-  function disconnect(retry) {
-    if (source) source.close();
-    source = null;
-    if (retry) setTimeout(connect, retry);
-  }
-
-  function hear(news) {
-    tell(news.problem ? `${news.problem}. This is what was last seen.` : "");
-    if (news.version && news.version !== bar().dataset.version) refresh();
-  }
-
-  async function refresh() {
-    again = fetching;
-    if (fetching) return;
-    fetching = true;
-    try {
-      const answer = await fetch(location.pathname, {cache: "no-store"});
-      if (answer.ok) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    } catch {
-      setTimeout(refresh, SOON);
-    } finally {
-      fetching = false;
-    }
-    if (again) refresh();
+    asking = false;
+    timer = setTimeout(look, answer ? SECOND : LATER);
+    if (answer?.ok) show(new DOMParser().parseFromString(text, "text/html"));
+    else if (answer?.status === 304) tell("");
+    else if (answer?.status === 401) tell(REFUSED);
+    else tell(answer?.headers.get("Content-Type")?.startsWith("text/plain") ? `${text.trim()} This is what was last seen.` : AWAY);
   }
 
   function show(fresh) {
@@ -80,10 +48,7 @@
     bar().replaceWith(document.importNode(fresh.getElementById("live"), true));
     document.dispatchEvent(new CustomEvent("seedsweep:updated"));
     ages();
-    if ("over" in bar().dataset) {
-      disconnect();
-      tell("The sweep has ended.");
-    }
+    tell("over" in bar().dataset ? "The sweep has ended." : "");
   }
 
   // Keeps what is read where it is on the screen, although parts above it grow.
@@ -232,8 +197,8 @@
   });
   document.addEventListener("seedsweep:updated", choose);
 
-  document.addEventListener("visibilitychange", () => document.hidden ? disconnect() : connect());
-  setInterval(ages, SOON / 3);
+  document.addEventListener("visibilitychange", look);
+  setInterval(ages, SECOND);
   ages();
-  connect();
+  look();
 })();
