@@ -124,7 +124,7 @@ class Configuration(Needs):
 
 
 class Job(Configuration):
-    """All that determines a result. Equal jobs of an exact trainer train to the same bits on every worker."""
+    """All that determines a result. Equal jobs that are exact train to the same bits on every worker."""
 
     seed: Seed
 
@@ -148,6 +148,11 @@ class Job(Configuration):
     def is_current(self) -> bool:
         """Whether this version of its trainer trains the job. Jobs of earlier versions can only be named."""
         return self.version == self.trained_by.version_of(self.options)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the job gives the same bits on every CPU."""
+        return self.trained_by.is_exact(self.options)
 
     def at(self, version: int) -> Job:
         """Return the job as an earlier version of the trainer named it; the same job if it is as old."""
@@ -358,7 +363,7 @@ class Result(BaseModel, frozen=True, extra="forbid"):
     #: Which validation samples were answered correctly at the end (`worker.records.answers`), if the metric is a share
     #: of them.
     correct: Packed | None = None
-    #: Where the job was trained, if the trainer is not exact: attempts in one environment should agree.
+    #: Where the job was trained, if it is not exact: attempts in one environment should agree.
     environment: ShortLine | None = None
     #: What trained it, if the trainer is not Seedsweep's own (`worker.trainers.registry.code`).
     code: ShortLine | None = None
@@ -402,8 +407,10 @@ def misfit(
 ) -> str | None:
     """Return why a result does not belong to a job, as the end of a sentence; None if it may.
 
-    It has fewer epochs than the job only if it diverged or `stopped`.
+    It has fewer epochs than the job only if it diverged or `stopped`, and stopped only if it has fewer.
     """
+    if stopped is not None and len(scores) == job.epochs:
+        return "all epochs, and a reason why it stopped before"
     may_be_short = status == "diverged" or stopped is not None
     if len(scores) != job.epochs and not (may_be_short and 1 <= len(scores) < job.epochs):
         return f"{len(scores)} epochs; the job has {job.epochs}"

@@ -322,7 +322,7 @@ def _training(done: Verification) -> _Finding:
             raise ClaimError(f"The claim cannot be checked here: {_told(done, each)}")
     if not done.noted:
         return "passed", "training", f"0 {drawn} differ: {power(len(done.checks), done.candidates)}"
-    told = f"{len(done.noted)} {drawn} differ, by at most {done.largest_gap:.3g} in a metric"
+    told = f"{len(done.noted)} {drawn} differ, {done.gap}"
     return "warned", "training", f"{told}, which refutes nothing: {WHY_NOTED}"
 
 

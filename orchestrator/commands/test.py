@@ -115,7 +115,7 @@ def _check_record(folder: SweepFolder, record: Reading) -> None:
             why = "it has another test split"
         # One that is not exact may have been trained again.
         told, found = (each.weights_sha256, [each.validation_score]), (row.weights_sha256, row.validation_score[-1:])
-        if job.trained_by.exact and told != found:
+        if job.is_exact and told != found:
             why = f"the job {each.job[:12]} has another result in it"
     if why:
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: {why}")

@@ -20,7 +20,7 @@ from worker.trainers import registry
 
 DEFAULT_JOBS = 5
 #: Why the differences of `Check.noted` prove nothing.
-WHY_NOTED = "the trainer is not exact, and another environment trained the rows"
+WHY_NOTED = "such jobs are not exact, and another environment trained the rows"
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,17 @@ class Verification:
         return [check for check in self.checks if check.noted and not check.differences]
 
     @property
-    def largest_gap(self) -> float:
-        """The largest difference of a metric that `noted` has; 0 if only other values differ."""
+    def gap(self) -> str:
+        """By how much the results that `noted` has differ, in words."""
         pairs = [(each.kept, each.again) for check in self.noted for each in check.noted]
-        return max((abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float)), default=0.0)
+        gaps = (abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float))
+        # A metric of an epoch that only one of them has is compared with nothing.
+        ends = sum(
+            any(each.what == "status" or each.again is None or each.kept is None for each in check.noted)
+            for check in self.noted
+        )
+        told = f"by at most {max(gaps, default=0.0):.3g} in a metric"
+        return f"{told}, and {ends} in how or when they ended" if ends else told
 
     def __str__(self) -> str:
         """What was found, in words."""
@@ -74,7 +81,7 @@ class Verification:
         if self.different:
             return f"NOT VERIFIED: {len(self.different)} of {jobs} gave something different"
         if self.noted:
-            told = f"Undecided: {len(self.noted)} of {jobs} differ, by at most {self.largest_gap:.3g} in a metric"
+            told = f"Undecided: {len(self.noted)} of {jobs} differ, {self.gap}"
             return f"{told}. That proves nothing: {WHY_NOTED}"
         return f"Verified: {jobs} {'gives' if len(self.checks) == 1 else 'give'} the same bits again"
 

@@ -167,7 +167,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         description="Which validation samples were answered correctly at the end, packed; absent if that is unknown.",
     )
     environment: ShortLine | None = Field(
-        default=None, description="The packages, CPU and threads it was trained with; absent if its trainer is exact."
+        default=None, description="The packages, CPU and threads it was trained with; absent if the job is exact."
     )
     code: ShortLine | None = Field(
         default=None,
@@ -187,6 +187,8 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         if self.accepted:
             if self.weights_sha256 is None:
                 raise ValueError("a job with a result has weights")
+            if self.status == "succeeded" and self.error:
+                raise ValueError("a job that succeeded has no error")
             check_lengths(self.validation_score, self.others, self.epoch_seconds)
         elif self.validation_score or self.others or self.epoch_seconds or self.weights_sha256:
             raise ValueError("a job without a result has no metrics, no seconds and no weights")

@@ -57,8 +57,8 @@ class Check(JobIdentity, frozen=True):
         differences: The differences.
         trained_epochs: The number of epochs trained again, which were compared; None if there were none. A job that
             diverges has fewer than its options say.
-        noted: Differences that prove nothing: the trainer is not exact, and the job was trained in another environment.
-        environments: Where it was trained, then where it was trained again, if the trainer is not exact.
+        noted: Differences that prove nothing: the job is not exact, and was trained in another environment.
+        environments: Where it was trained, then where it was trained again, if it is not exact.
     """
 
     worker: str | None
@@ -79,6 +79,11 @@ def compare(job: Job, row: Row, result: Result) -> list[Difference]:
     found: list[Difference] = []
     if row.status != result.status:
         found.append(Difference(what="status", kept=row.status, again=result.status))
+    for what in ("stopped", "error"):
+        kept, again = getattr(row, what), getattr(result, what)
+        # Another version may word it in another way.
+        if bool(kept) != bool(again):
+            found.append(Difference(what=what, kept=kept, again=again))
     metrics = [(job.metric.name, row.validation_score, result.validation_score)]
     metrics += [
         (name.replace("_", " "), row.others.get(name, []), result.others.get(name, []))
@@ -175,7 +180,7 @@ def _check(job: Job, row: Row, state: Ended, folder: SweepFolder, *, bare: bool)
     match state:
         case Finished(again):
             differences = compare(job, row, again)
-            if not job.trained_by.exact:
+            if not job.is_exact:
                 environments = row.environment, again.environment
                 if row.environment != again.environment:
                     noted, differences = differences, []

@@ -12,6 +12,7 @@ from nn.options.network import Seed
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import SweepSpecification
 from worker.job import Digest, Job
+from worker.trainers.protocol import MAX_SCORE
 
 #: The commands that add rounds to a sweep.
 Kind = Literal["extend", "confirm", "decide"]
@@ -124,5 +125,5 @@ class Look(BaseModel, frozen=True, extra="forbid"):
     command: Going
     seeds: int = Field(ge=1)
     rows: int = Field(ge=1)
-    within: float | None = Field(default=None, gt=0, allow_inf_nan=False, exclude_if=operator.not_)
+    within: float | None = Field(default=None, gt=0, lt=MAX_SCORE, exclude_if=operator.not_)
     metric: str = Field(default="last", max_length=200, exclude_if=lambda metric: metric == "last")

@@ -334,12 +334,16 @@ def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_en
     # Where it was trained, it is refuted;
     assert "REFUTED: 1 of 2 jobs" in here.command_line.run(*check, status=1).stdout
     # elsewhere, it says how much differs.
-    edit(here.runs / "a", ROWS, lambda rows: rows[1].update(environment="another machine"))
+    elsewhere = {"environment": "another machine", "status": "diverged", "error": "it did"}
+    edit(here.runs / "a", ROWS, lambda rows: rows[1].update(elsewhere))
     here.run("claim", "a")
     done = here.command_line.run(*check, "--json")
     predicate = json.loads(done.stdout)["predicate"]
     assert (predicate["result"], predicate["warnedTests"]) == ("WARNED", ["training"])
-    assert "differ, by at most 0.25 in a metric, " in predicate["configuration"][0]["annotations"]["training"]
+    assert (
+        "differ, by at most 0.25 in a metric, and 1 in how or when they ended, "
+        in predicate["configuration"][0]["annotations"]["training"]
+    )
     assert "The claim holds, with a warning (training): There is one configuration" in done.stderr
     # So does verify, which has verified the other row only.
     done = here.command_line.run("verify", "a", "--all", "--json", status=1)

@@ -74,7 +74,8 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
 
 def test_a_difference_names_the_job_what_differs_and_both_values(command_line: CommandLine) -> None:
     # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; whose next rows have
-    # another seed, another accuracy, another hash, and the answers of another job; and a line that is no row
+    # another seed, another accuracy, another hash, the answers of another job, and another end; and a line that is no
+    # row
     command_line.finished("a", *small(seeds="0-3"))
     folder, rows = command_line.sweep("a"), command_line.rows("a")
     again = [row["weights_sha256"] for row in rows]
@@ -86,6 +87,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     change_row(folder, 4, lambda row: row["validation_score"].__setitem__(1, 0.5))
     change_row(folder, 5, lambda row: row.update(weights_sha256="ab" * 32))
     change_row(folder, 6, lambda row: row.update(correct=rows[7]["correct"]))
+    change_row(folder, 7, lambda row: row.update(status="diverged", error="why"))
     with (folder / "results.jsonl").open("a") as file:
         file.write("junk\n")
     # When it is verified, then all are found, and nothing else.
@@ -93,7 +95,7 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
     printed = json.loads(done.stdout)
     accuracy = rows[4]["validation_score"][1]
     own, others = (digest(unpack(row["correct"]).tobytes()) for row in rows[6:])
-    assert (printed["verified"], printed["different"]) == (1, 7)
+    assert (printed["verified"], printed["different"]) == (0, 8)
     assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
     assert [check["differences"] for check in printed["jobs"]] == [
         [{"what": "weights file", "kept": "missing", "again": again[0]}],
@@ -106,14 +108,17 @@ def test_a_difference_names_the_job_what_differs_and_both_values(command_line: C
             {"what": "weights file", "kept": "missing", "again": "ab" * 32},
         ],
         [{"what": "hash of the correct answers", "kept": others, "again": own}],
-        [],
+        [
+            {"what": "status", "kept": "diverged", "again": "succeeded"},
+            {"what": "error", "kept": "why", "again": None},
+        ],
     ]
     assert "results.jsonl is damaged or of another sweep, and is not read" in done.stderr
     assert "DIFFERENT: its weights file is missing" in done.stderr
     assert "DIFFERENT: seed was 77, and is 1" in done.stderr
     # The table says the same.
     done = command_line.run("verify", "a", "--all", status=1)
-    assert "NOT VERIFIED: 7 of 8 jobs of a gave something different" in done.stdout
+    assert "NOT VERIFIED: 8 of 8 jobs of a gave something different" in done.stdout
     for shown in (rows[4]["job"][:12], "validation accuracy, epoch 2", "0.5", str(accuracy), again[5][:12]):
         assert shown in done.stdout
 

@@ -50,6 +50,10 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         """Return 1 for float32, whose bits have never changed, and 2 for float64."""
         return 2 if options.dtype == "float64" else 1
 
+    def is_exact(self, options: NetworkOptions) -> bool:
+        """Return whether the compiled engine trains: NumPy's last bits depend on the CPU."""
+        return options.engine == "compiled"
+
     def named(self, options: NetworkOptions) -> dict[str, Any]:
         """Return the options that a key has always had, and those that differ from their defaults."""
         named = _ALWAYS | super().named(options).keys()

@@ -358,6 +358,10 @@ class Trainer(ABC, Generic[OptionsT, DataT]):
         """Return the version of a job: an earlier one if the last change of the version did not touch its options."""
         return self.version
 
+    def is_exact(self, options: OptionsT) -> bool:
+        """Return whether a job gives the same bits on every CPU; by default, `exact`."""
+        return self.exact
+
     def named(self, options: OptionsT) -> dict[str, Any]:
         """Return the options that the job's key contains: those that differ from their defaults, in JSON's types."""
         return options.model_dump(mode="json", exclude_defaults=True)

@@ -224,6 +224,6 @@ class Execution:
             error=trained.problem,
             stopped=trained.stopped,
             correct=trained.correct,
-            environment=None if trainer.exact else environment(trainer.packages, self.task.app.settings.threads),
+            environment=None if self.job.is_exact else environment(trainer.packages, self.task.app.settings.threads),
             code=registry.code(trainer.name),
         ).measured_by(self.metric)

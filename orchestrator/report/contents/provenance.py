@@ -44,7 +44,7 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
         under = f" under seeds {seeds_as_text(gone.seeds)}" if gone.seeds else ""
         yield Fact(f"Withdrawn {gone.kind}", f"{counted(len(gone.jobs), 'job')}{under}")
     version = "several versions" if common.version is None else f"version {common.version}"
-    exact = next(iter(sweep.jobs.values())).trained_by.exact
+    exact = all(job.is_exact for job in sweep.jobs.values())
     yield Fact(
         "Trainer", f"{common.trainer}, {version}; {'the same bits' if exact else 'not the same bits'} on every CPU"
     )

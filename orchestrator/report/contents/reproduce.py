@@ -47,16 +47,13 @@ class Again(NamedTuple):
 
 def promise(sweep: Sweep) -> str:
     """Return what the commands do, and whether the bits will be the same."""
-    trainer = next(iter(sweep.jobs.values())).trained_by
     text = (
         "The first command trains the jobs of a row again, all of them and no others. The second one does so beside "
         "this sweep's folder, and says whether every bit is the same."
     )
-    if trainer.exact:
+    if all(job.is_exact for job in sweep.jobs.values()):
         return text
-    return (
-        f"{text} The trainer {trainer.name} is not exact: another kind of CPU, or other packages, may give other bits."
-    )
+    return f"{text} Not all jobs are exact: another kind of CPU, or other packages, may give other bits."
 
 
 def why_not(sweep: Sweep) -> str:
