@@ -64,6 +64,7 @@ class EmbeddedCluster:
         self.workers = workers
         self._environment = environment
         self._reaper: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
         self._groups: list[int] = []
         self._messages = b""
         self._has_answered = False
@@ -85,9 +86,14 @@ class EmbeddedCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all parts and remove the folder; a second call does nothing."""
+        """End all parts and remove the folder; a second call does nothing, nor does one in a forked process."""
+        if os.getpid() != self._owner:
+            return
         process, self._reaper = self._reaper, None
         if process is not None and process.stdin is not None and process.stdout is not None:
+            # A byte: a process that was forked meanwhile keeps its end open.
+            with contextlib.suppress(OSError):
+                process.stdin.write(b"\n")
             with contextlib.suppress(OSError):
                 process.stdin.close()
             try:

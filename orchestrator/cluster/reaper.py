@@ -1,10 +1,10 @@
 """Starts the processes of an embedded cluster, and kills them when the orchestrator ends in any way.
 
 This is a separate program that uses only the standard library, so it starts in a few milliseconds. The orchestrator
-holds the other end of its standard input, which closes even if the orchestrator is killed. The reaper then kills every
-part of the cluster with all its children, and removes the cluster's folder.
+holds the other end of its standard input, which closes even if the orchestrator is killed. The reaper then, or once
+another byte comes, kills every part of the cluster with all its children, and removes the cluster's folder.
 
-Standard input: one line of JSON, `{part: [argument, ...]}`; then nothing until it closes.
+Standard input: one line of JSON, `{part: [argument, ...]}`; then nothing until the end.
 Standard output: one line of JSON, `{part: process group}`; then a line `{"part": name, "status": number}` for each part
 that ends by itself.
 """
@@ -39,7 +39,7 @@ def say(message: object) -> None:
 
 
 def keep(parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Report parts that end, until the orchestrator closes its end."""
+    """Report parts that end, until the orchestrator writes a byte or closes its end."""
     ended: set[str] = set()
     while not select.select([0], [], [], LOOK_SECONDS)[0]:
         for name, process in parts.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.errors import InvalidInputError, SeedsweepError
+from nn.files import real
 from orchestrator.cluster.cluster import Cluster
 from orchestrator.cluster.connect import place_for
 from orchestrator.cluster.patience import ANSWER_SECONDS, ERRORS
@@ -152,7 +153,7 @@ def _data(settings: Settings, facts: Sequence[TrainerFacts]) -> Finding:
 def _folders(folders: dict[str, Path]) -> Iterator[Finding]:
     for what, path in folders.items():
         # Not `Path.exists`, which raises if a name is too long, or a folder may not be entered.
-        existing = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.exists(each))  # noqa: PTH110
+        existing = next(each for each in (real(path), *real(path).parents) if os.path.exists(each))  # noqa: PTH110
         free = shutil.disk_usage(existing).free
         found, cure = f"{free / 1e9:.0f} GB free", "free some space, or use another disk" if free < LEAST_FREE else None
         try:

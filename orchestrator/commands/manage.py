@@ -11,7 +11,7 @@ from nn.files import clear, sync_folder
 from orchestrator.analysis.summary import summary
 from orchestrator.errors import SweepBusyError
 from orchestrator.folder.keeping import Keeper
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweep_folder import UNFINISHED, SweepFolder
 from orchestrator.folder.sweeps import LONGEST_NOTE, NOTE, size
 
 
@@ -23,8 +23,8 @@ def remove(folder: SweepFolder) -> None:
         OutputError: the folder cannot be removed.
     """
     with changing(folder) as own:
-        # Out of sight first: nobody sees a part of it, even if this process is killed.
-        hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}.removed")
+        # Out of sight first: nobody sees a part of it. If this process is killed, a later sweep removes the rest.
+        hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
         if folder.move(hidden.name):
             hidden.unlink()
             return

@@ -298,8 +298,7 @@ def train(
     session.try_again()
     kept = len(session.rows)
     said = [WIDER] if session.manifest.looks and not looks else []
-    if session.folder.damage:
-        said.append(session.folder.damage)
+    said += session.doubts
     if reuse:
         session.reuse_siblings(said.append)
     with display(snapshot(session)) as progress:

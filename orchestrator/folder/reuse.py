@@ -48,7 +48,7 @@ def sibling_results(
     others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
     while missing and (other := next(others, None)):
         # Once more: reading the sweeps before may have taken a while.
-        is_own = _is_own(other.path)
+        is_own = is_only_ours(other.path)
         if not is_own and other not in chosen:
             if other.exists():
                 foreign.add(other.name)
@@ -78,7 +78,7 @@ def _siblings(
         nonlocal own
         if path.resolve() in chosen:
             return False
-        if not (is_own := _is_own(path)):
+        if not (is_own := is_only_ours(path)):
             foreign.add(path.name)
         own += is_own
         return is_own
@@ -96,7 +96,8 @@ def _siblings(
         )
 
 
-def _is_own(path: Path) -> bool:
+def is_only_ours(path: Path) -> bool:
+    """Return whether only this user can write a sweep, or rename its folder."""
     return is_guarded(path) and all(is_private(path / part) for part in _PARTS)
 
 

@@ -71,8 +71,8 @@ MAX_LOG = 2**21
 _MOST_BYTES = 2**31
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 _WEIGHTS = "weights"
-#: How the name of an unfinished folder ends.
-_UNFINISHED = ".seedsweep.new"
+#: How the name of a folder ends that is being made or removed.
+UNFINISHED = ".seedsweep.new"
 
 
 class SweepFolder:
@@ -103,8 +103,10 @@ class SweepFolder:
         self.known: frozenset[str] = frozenset()
         #: The descriptor of the folder, while this process has locked it.
         self._held: int | None = None
-        #: The folder that this object has made.
-        self._made: os.stat_result | None = None
+        #: The folder that had the path first; another one that takes its place is left alone. None if there was none.
+        self._first: os.stat_result | None = None
+        with contextlib.suppress(OSError, ValueError):
+            self._first = self.path.stat()
 
     @property
     def real(self) -> Path:
@@ -146,7 +148,7 @@ class SweepFolder:
         self.refuse_existing()
         try:
             with self._telling():
-                self._made = _make(self.path, manifest.as_text())
+                self._first = _make(self.path, self._real, manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
             self.refuse_existing()
@@ -202,16 +204,16 @@ class SweepFolder:
 
         Raises:
             SweepBusyError: another process holds the lock.
+            SweepNotFoundError: the folder has no `sweep.json`.
             OutputError: also if a file of the folder is a link or of the wrong kind.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._telling():
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor, owner = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY), os.getpid()
         try:
             with self._telling():
                 refuse_elsewhere(descriptor, self.path, self._real)
-                if self._made is not None and not os.path.samestat(self._made, os.fstat(descriptor)):
-                    raise OSError(errno.ESTALE, "something else has taken its name")
+                self.refuse_other(os.fstat(descriptor))
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -220,12 +222,23 @@ class SweepFolder:
             except OSError:
                 pass  # This file system has no locks.
             self._held = descriptor
+            if not os.path.lexists(through(descriptor, self.path) / self._description.name):
+                raise SweepNotFoundError(self.absence())
             if prepare:
                 self._prepare()
             yield
         finally:
             self._held = None
+            # A process that was forked meanwhile has the lock, too: it neither keeps nor ends it.
+            if os.getpid() == owner:
+                with contextlib.suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
+
+    def refuse_other(self, found: os.stat_result) -> None:
+        """Raise `OSError` if this is another folder than the one that had the path first."""
+        if self._first is not None and not os.path.samestat(self._first, found):
+            raise OSError(errno.ESTALE, "something else has taken its name")
 
     def _prepare(self) -> None:
         with self.writing() as folder:
@@ -485,6 +498,7 @@ class SweepFolder:
         with self._telling(), contextlib.ExitStack() as stack:
             if self._held is None:
                 folder = stack.enter_context(anchored(self.path, self._real))
+                self.refuse_other(folder.stat())
             else:
                 folder = through(self._held, self.path)
             yield stack.enter_context(anchored(folder / name)) if name else folder
@@ -512,30 +526,40 @@ def most_bytes(job: Job) -> int:
     return min(job.trained_by.max_bytes(job.options, job.dataset), _MOST_BYTES)
 
 
-def _make(path: Path, description: str) -> os.stat_result:
+def _make(path: Path, found: Path, description: str) -> os.stat_result:
     """Make a sweep folder with a `sweep.json` and an empty folder `weights`, complete or not at all; return its status.
 
-    It is made under another name and renamed at the end: if this process is killed, `path` stays free. On an error,
+    It is made under another name and renamed at the end: if this process is killed, the path stays free. On an error,
     neither it nor any new folder above it is left behind.
+
+    Args:
+        path: Its path.
+        found: The same without links, as it was found first: nothing is made elsewhere, whatever is exchanged above it.
+        description: The content of `sweep.json`.
     """
-    missing = list(takewhile(lambda each: not os.path.lexists(each), path.parents))
-    with contextlib.ExitStack() as undo:
-        # `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
+    missing = list(takewhile(lambda each: not os.path.lexists(each), found.parents))
+    nearest = found.parents[len(missing)]
+    with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:
+        folder = held.enter_context(anchored(nearest, nearest))
+        above = []
         for each in reversed(missing):
+            # `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
             with contextlib.suppress(FileExistsError):
-                each.mkdir()
-                undo.callback(remove_empty, each)
-        remove_stale(path.parent, pattern=f".*{_UNFINISHED}", remove=shutil.rmtree)
-        with temporary_folder(path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")) as hidden:
-            made = hidden / path.name
+                (folder / each.name).mkdir()
+                undo.callback(remove_empty, folder / each.name)
+            above.append(folder)
+            folder = held.enter_context(anchored(folder / each.name))
+        remove_stale(folder, pattern=f".*{UNFINISHED}", remove=shutil.rmtree)
+        with temporary_folder(folder / f".{found.name}.{secrets.token_hex(4)}{UNFINISHED}") as hidden:
+            made = hidden / found.name
             (made / _WEIGHTS).mkdir(parents=True)
             write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
             # Weights are read by their whole path, which may be too long.
             with contextlib.suppress(FileNotFoundError):
                 (path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
-            found = made.stat()
-            made.rename(path)
-        for each in (path.parent, *(folder.parent for folder in missing)):
+            status = made.stat()
+            made.rename(folder / found.name)
+        for each in (folder, *above):
             sync_folder(each)
         undo.pop_all()
-    return found
+    return status

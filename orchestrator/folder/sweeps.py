@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import fingerprint, read_regular, real
+from nn.files import anchored, fingerprint, read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.locks import held, locks
 from orchestrator.sweeps.naming import is_name
@@ -102,11 +102,13 @@ class Sweeps:
     Args:
         output: The folder; a missing one has no sweeps.
         only: The name of the only sweep to show; None for all.
+        found: The folder's path without links, as it was found first; None for as it is now. Nothing is read elsewhere.
     """
 
-    def __init__(self, output: Path, only: str | None = None) -> None:
+    def __init__(self, output: Path, only: str | None = None, found: Path | None = None) -> None:
         self.output = output
         self.only = only
+        self.found = found or real(output)
 
     def names(self, keep: Callable[[Path], bool] = lambda _folder: True) -> list[str]:
         """Return the names of the sweeps: those that changed last come first, at most `MOST_SWEEPS`.
@@ -120,13 +122,17 @@ class Sweeps:
         # A time far in the future is wrong.
         latest = time.time() + QUIET_SECONDS
         try:
-            # One by one: there may be millions of others.
-            entries = os.scandir(self.output) if os.path.lexists(self.output) else ()
-            names = (each.name for each in entries if not each.is_file(follow_symlinks=False) and is_name(each.name))
-            changed = ((name, _changed(self.output / name)) for name in names if self.only in (None, name))
-            sweeps = ((name, when) for name, when in changed if when is not None and keep(self.output / name))
-            ranked = ((when > latest, -when, name) for name, when in sweeps)
-            return [name for *_, name in heapq.nsmallest(MOST_SWEEPS, ranked)]
+            if not os.path.lexists(self.output):
+                return []
+            with anchored(self.output, self.found) as held, os.scandir(held) as entries:
+                # One by one: there may be millions of others.
+                names = (
+                    each.name for each in entries if not each.is_file(follow_symlinks=False) and is_name(each.name)
+                )
+                changed = ((name, _changed(held / name)) for name in names if self.only in (None, name))
+                sweeps = ((name, when) for name, when in changed if when is not None and keep(self.output / name))
+                ranked = ((when > latest, -when, name) for name, when in sweeps)
+                return [name for *_, name in heapq.nsmallest(MOST_SWEEPS, ranked)]
         except OSError as error:
             raise SweepUnreadableError(self.output, error) from None
 
@@ -143,7 +149,7 @@ class Sweeps:
 
         folder = SweepFolder(self.output, name)
         # A foreign link must not expose what this process can read, but not its writer.
-        if not folder.real.is_relative_to(real(self.output)):
+        if not folder.real.is_relative_to(self.found):
             raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks")
         return folder
 

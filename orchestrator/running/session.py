@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.keeping import Keeper
-from orchestrator.folder.reuse import sibling_results
+from orchestrator.folder.reuse import is_only_ours, sibling_results
 from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.growth import Grow
@@ -120,6 +120,16 @@ class Session:
         for row in whole:
             self._note(row)
         self.keeper.note(*filter(self.folder.holds, whole))
+
+    @property
+    def doubts(self) -> list[str]:
+        """Sentences about the rows of earlier sessions: damaged lines, and that others could write them."""
+        told, kept = [self.folder.damage] if self.folder.damage else [], len(self.rows)
+        if kept and not is_only_ours(self.folder.path):
+            command = shlex.join(["orchestrator", "verify", str(self.folder.path), "--all"])
+            rows = f"its {counted(kept, 'row')} may be theirs; to check them: {command}"
+            told.append(f"Other users can write to {self.folder.path}: {rows}")
+        return told
 
     def try_again(self) -> None:
         """Let the cancelled jobs of `again` wait: from now on, the folder has no rows of them.

@@ -4,6 +4,7 @@ import ast
 import gc
 import itertools
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 import seedsweep
 from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder import results_log
+from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
@@ -142,6 +144,28 @@ def test_a_sweep_leaves_no_connection_open(first: seedsweep.Sweep, here: Path) -
         gc.collect()
         opened.add(len(list(Path("/proc/self/fd").iterdir())))
     assert len(opened) == 1
+
+
+def test_a_forked_process_neither_keeps_a_lock_nor_ends_a_cluster(here: Path) -> None:
+    # Given a cluster, which a forked process leaves,
+    shared = seedsweep.cluster(workers=1)
+    broker = shared.__enter__()
+    if (left := os.fork()) == 0:
+        shared.__exit__(None, None, None)
+        os._exit(0)
+    os.waitpid(left, 0)
+    # then it can still train.
+    seedsweep.sweep(seeds=[0], name="one", broker=broker, **TINY)
+    # Given a process that was forked while a sweep was locked, and goes on
+    folder = SweepFolder(here / "runs", "one")
+    with folder.exclusive():
+        if (goes_on := os.fork()) == 0:
+            signal.pause()
+    # Then the lock ends, and so does the cluster.
+    with folder.exclusive():
+        shared.__exit__(None, None, None)
+    os.kill(goes_on, signal.SIGKILL)
+    os.waitpid(goes_on, 0)
 
 
 def test_results_are_handed_on(first: seedsweep.Sweep, here: Path) -> None:

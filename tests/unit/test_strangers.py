@@ -24,9 +24,9 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.claim import write_claim
-from orchestrator.commands.manage import remove, rename
+from orchestrator.commands.manage import annotate, prune, remove, rename
 from orchestrator.commands.report import Target, report
-from orchestrator.errors import OutputError, SweepUnreadableError
+from orchestrator.errors import OutputError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.export import destination
 from orchestrator.folder import results_log, sweep_folder
 from orchestrator.folder.reuse import sibling_results
@@ -149,14 +149,15 @@ def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, mo
     history = [{"cause": "hung", "worker": "😀" * 300, "started": 1e9}] * MAX_HISTORY
     mismatches = [{"first": "😀" * 64, "second": "😀" * 64, "run": "😀" * 300, "worker": escaped * 300}] * MISMATCHES
     for job in JOBS:
-        told = {"stopped": escaped * MAX_TEXT, "history": history, "mismatches": mismatches, "correct": "A" * 2**17}
+        ended = {"status": "diverged", "error": escaped * MAX_TEXT}
+        told = ended | {"history": history, "mismatches": mismatches, "correct": "A" * 2**17}
         folder.append(Row.model_validate(json.loads(row(job).line()) | texts | told))
     rows = folder.rows_of(BY_KEY)
     assert [len(each.history) for each in rows.values()] == [MAX_HISTORY] * 2
     # Those of many jobs are shortened.
     monkeypatch.setattr("orchestrator.folder.rows._SOME_TEXT", 0)
     rows = folder.rows(BY_KEY)
-    assert [(len(each.history), len(str(each.stopped)), each.correct) for each in rows.values()] == [(1, 110, None)] * 2
+    assert [(len(each.history), len(str(each.error)), each.correct) for each in rows.values()] == [(1, 110, None)] * 2
     assert [max(len(text) for _, text in each.mismatches[0]) for each in rows.values()] == [110] * 2
     assert all(f"{each.worker}{each.history}{each.mismatches}".isascii() for each in rows.values())
     # A single wide character makes each of a text take four bytes.
@@ -357,7 +358,7 @@ def test_what_an_export_or_a_report_replaces_is_what_was_looked_at(
     shown.symlink_to(private)
     monkeypatch.setattr(Target, "check", late(Target.check))
     with pytest.raises(OutputError, match="is not a report"):
-        Target("The report", "a report", b"<").write(shown / "a", b"<", Any, Path("/"))
+        Target("The report", "a report", b"<").write(shown / "a", b"<", Sweep.read(made(tmp_path)), Path("/"))
     assert (private / "a").read_text() == "precious"
 
 
@@ -375,13 +376,36 @@ def test_a_sweep_begins_only_in_a_folder_of_its_own(tmp_path: Path, monkeypatch:
         made(tmp_path / "runs")
     (left,) = (tmp_path / "runs").iterdir()
     assert names_in(left) == ["sweep.json", "weights"]
-    # Nor is another one taken for the sweep that was made, rows and all.
-    monkeypatch.undo()
-    folder, other = made(tmp_path / "runs"), made(tmp_path / "others")
+
+
+def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given folders that are exchanged after a command has found them
+    folder, private, nothing = made(tmp_path / "runs"), made(tmp_path / "private"), tmp_path / "nothing"
+    folder.append(*map(row, JOBS))
+    sweeps, swept = Sweeps(tmp_path / "runs"), Sweep.read(folder)
     folder.path.rename(tmp_path / "away")
-    other.path.rename(folder.path)
-    with pytest.raises(OutputError, match="something else has taken its name"), folder.exclusive():
-        pass
+    private.path.rename(folder.path)
+    # Then nothing of the other one is removed, written or renamed,
+    for change in (
+        remove, lambda each: rename(each, "b"), lambda each: prune(each, "none"), lambda each: annotate(each, "text"),
+        lambda _: report(swept),
+    ):  # fmt: skip
+        with pytest.raises(OutputError, match="something else has taken its name"):
+            change(folder)
+    assert names_in(folder.path) == ["sweep.json", "weights"]
+    # nor one that is no sweep, whenever it came,
+    (folder.path / "sweep.json").unlink()
+    with pytest.raises(SweepNotFoundError, match=r"the folder has no sweep\.json"):
+        remove(SweepFolder(tmp_path / "runs", "a"))
+    # nor is a sweep begun or shown in another output folder.
+    nothing.mkdir()
+    _exchanging(monkeypatch, sweep_folder, "temporary_folder", tmp_path / "runs", nothing)
+    made(tmp_path / "runs", "new")
+    assert (names_in(nothing), names_in(tmp_path / "before")) == ([], ["a", "new"])
+    with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
+        sweeps.names()
 
 
 @pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
@@ -473,6 +497,8 @@ def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes, ch
         f"1 is reused from other sweeps: 1 from {folder.path}; to train them again and compare: "
         f"orchestrator verify new --all --output {tmp_path}"
     ]
+    folder.path.chmod(0o777)
+    assert resumed.doubts[-1].startswith(f"Other users can write to {folder.path}: its 1 row may be theirs; ")
 
 
 def test_weights_that_are_not_a_number_are_those_of_a_job_that_diverged(tmp_path: Path) -> None:
