@@ -37,7 +37,6 @@ class Feed:
         #: The version that the page was made of; before there is a page, an object that equals no version.
         self._made_of: Hashable = object()
         self._not_before = 0.0
-        self.used = 0.0
 
     async def page(self) -> Page:
         """Return the page, made again if it has changed, unless the last one is too new.
@@ -45,7 +44,6 @@ class Feed:
         Raises:
             PageError: it cannot be made.
         """
-        self.used = time.monotonic()
         await self._refresh()
         if self._page is None or self._problem:
             raise PageError(self._problem)
@@ -91,12 +89,12 @@ class Feeds:
         names = [] if name is None else name.split("/")
         for each in names:
             self.sweeps.folder(each)
-        known = self._feeds.get(name)
+        known = self._feeds.pop(name, None)
         if known is None:
-            for key in sorted(self._feeds, key=lambda each: -self._feeds[each].used)[MOST_KEPT - 1 :]:
-                del self._feeds[key]
             known = Feed(self._renderer, name, lambda: tuple(map(self.sweeps.version, names)) or self.sweeps.versions())
-            self._feeds[name] = known
+        self._feeds[name] = known
+        while len(self._feeds) > MOST_KEPT:
+            del self._feeds[next(iter(self._feeds))]
         return known
 
     async def stop(self) -> None:

@@ -4,12 +4,11 @@ A request is answered if it is to this server by one of its names, from its own 
 """
 
 import asyncio
-import contextlib
 import gzip
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
@@ -185,8 +184,10 @@ class Page(Handler):
         if other is not None:
             self.redirect(f"/{quote(other)}")
             return
-        with _or_404():
+        try:
             page = await self._feeds.feed(name).page()
+        except SeedsweepError as error:
+            raise HTTPError(404, f"{str(error).rstrip('.')}.") from None
         self.set_header("Etag", f'W/"{page.version}"')
         if self.check_etag_header():
             self.set_status(304)
@@ -206,15 +207,6 @@ class Page(Handler):
         await self.send_now()
 
     head = get
-
-
-@contextlib.contextmanager
-def _or_404() -> Iterator[None]:
-    """Answer with status 404 and the sentence if the block raises an error of Seedsweep."""
-    try:
-        yield
-    except SeedsweepError as error:
-        raise HTTPError(404, f"{str(error).rstrip('.')}.") from None
 
 
 def _is_own_page(headers: HTTPHeaders, host: str) -> bool:

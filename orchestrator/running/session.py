@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nn.errors import WeightsError
+from nn.errors import SeedsweepError, WeightsError
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import is_only_ours, sibling_results
@@ -164,7 +164,13 @@ class Session:
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps, and what was withdrawn from this one; tell how many each had."""
         counts: Counter[str] = Counter()
+        added: dict[SweepFolder, frozenset[str]] = {self.folder: frozenset()}
+        is_late = False
         for row, other in self.reusable(tell):
+            if other not in added:
+                with contextlib.suppress(SeedsweepError):  # It may be gone.
+                    added[other] = other.manifest().added
+            is_late |= row.job in added.get(other, ())
             # If the other sweep has removed the weights meanwhile, the job is trained.
             with self.place.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
@@ -177,8 +183,11 @@ class Session:
         if counts:
             tell(_reused(counts, self.folder))
             reused = {self.jobs[key].configuration for key, row in self.rows.items() if row.reused_from}
-            if not self.manifest.looks and any(job.configuration in reused for job in self.missing.values()):
-                tell("Reusing some results of a configuration counts as a look: intervals get wider")
+            is_part = any(job.configuration in reused for job in self.missing.values())
+            if not self.manifest.looks and (is_late or is_part):
+                tell("Reusing these results counts as a look: intervals get wider")
+            if is_late:
+                self.look("extend")
         self._tell_code(tell)
 
     def reusable(self, tell: Callable[[str], None]) -> Iterator[tuple[Row, SweepFolder]]:

@@ -148,6 +148,14 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         first = {job.key: kind for kind, job in reversed(list(self._jobs()))}
         return frozenset(key for key, kind in first.items() if kind == "decide")
 
+    @property
+    def added(self) -> frozenset[str]:
+        """The keys of the jobs that may have been added after a look: by rounds, also by those that were withdrawn."""
+        if not (self.rounds or self.withdrawn):
+            # It has taken over a look with the results of another sweep.
+            return frozenset(self.jobs if any(look.command == "extend" for look in self.looks) else ())
+        return self.known_jobs.difference(self.model_copy(update={"rounds": []})._listed().jobs)
+
     @classmethod
     def read(cls, stored: bytes) -> Self:
         """Read a manifest from untrusted JSON.
