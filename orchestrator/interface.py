@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 from rich.console import Console
 
-from nn.errors import Beside, Described, InvalidInputError, SeedsweepError
+from nn.errors import Described, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED, NetworkOptions
 from orchestrator.analysis import comparison as comparing
 from orchestrator.analysis import summary as summing
@@ -59,9 +59,9 @@ from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name
-from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
+from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Job
-from worker.settings import MAX_TIME_LIMIT, Settings, load_settings
+from worker.settings import MAX_TIME_LIMIT, load_settings
 from worker.trainers import registry
 from worker.trainers.network import read_weights
 from worker.trainers.registry import DEFAULT
@@ -878,29 +878,29 @@ def _plan(
     leaving = _switch("skip_invalid", skip_invalid)
     kept = _path("output", output)
     given_name = None if name is None else _text("name", name)
-    if _switch("resume", resume):
-        if options or not (seeds is trainer is spec is None):
-            raise InvalidInputError("resume", resume, Beside("seeds, trainer, spec or options: the sweep has its own"))
-        folder = open_sweep(LAST if given_name is None else given_name, kept)
-        return sweeping.plan_resumption(folder, place, skip_invalid=leaving)
-    folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
     given = _words(options)
     if trainer is not None:
         given["trainer"] = _text("trainer", trainer)
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    return sweeping.plan_sweep(folder, _specification(given, spec, place.settings, leaving), place)
-
-
-def _specification(
-    given: Mapping[str, Any], spec: str | os.PathLike[str] | None, settings: Settings, skip_invalid: bool
-) -> SweepSpecification:
     file = None if spec is None else SpecificationFile(_path("spec", spec))
     known = {} if file is None else file.words
     words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
     values |= words.parse(given, str, where="the sweep")
-    return specification(sweeping.with_data(values, words, settings), words, skip_invalid=skip_invalid)
+    if not _switch("resume", resume):
+        folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
+        made = specification(sweeping.with_data(values, words, place.settings), words, skip_invalid=leaving)
+        return sweeping.plan_sweep(folder, made, place)
+    folder = open_sweep(LAST if given_name is None else given_name, kept)
+    plan = sweeping.plan_resumption(folder, place, skip_invalid=leaving)
+    for word, value in values.items():
+        own = words.value_of(plan.manifest.specification, word)
+        if value != own:
+            began = "nothing" if own in (None, (None,)) else words.written(word, own)
+            allowed = f"{began}, as the sweep {folder.name} began (or leave it out)"
+            raise InvalidInputError(word, words.written(word, value), allowed)
+    return plan
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:

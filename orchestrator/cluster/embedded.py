@@ -94,7 +94,6 @@ class EmbeddedCluster:
             # A byte: a process that was forked meanwhile keeps its end open.
             with contextlib.suppress(OSError):
                 process.stdin.write(b"\n")
-            with contextlib.suppress(OSError):
                 process.stdin.close()
             try:
                 process.wait(END_SECONDS)

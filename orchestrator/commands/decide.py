@@ -99,9 +99,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
     session.keep_own(failed=True)
     session.try_again()
     kept = len(session.rows)
-    doubts = session.doubts
     with display(snapshot(session, terms.metric)) as progress:
-        for sentence in doubts:
+        for sentence in session.doubts:
             progress.message(sentence)
         race = _Race(session, terms, progress)
         session.reuse_siblings(progress.message)

@@ -1,6 +1,7 @@
 """`verify`: trains jobs of a sweep again, and compares weights and accuracies to the bit."""
 
 import contextlib
+import itertools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -65,13 +66,11 @@ class Verification:
     @property
     def gap(self) -> str:
         """By how much the results that `noted` has differ, in words."""
-        pairs = [(each.kept, each.again) for check in self.noted for each in check.noted]
+        found = [check.noted for check in self.noted]
+        pairs = [(each.kept, each.again) for each in itertools.chain(*found)]
         gaps = (abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float))
         # A metric of an epoch that only one of them has is compared with nothing.
-        ends = sum(
-            any(each.what == "status" or each.again is None or each.kept is None for each in check.noted)
-            for check in self.noted
-        )
+        ends = sum(any(each.what == "status" or None in (each.kept, each.again) for each in noted) for noted in found)
         told = f"by at most {max(gaps, default=0.0):.3g} in a metric"
         return f"{told}, and {ends} in how or when they ended" if ends else told
 

@@ -128,9 +128,6 @@ class Handler(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(f"{sentence}\n")
 
-    def compute_etag(self) -> None:
-        """Have no ETag by content: a page has its version."""
-
     def write_error(self, status_code: int, **about: Any) -> None:
         """Answer with one sentence."""
         error = about.get("exc_info", (None, None, None))[1]

@@ -3,8 +3,8 @@
 They have a lower priority than a process that trains, so that pages hardly slow a sweep down. A sweep that takes long
 or ends its process, as a hostile folder may, costs the others nothing: one process reads the summaries for the index,
 one makes pages, and both give up what takes long; a third one makes the pages that take long, and a fourth one the
-comparisons. A process that ended is
-restarted when it is needed. A request is a line of JSON, and so is the answer, which a page's body follows.
+comparisons. A process that ended is restarted when it is needed. A request is a line of JSON, and so is the answer,
+which a page's body follows.
 """
 
 import asyncio

@@ -135,6 +135,8 @@ def test_a_sweep_grows_is_decided_and_verified(
     assert (verified.different, "Settings" in repr(verified)) == ([], False)
     assert str(verified) == "Verified: 1 job of first gives the same bits again"
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
+    # The arguments with which it began go on with it.
+    assert len(seedsweep.sweep(name="first", resume=True, seeds=3, **TINY).rows) == len(first.rows)
 
 
 def test_a_sweep_leaves_no_connection_open(first: seedsweep.Sweep, here: Path) -> None:
@@ -147,16 +149,13 @@ def test_a_sweep_leaves_no_connection_open(first: seedsweep.Sweep, here: Path) -
 
 
 def test_a_forked_process_neither_keeps_a_lock_nor_ends_a_cluster(here: Path) -> None:
-    # Given a cluster, which a forked process leaves,
     shared = seedsweep.cluster(workers=1)
     broker = shared.__enter__()
     if (left := os.fork()) == 0:
         shared.__exit__(None, None, None)
         os._exit(0)
     os.waitpid(left, 0)
-    # then it can still train.
     seedsweep.sweep(seeds=[0], name="one", broker=broker, **TINY)
-    # Given a process that was forked while a sweep was locked, and goes on
     folder = SweepFolder(here / "runs", "one")
     with folder.exclusive():
         if (goes_on := os.fork()) == 0:
@@ -276,7 +275,6 @@ NESTED.append(NESTED)
             {"skip_invalid": True, "learning_rate": [0.1, 0.2], "sampler": "random", "samples": 1},
             "skip_invalid cannot be combined with a sampler",
         ),
-        ({"resume": True, "trainer": "sklearn"}, "resume cannot be combined with seeds, trainer, spec or options: "),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_begun(arguments: dict[str, object], message: str, here: Path) -> None:
@@ -296,6 +294,7 @@ def test_a_sweep_that_a_cluster_may_have_is_asked_for_by_the_name_of_the_argumen
 def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: seedsweep.Sweep) -> None:
     written = (first.path / "sweep.json").read_bytes()
     calls: list[tuple[str, Any]] = [
+        ("learning_rates is '0.1'", lambda: seedsweep.sweep(resume=True, learning_rate=0.1)),
         ("seeds is [1.5]", lambda: first.confirm(seeds=[1.5])),  # type: ignore[list-item]
         ("seeds is True", lambda: first.confirm(seeds=True)),
         ("top is 'x'", lambda: first.confirm(top="x")),  # type: ignore[arg-type]

@@ -194,7 +194,7 @@ def _problem_of_options(made: AnyTrainer) -> str | None:
     if made.shares not in (None, "nothing", "data", "all"):
         return f"its shares is {str(made.shares)[:80]!r}; allowed: nothing, data or all"
     if not isinstance(getattr(made, "data", None), str):
-        return "it names no data set to use by default"
+        return "it has no `data`: the data set to use by default"
     return None
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from nn.errors import InvalidInputError
 from worker.errors import TrainerCheckError
+from worker.trainers import registry
 from worker.trainers.checks import definition, elsewhere, training
 from worker.trainers.checks.case import Broken, Case, shown
-from worker.trainers.registry import AnyTrainer
 
 #: The checks in the order of their definition: what a check relies on is checked before it.
 _CHECKS: Mapping[str, Callable[..., None]] = {
@@ -32,7 +32,7 @@ def checks() -> Mapping[str, str]:
 
 
 def check_trainer(
-    trainer: AnyTrainer | type[AnyTrainer],
+    trainer: registry.AnyTrainer | type[registry.AnyTrainer],
     *,
     data: str | None = None,
     options: Sequence[Mapping[str, Any]] = ({},),
@@ -67,6 +67,8 @@ def check_trainer(
     made = trainer() if isinstance(trainer, type) else trainer
     with tempfile.TemporaryDirectory() as folder:
         source = str(getattr(made, "data", "")) if data is None else data
+        # As a worker gives it to `load`.
+        source = source and registry.source(made, source)
         case = Case(made, source, tuple(options), tuple(seeds), cache_dir or Path(folder), threads)
         for name, check in _CHECKS.items():
             if only and name not in only:
