@@ -201,11 +201,11 @@ class StallWatch:
             return None
         wanted = " or ".join(sorted(map(str, self._needs)))
         found = [
-            f"{worker.name} the trainer {worker.trainer} with the data set {str(worker.dataset)[:12]}"
+            f"{worker.name} has the trainer {worker.trainer} with the data set {str(worker.dataset)[:12]}"
             for worker in workers[:SHOWN]
         ]
         return Stall(
-            f"No worker at {self._cluster.address} has {wanted}. There has {'; '.join(found)}",
+            f"No worker at {self._cluster.address} has {wanted}: {'; '.join(found)}",
             frozenset((worker.name, "trainer") for worker in workers),
         )
 
