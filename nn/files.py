@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -119,11 +119,11 @@ def remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def fingerprint(path: Path) -> Hashable:
-    """Return a value that changes with a file; None if there is none."""
-    with contextlib.suppress(OSError):
+def identity(path: Path, *, content: bool = False) -> tuple[int, ...] | None:
+    """Return a path's device and inode, with its `content` also size and time of change; None if it is missing."""
+    with contextlib.suppress(OSError, ValueError):
         found = path.stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        return (found.st_dev, found.st_ino, *((found.st_size, found.st_mtime_ns) if content else ()))
     return None
 
 

@@ -10,6 +10,7 @@ that ends by itself.
 """
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -66,7 +67,8 @@ def main() -> None:
         signal.signal(ignored, lambda *_: None)
     parts: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        start(json.loads(sys.stdin.buffer.readline()), folder, parts)
+        # Unbuffered: `keep` waits for what follows.
+        start(json.loads(io.FileIO(0, closefd=False).readline()), folder, parts)
         say({name: process.pid for name, process in parts.items()})
         keep(parts)
     finally:

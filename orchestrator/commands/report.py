@@ -66,7 +66,7 @@ class Target:
         try:
             with anchored(path.parent, within) as folder:
                 if within == sweep.folder.real:
-                    sweep.folder.refuse_other(folder.stat())
+                    sweep.folder.refuse_other(folder)
                 self.check(path, within, folder)
                 if data:
                     write_atomically(folder / path.name, lambda file: file.write(data))

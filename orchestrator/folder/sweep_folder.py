@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from nn.errors import SeedsweepError, WeightsError
 from nn.files import (
     anchored,
-    fingerprint,
+    identity,
     is_private,
     json_values,
     open_regular,
@@ -67,8 +67,6 @@ from worker.redis import limits
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
-#: The most bytes of weights that are read, whatever a trainer says.
-_MOST_BYTES = 2**31
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 _WEIGHTS = "weights"
 #: How the name of a folder ends that is being made or removed.
@@ -87,7 +85,8 @@ class SweepFolder:
     """
 
     def __init__(self, output: Path, name: str, weights: Path | None = None, found: Path | None = None) -> None:
-        self.path = output / check_name(name)
+        # Without a folder that is missing, `..` leads nowhere.
+        self.path = (real(output) if ".." in output.parts else output) / check_name(name)
         self._real = found or real(self.path)
         self.name = name
         self.logs = self.path / "logs"
@@ -103,10 +102,9 @@ class SweepFolder:
         self.known: frozenset[str] = frozenset()
         #: The descriptor of the folder, while this process has locked it.
         self._held: int | None = None
-        #: The folder that had the path first; another one that takes its place is left alone. None if there was none.
-        self._first: os.stat_result | None = None
-        with contextlib.suppress(OSError, ValueError):
-            self._first = self.path.stat()
+        #: The folder that had the path first, or the nearest one above; what takes its place is left alone.
+        self._nearest = next(each for each in (self._real, *self._real.parents) if os.path.lexists(each))
+        self._first = identity(self._nearest)
 
     @property
     def real(self) -> Path:
@@ -148,23 +146,58 @@ class SweepFolder:
         self.refuse_existing()
         try:
             with self._telling():
-                self._first = _make(self.path, self._real, manifest.as_text())
+                self._make(manifest.as_text())
         except OutputError:
             # Another process may have taken the name in the meantime.
             self.refuse_existing()
             raise
 
+    def _make(self, description: str) -> None:
+        """Make the folder with a `sweep.json` and an empty folder `weights`, complete or not at all.
+
+        It is made under another name and renamed at the end: if this process is killed, the path stays free. On an
+        error, neither it nor any new folder above it is left behind. Nothing is made elsewhere, whatever is exchanged.
+        """
+        with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:
+            folder, above = held.enter_context(anchored(self._nearest, self._nearest)), []
+            if identity(folder) != self._first:
+                raise OSError(errno.ESTALE, "a folder above was replaced")
+            for each in reversed([*takewhile(self._nearest.__ne__, self._real.parents)]):
+                # `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
+                with contextlib.suppress(FileExistsError):
+                    (folder / each.name).mkdir()
+                    undo.callback(remove_empty, folder / each.name)
+                above.append(folder)
+                folder = held.enter_context(anchored(folder / each.name))
+            remove_stale(folder, pattern=f".*{UNFINISHED}", remove=shutil.rmtree)
+            with temporary_folder(folder / f".{self._real.name}.{secrets.token_hex(4)}{UNFINISHED}") as hidden:
+                made = hidden / self._real.name
+                (made / _WEIGHTS).mkdir(parents=True)
+                write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
+                # Weights are read by their whole path, which may be too long.
+                with contextlib.suppress(FileNotFoundError):
+                    (self.path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
+                self._first = identity(made)
+                made.rename(folder / self._real.name)
+            for each in (folder, *above):
+                sync_folder(each)
+            undo.pop_all()
+        self._nearest = self._real
+
     def check_writable(self) -> None:
         """Check that the folder can be made. Leaves nothing behind."""
-        with self._telling():
-            nearest = next(parent for parent in self.path.absolute().parents if os.path.lexists(parent))
-            with tempfile.TemporaryFile(dir=nearest):
-                pass
+        with self._telling(), tempfile.TemporaryFile(dir=self._nearest):
+            pass
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write `sweep.json`."""
         self.keep(self._description.name, manifest.as_text())
         self.known = manifest.known_jobs
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The keys of the jobs that may have been added after a look, by the `sweep.json` that was last read."""
+        return frozenset() if self._last_manifest is None else self._last_manifest[1].added
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.
@@ -179,7 +212,7 @@ class SweepFolder:
             for file in (self._description, self._results, self.weights_folder, self._reading):
                 if file.is_symlink() and file.exists() and not real(file).is_relative_to(real(file.parent)):
                     raise OSError(errno.ELOOP, "A link out of its folder")
-            file, now = self._description, fingerprint(self._description)
+            file, now = self._description, identity(self._description, content=True)
             if self._last_manifest is None or self._last_manifest[0] != now:
                 self._last_manifest = now, Manifest.read(read_regular(file, limits.MANIFEST, self.real))
             manifest = self._last_manifest[1]
@@ -213,7 +246,7 @@ class SweepFolder:
         try:
             with self._telling():
                 refuse_elsewhere(descriptor, self.path, self._real)
-                self.refuse_other(os.fstat(descriptor))
+                self.refuse_other(through(descriptor, self.path))
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -235,9 +268,9 @@ class SweepFolder:
                     fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
-    def refuse_other(self, found: os.stat_result) -> None:
+    def refuse_other(self, folder: Path) -> None:
         """Raise `OSError` if this is another folder than the one that had the path first."""
-        if self._first is not None and not os.path.samestat(self._first, found):
+        if self._nearest == self._real and self._first != identity(folder):
             raise OSError(errno.ESTALE, "something else has taken its name")
 
     def _prepare(self) -> None:
@@ -294,7 +327,7 @@ class SweepFolder:
 
     def rows_of(self, jobs: Mapping[str, Job]) -> dict[str, Row]:
         """Return the rows of these jobs, by key, with all options; a row that contradicts its job is ignored."""
-        now = fingerprint(self._results), frozenset(jobs)
+        now = identity(self._results, content=True), frozenset(jobs)
         if self._last_rows is None or self._last_rows[0] != now:
             rows = self.rows(jobs)
             whole = {key: whole for key, row in rows.items() if (whole := row.of(jobs[key]))}
@@ -355,7 +388,7 @@ class SweepFolder:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""
         try:
             # At most what the job can need: the folder may be untrusted.
-            with open_regular(self.weights_path(sha256), most_bytes(job), self._around_weights or self.real) as file:
+            with open_regular(self.weights_path(sha256), job.max_bytes, self._around_weights or self.real) as file:
                 return None if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "damaged"
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
@@ -371,7 +404,7 @@ class SweepFolder:
         """
         path = self.weights_path(sha256)
         with reading(path, WeightsError):
-            blob = read_regular(path, most_bytes(job), self._around_weights or self.real)
+            blob = read_regular(path, job.max_bytes, self._around_weights or self.real)
         if hashlib.sha256(blob).hexdigest() != sha256:
             raise WeightsError(f"{path} is damaged")
         return blob
@@ -498,7 +531,7 @@ class SweepFolder:
         with self._telling(), contextlib.ExitStack() as stack:
             if self._held is None:
                 folder = stack.enter_context(anchored(self.path, self._real))
-                self.refuse_other(folder.stat())
+                self.refuse_other(folder)
             else:
                 folder = through(self._held, self.path)
             yield stack.enter_context(anchored(folder / name)) if name else folder
@@ -519,47 +552,3 @@ class SweepFolder:
             yield
         except OSError as error:
             raise OutputError(f"The output folder {self.path} cannot be written: {error.strerror or error}") from None
-
-
-def most_bytes(job: Job) -> int:
-    """Return how many bytes the weights of a job have at most."""
-    return min(job.trained_by.max_bytes(job.options, job.dataset), _MOST_BYTES)
-
-
-def _make(path: Path, found: Path, description: str) -> os.stat_result:
-    """Make a sweep folder with a `sweep.json` and an empty folder `weights`, complete or not at all; return its status.
-
-    It is made under another name and renamed at the end: if this process is killed, the path stays free. On an error,
-    neither it nor any new folder above it is left behind.
-
-    Args:
-        path: Its path.
-        found: The same without links, as it was found first: nothing is made elsewhere, whatever is exchanged above it.
-        description: The content of `sweep.json`.
-    """
-    missing = list(takewhile(lambda each: not os.path.lexists(each), found.parents))
-    nearest = found.parents[len(missing)]
-    with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:
-        folder = held.enter_context(anchored(nearest, nearest))
-        above = []
-        for each in reversed(missing):
-            # `mkdir(parents=True)` leaves the upper folders behind when a lower one cannot be made.
-            with contextlib.suppress(FileExistsError):
-                (folder / each.name).mkdir()
-                undo.callback(remove_empty, folder / each.name)
-            above.append(folder)
-            folder = held.enter_context(anchored(folder / each.name))
-        remove_stale(folder, pattern=f".*{UNFINISHED}", remove=shutil.rmtree)
-        with temporary_folder(folder / f".{found.name}.{secrets.token_hex(4)}{UNFINISHED}") as hidden:
-            made = hidden / found.name
-            (made / _WEIGHTS).mkdir(parents=True)
-            write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
-            # Weights are read by their whole path, which may be too long.
-            with contextlib.suppress(FileNotFoundError):
-                (path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
-            status = made.stat()
-            made.rename(folder / found.name)
-        for each in (folder, *above):
-            sync_folder(each)
-        undo.pop_all()
-    return status

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import meant
-from nn.files import anchored, fingerprint, read_regular, real
+from nn.files import anchored, identity, is_guarded, read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.locks import held, locks
 from orchestrator.sweeps.naming import is_name
@@ -102,13 +102,20 @@ class Sweeps:
     Args:
         output: The folder; a missing one has no sweeps.
         only: The name of the only sweep to show; None for all.
-        found: The folder's path without links, as it was found first; None for as it is now. Nothing is read elsewhere.
     """
 
-    def __init__(self, output: Path, only: str | None = None, found: Path | None = None) -> None:
+    def __init__(self, output: Path, only: str | None = None) -> None:
         self.output = output
         self.only = only
-        self.found = found or real(output)
+        #: The folder's path without links, as it was found first: nothing is read elsewhere.
+        self._found = real(output)
+        self._shown = output / (only or "")
+        self._first = identity(self._shown)
+
+    def check(self) -> None:
+        """Raise `SweepUnreadableError` if others have exchanged the folder, or its only sweep, since then."""
+        if self._first not in (None, identity(self._shown)) and not is_guarded(self._shown):
+            raise SweepUnreadableError(self._shown, OSError(errno.ESTALE, "Its folder was moved or replaced"))
 
     def names(self, keep: Callable[[Path], bool] = lambda _folder: True) -> list[str]:
         """Return the names of the sweeps: those that changed last come first, at most `MOST_SWEEPS`.
@@ -124,7 +131,7 @@ class Sweeps:
         try:
             if not os.path.lexists(self.output):
                 return []
-            with anchored(self.output, self.found) as held, os.scandir(held) as entries:
+            with anchored(self.output, self._found) as held, os.scandir(held) as entries:
                 # One by one: there may be millions of others.
                 names = (
                     each.name for each in entries if not each.is_file(follow_symlinks=False) and is_name(each.name)
@@ -149,7 +156,7 @@ class Sweeps:
 
         folder = SweepFolder(self.output, name)
         # A foreign link must not expose what this process can read, but not its writer.
-        if not folder.real.is_relative_to(self.found):
+        if not folder.real.is_relative_to(self._found):
             raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks")
         return folder
 
@@ -172,7 +179,7 @@ def _version(folder: Path, taken: Mapping[str, int] | None) -> Hashable:
 
 def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE)) -> Hashable:
     """Return a value that changes with a sweep's files; by default, with those that its report is made from."""
-    return tuple(fingerprint(folder / file) for file in files)
+    return tuple(identity(folder / file, content=True) for file in files)
 
 
 def is_quiet(folder: Path) -> bool:

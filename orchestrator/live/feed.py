@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 
+from nn.errors import SeedsweepError
 from orchestrator.errors import PageError, SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
@@ -31,7 +32,8 @@ class Feed:
         self._renderer = renderer
         self._name = name
         self._version = version
-        self._turn = asyncio.Lock()
+        #: What makes the page again, or has made it last.
+        self.making: asyncio.Task[None] | None = None
         self._page: Page | None = None
         self._problem = ""
         #: The version that the page was made of; before there is a page, an object that equals no version.
@@ -44,26 +46,28 @@ class Feed:
         Raises:
             PageError: it cannot be made.
         """
-        await self._refresh()
+        if self.making is None or self.making.done():
+            self.making = asyncio.create_task(self._refresh())
+        # A reader who leaves ends nobody else's wait.
+        await asyncio.shield(self.making)
         if self._page is None or self._problem:
             raise PageError(self._problem)
         return self._page
 
     async def _refresh(self) -> None:
-        async with self._turn:
-            began = time.monotonic()
-            if began < self._not_before:
-                return
-            version, cost = await asyncio.to_thread(self._version), 0.0
-            if version != self._made_of or (self._page is not None and self._page.partial):
-                try:
-                    self._page, self._problem = await self._renderer.page(self._name), ""
-                    cost = self._page.seconds
-                except PageError as error:
-                    self._problem = str(error)
-                    cost = time.monotonic() - began
-                self._made_of = version
-            self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
+        began = time.monotonic()
+        if began < self._not_before:
+            return
+        version, cost = await asyncio.to_thread(self._version), 0.0
+        if version != self._made_of or (self._page is not None and self._page.partial):
+            try:
+                self._page, self._problem = await self._renderer.page(self._name), ""
+                cost = self._page.seconds
+            except SeedsweepError as error:
+                self._problem = str(error)
+                cost = time.monotonic() - began
+            self._made_of = version
+        self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
 
 
 class Feeds:
@@ -83,18 +87,24 @@ class Feeds:
 
         Raises:
             SweepNotFoundError: there is no such sweep; or there is no index, because only one sweep is shown.
+            SweepUnreadableError: another folder has taken the place of the one that is shown.
+            PageError: too many pages are being made.
         """
         if name is None and self.sweeps.only is not None:
             raise SweepNotFoundError("There is nothing at this address")
+        self.sweeps.check()
         names = [] if name is None else name.split("/")
         for each in names:
             self.sweeps.folder(each)
         known = self._feeds.pop(name, None)
         if known is None:
+            idle = [key for key, each in self._feeds.items() if each.making is None or each.making.done()]
+            if len(self._feeds) >= MOST_KEPT:
+                if not idle:
+                    raise PageError(f"{MOST_KEPT} pages are being made already: ask again later")
+                del self._feeds[idle[0]]
             known = Feed(self._renderer, name, lambda: tuple(map(self.sweeps.version, names)) or self.sweeps.versions())
         self._feeds[name] = known
-        while len(self._feeds) > MOST_KEPT:
-            del self._feeds[next(iter(self._feeds))]
         return known
 
     async def stop(self) -> None:

@@ -173,6 +173,8 @@ class Health(Handler):
 class Page(Handler):
     """The page of a sweep, or of the comparison of two; without a name, the index, or the only sweep."""
 
+    _waiting: asyncio.Task[Any] | None = None
+
     async def get(self, name: str | None = None) -> None:
         """Send the page, unless the reader has this version of it."""
         first, _, second = (name or "").partition("/")
@@ -181,10 +183,15 @@ class Page(Handler):
         if other is not None:
             self.redirect(f"/{quote(other)}")
             return
+        self._waiting = asyncio.current_task()
         try:
             page = await self._feeds.feed(name).page()
         except SeedsweepError as error:
             raise HTTPError(404, f"{str(error).rstrip('.')}.") from None
+        except asyncio.CancelledError:
+            return  # The reader has left.
+        finally:
+            self._waiting = None
         self.set_header("Etag", f'W/"{page.version}"')
         if self.check_etag_header():
             self.set_status(304)
@@ -204,6 +211,12 @@ class Page(Handler):
         await self.send_now()
 
     head = get
+
+    def on_connection_close(self) -> None:
+        """Stop waiting for a page: the reader has left."""
+        super().on_connection_close()
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 def _is_own_page(headers: HTTPHeaders, host: str) -> bool:

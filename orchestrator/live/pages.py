@@ -1,4 +1,4 @@
-"""Makes the pages: the index of all sweeps, and a sweep's report below a status line."""
+"""Makes the pages: the index of all sweeps, a sweep's report below a status line, and two sweeps side by side."""
 
 import gzip
 import hashlib
@@ -6,17 +6,22 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nn.options.describe import heading
+from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
 from orchestrator.folder.sweeps import Sweeps, content
-from orchestrator.live import side_by_side
 from orchestrator.live.page import Page
+from orchestrator.report.charts.drawing import svg
+from orchestrator.report.charts.kinds import curves
 from orchestrator.report.charts.marks.canvas import Scale
-from orchestrator.report.contents import model
+from orchestrator.report.contents import model, provenance, verdict
 from orchestrator.report.contents.model import Portrait
+from orchestrator.report.contents.parts import DataTable
 from orchestrator.report.page.render import asset, document, environment, policy, render_main
-from orchestrator.text import counted
+from orchestrator.sweeps.fields import seeds_as_text
+from orchestrator.text import counted, some
 from worker.records.report import Report
 
 _PACKAGE = "orchestrator.live"
@@ -27,6 +32,8 @@ _LEVEL = 1
 #: The pixels of a curve above a page, and the most running jobs there: more hide the verdict on a phone.
 WIDTH, HEIGHT = 60, 16
 MOST_JOBS = 6
+#: Most rows of a table that compares two sweeps.
+MOST_ROWS = 100
 
 
 class Pages:
@@ -67,7 +74,7 @@ class Pages:
     def compare(self, first: str, second: str) -> Page:
         """Return the comparison of two sweeps. Raises: as `sweep`."""
         a, b = (Sweep.read(self._sweeps.folder(name)) for name in (first, second))
-        main = _filled("compare.html", **side_by_side.content(a, b))
+        main = _filled("compare.html", **compared(a, b))
         about = {"state": "", "changed": "", "above": True, "text": "", "progress": None}
         return _page(f"{first} and {second}", main, about)
 
@@ -120,7 +127,7 @@ def _page(title: str, main: str, about: Mapping[str, object], *, over: bool = Fa
     scripts = [asset("live.js", _PACKAGE)]
     html = document(title, above + main, scripts=scripts)
     body = gzip.compress(html.encode(errors="replace"), _LEVEL, mtime=0)
-    return Page(version, f"{policy(scripts)}; frame-ancestors 'none'", over, partial, 0.0, body)
+    return Page(version, f"{policy(scripts)}; frame-ancestors 'none'", partial, 0.0, body)
 
 
 def _filled(template: str, **content: object) -> str:
@@ -168,3 +175,61 @@ def picture(found: Summary) -> list[tuple[float, float, float]]:
          100 * scale.share(mean if high is None else high))
         for mean, low, high in found.means
     ]  # fmt: skip
+
+
+# Two sweeps side by side
+
+
+def compared(a: Sweep, b: Sweep) -> dict[str, Any]:
+    """Return what the template `compare.html` shows of two sweeps."""
+    chart = curves.of_both(a, b)
+    return {
+        "sweeps": [(each, verdict.state(each), each.leaderboard.verdict.sentence) for each in (a, b)],
+        "common": _common(a, b),
+        "charts": [] if chart is None else [(chart, svg(chart))],
+        "differs": _differs(a, b),
+    }
+
+
+def _common(a: Sweep, b: Sweep) -> DataTable | None:
+    """Return a row for each configuration that both sweeps have, by the options that vary in one of them."""
+    varying = sorted({*a.names.varying, *b.names.varying})
+    first, second = ({_options(each, one, varying): one for one in each.leaderboard.standings} for each in (a, b))
+    rows = []
+    for options, standing in first.items():
+        if options in second:
+            figures = [
+                text
+                for sweep, each in ((a, standing), (b, second[options]))
+                for text in (sweep.names.metric.number(each.mean), f"{each.n}/{each.planned}")
+            ]
+            name = a.names.configuration(standing.options) or b.names.configuration(second[options].options)
+            rows.append((name or "the only one", *figures))
+    headings = ("configuration", f"mean in {a.name}", "n", f"mean in {b.name}", "n")
+    return DataTable.of("Common configurations", headings, rows, "configuration", MOST_ROWS) if rows else None
+
+
+def _options(sweep: Sweep, standing: Standing, varying: Sequence[str]) -> str:
+    """Return these options of a configuration as text that is the same in every sweep."""
+    return sweep.jobs[standing.scored.keys[0]].options.model_dump_json(include=set(varying))
+
+
+def _differs(a: Sweep, b: Sweep) -> DataTable | None:
+    first, second = _described(a), _described(b)
+    every = {name: (first.get(name, "-"), second.get(name, "-")) for name in (*first, *second)}
+    rows = [(name, *both) for name, both in every.items() if both[0] != both[1]]
+    return DataTable.of("What differs", ("what", a.name, b.name), rows, "difference", MOST_ROWS) if rows else None
+
+
+def _described(sweep: Sweep) -> Mapping[str, str]:
+    names, sessions = sweep.names, provenance.sessions(sweep)
+    values = {**{name: (value,) for name, value in names.common.items()}, **names.varying}
+    facts: dict[str, str] = {}
+    for fact in provenance.facts(sweep):
+        facts[fact.term] = f"{facts[fact.term]}; {fact.text}" if fact.term in facts else fact.text
+    return {
+        **{term: text for term, text in facts.items() if text != sweep.name},
+        **{heading(names.model, name): some([names.shown(name, each) for each in values[name]]) for name in values},
+        "seeds": seeds_as_text(tuple(dict.fromkeys(job.seed for job in sweep.jobs.values()))),
+        **dict(zip(sessions.headings, sessions.rows[-1], strict=True)),
+    }

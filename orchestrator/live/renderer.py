@@ -109,7 +109,7 @@ class Renderer:
 
     def __init__(self, sweeps: Sweeps) -> None:
         self._sweeps = sweeps
-        arguments = [str(sweeps.output), str(sweeps.found), sweeps.only or ""]
+        arguments = [str(sweeps.output), *([] if sweeps.only is None else [sweeps.only])]
         #: For summaries, for pages, for those that take long, and for comparisons: a few sweeps have many pairs.
         self._reader, self._quick, self._slow, self._pairs = (
             _Worker(str(seconds), *arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0, 0.0)
@@ -140,6 +140,7 @@ class Renderer:
             self._long.discard(name)
         if "error" in told:
             raise PageError(told["error"])
+        self._sweeps.check()
         return Page(**told)
 
     async def _index(self) -> dict[str, Any]:
@@ -157,7 +158,6 @@ class Renderer:
         return await self._quick.ask("index", summaries, len(versions) - len(known), is_partial)
 
     async def _read(self, versions: Mapping[str, Hashable]) -> None:
-        """Read the summaries of the sweeps that have changed."""
         self._known = {name: self._known[name] for name in versions if name in self._known}
         for name, version in versions.items():
             before, _, not_before = self._known.get(name, (None, {}, 0.0))
@@ -191,7 +191,7 @@ def main() -> None:
 
     The arguments are the processor time of each request in seconds, 0 for any, and those of `Sweeps`.
     """
-    seconds, output, found, only = sys.argv[1:]
+    seconds, output, *only = sys.argv[1:]
     # Ctrl-C in a terminal reaches every process; this one ends with its server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _give_up)
@@ -203,7 +203,7 @@ def main() -> None:
     # Settings of a worker may be invalid here: pages need only the cache.
     with contextlib.suppress(SeedsweepError):
         cache_dir = load_settings().cache_dir
-    pages = Pages(Sweeps(Path(output), only or None, Path(found)), cache_dir)
+    pages = Pages(Sweeps(Path(output), *only), cache_dir)
     # Nothing else may write into the pipe, which breaks if the server ends while a page is made.
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

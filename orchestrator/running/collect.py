@@ -219,7 +219,7 @@ def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
         WeightsMissingError: the weights are not in the store.
         WeightsError: they do not match their hash and size, or are not the job's.
     """
-    largest = job.trained_by.max_bytes(job.options, job.dataset)
+    largest = job.max_bytes
     if result.weights_bytes > largest:
         raise WeightsError(
             f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
@@ -272,7 +272,7 @@ class Artifacts:
     def add(self, key: str, job: Job, result: Result) -> None:
         """Release the artifact of a job with this key, which the sweep no longer needs, now or with later ones."""
         # Its size was not checked if the artifact was not fetched.
-        size = min(result.weights_bytes, job.trained_by.max_bytes(job.options, job.dataset)) + _OVERHEAD
+        size = min(result.weights_bytes, job.max_bytes) + _OVERHEAD
         self._waiting[store.artifact(key, result.weights_sha256)] = size
         self._bytes += size
         if self._bytes > SOME_BYTES:

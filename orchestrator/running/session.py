@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import shlex
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nn.errors import SeedsweepError, WeightsError
+from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import is_only_ours, sibling_results
@@ -163,27 +163,22 @@ class Session:
 
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps, and what was withdrawn from this one; tell how many each had."""
-        counts: Counter[str] = Counter()
-        added: dict[SweepFolder, frozenset[str]] = {self.folder: frozenset()}
-        is_late = False
+        taken: defaultdict[SweepFolder, list[str]] = defaultdict(list)
         for row, other in self.reusable(tell):
-            if other not in added:
-                with contextlib.suppress(SeedsweepError):  # It may be gone.
-                    added[other] = other.manifest().added
-            is_late |= row.job in added.get(other, ())
             # If the other sweep has removed the weights meanwhile, the job is trained.
             with self.place.interruption.shield(), contextlib.suppress(WeightsError):
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
                 self.accept(row if other is self.folder else row.reused(other.name))
-                counts[str(other.path)] += 1
-        if back := counts.pop(str(self.folder.path), 0):
+                taken[other].append(row.job)
+        if back := len(taken.pop(self.folder, ())):
             tell(f"{counted(back, 'row')} taken back from what undo withdrew")
-        if counts:
-            tell(_reused(counts, self.folder))
+        if taken:
+            tell(_reused(Counter({str(other.path): len(keys) for other, keys in taken.items()}), self.folder))
             reused = {self.jobs[key].configuration for key, row in self.rows.items() if row.reused_from}
             is_part = any(job.configuration in reused for job in self.missing.values())
+            is_late = any(not other.added.isdisjoint(keys) for other, keys in taken.items())
             if not self.manifest.looks and (is_late or is_part):
                 tell("Reusing these results counts as a look: intervals get wider")
             if is_late:
@@ -238,7 +233,6 @@ class Session:
             self._end(sweep)
 
     def _train(self, sweep: Membership, *, reuse: bool) -> None:
-        """Train those of the known jobs that have no row."""
         from orchestrator.running.continuation import Continuation
 
         self._take(sweep, reuse=reuse)

@@ -160,7 +160,6 @@ def test_a_forked_process_neither_keeps_a_lock_nor_ends_a_cluster(here: Path) ->
     with folder.exclusive():
         if (goes_on := os.fork()) == 0:
             signal.pause()
-    # Then the lock ends, and so does the cluster.
     with folder.exclusive():
         shared.__exit__(None, None, None)
     os.kill(goes_on, signal.SIGKILL)

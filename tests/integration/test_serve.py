@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.boards import trained
@@ -148,12 +147,6 @@ def test_the_process_that_makes_pages_may_die(line: CommandLine, server: LiveSer
     assert wait_for(lambda: server.get("/outlasts").status == 200, "a page by another process")
 
 
-def _rests(process: psutil.Process) -> bool:
-    before = process.cpu_times()
-    time.sleep(0.3)
-    return process.cpu_times() == before
-
-
 def test_a_server_works_on_demand_and_writes_nothing_and_ends_at_once(command_line: CommandLine, serve: Serve) -> None:
     put(command_line, "s")
 
@@ -174,16 +167,6 @@ def test_a_server_works_on_demand_and_writes_nothing_and_ends_at_once(command_li
     again = serve(port=server.port)
     unchanged = again.get("/s", **known)
     assert (unchanged.status, unchanged.text) == (304, "")
-
-    # When the sweep changes after the reader has left, then no page is made.
-    (maker,) = again.children()
-    # It has just sent the page, and may have something left to do.
-    wait_for(lambda: _rests(maker), "a process that has made its page")
-    took = maker.cpu_times()
-    for _ in range(15):
-        results(command_line, "s").touch()
-        time.sleep(0.1)
-    assert maker.cpu_times() == took
 
     _ends(again, signal.SIGINT)
     assert command_line.nothing_is_left()
@@ -241,7 +224,7 @@ def test_people_are_told_where_it_is_also_without_a_browser(command_line: Comman
 
 
 def test_a_server_that_ends_while_a_page_is_made_leaves_no_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "orchestrator.live.renderer", "0", str(tmp_path), str(tmp_path), ""]
+    command = [sys.executable, "-P", "-m", "orchestrator.live.renderer", "0", str(tmp_path)]
     read, write = os.pipe()
     os.close(read)
     with contextlib.closing(os.fdopen(write, "wb")) as answers:

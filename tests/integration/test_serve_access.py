@@ -153,16 +153,14 @@ def test_requests_are_refused_by_name_origin_method_and_path(server: LiveServer)
     assert "\x1b" not in server.log
 
 
-def raw(server: Client, request: str | bytes, *, whole: bool = True) -> bytes:
-    """Send a request as it is, and return all that comes back before the connection ends, or the first part of it."""
+def raw(server: Client, request: str | bytes) -> bytes:
+    """Send a request as it is, and return all that comes back before the connection ends."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         found = b""
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             client.sendall(request.encode() if isinstance(request, str) else request)
             while part := client.recv(65536):
                 found += part
-                if not whole:
-                    break
         return found
 
 

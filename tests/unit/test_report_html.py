@@ -10,7 +10,7 @@ import pytest
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.live import side_by_side
+from orchestrator.live.pages import compared
 from orchestrator.report.contents import reproduce, verdict
 from orchestrator.report.page.render import BEGINNING, document, policy, render
 from orchestrator.sweeps.provenance import Provenance
@@ -264,7 +264,7 @@ def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path
     page = Skeleton(render(Sweep.read(folder))).text
 
     # The page of two sweeps has all rounds of a kind in one row.
-    differs = known(side_by_side.content(Sweep.read(folder), fresh)["differs"])
+    differs = known(compared(Sweep.read(folder), fresh)["differs"])
     assert ("Extended by extend", "seeds 5-6; seeds 9", "-") in differs.rows
 
     for said in (

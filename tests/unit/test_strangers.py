@@ -27,7 +27,7 @@ from orchestrator.commands.claim import write_claim
 from orchestrator.commands.manage import annotate, prune, remove, rename
 from orchestrator.commands.report import Target, report
 from orchestrator.errors import OutputError, SweepNotFoundError, SweepUnreadableError
-from orchestrator.export import destination
+from orchestrator.export import formats
 from orchestrator.folder import results_log, sweep_folder
 from orchestrator.folder.reuse import sibling_results
 from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
@@ -351,8 +351,8 @@ def test_what_an_export_or_a_report_replaces_is_what_was_looked_at(
 
         return looked
 
-    monkeypatch.setattr(destination, "refuse_taken", late(destination.refuse_taken))
-    with pytest.raises(OutputError, match="exists"), destination.staged([shown / "a"], replace=False) as (path,):
+    monkeypatch.setattr(formats, "refuse_taken", late(formats.refuse_taken))
+    with pytest.raises(OutputError, match="exists"), formats.staged([shown / "a"], replace=False) as (path,):
         path.touch()
     shown.rmdir()
     shown.symlink_to(private)
@@ -395,17 +395,22 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
         with pytest.raises(OutputError, match="something else has taken its name"):
             change(folder)
     assert names_in(folder.path) == ["sweep.json", "weights"]
-    # nor one that is no sweep, whenever it came,
     (folder.path / "sweep.json").unlink()
     with pytest.raises(SweepNotFoundError, match=r"the folder has no sweep\.json"):
         remove(SweepFolder(tmp_path / "runs", "a"))
-    # nor is a sweep begun or shown in another output folder.
     nothing.mkdir()
     _exchanging(monkeypatch, sweep_folder, "temporary_folder", tmp_path / "runs", nothing)
     made(tmp_path / "runs", "new")
     assert (names_in(nothing), names_in(tmp_path / "before")) == ([], ["a", "new"])
-    with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
-        sweeps.names()
+    tmp_path.chmod(0o777)
+    for look in (sweeps.names, sweeps.check):
+        with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
+            look()
+    late = SweepFolder(nothing, "late")
+    nothing.rename(tmp_path / "elsewhere")
+    nothing.mkdir()
+    with pytest.raises(OutputError, match="a folder above was replaced"):
+        late.create(swept.manifest)
 
 
 @pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
