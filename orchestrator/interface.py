@@ -399,14 +399,8 @@ class Sweep:
 
         Seeds that `confirm` and `decide` added to some configurations get no more epochs.
 
-        Args:
-            seeds: Further seeds: their number, for the next ones, or the seeds.
-            reuse: See `sweep`.
-            reuse_anyway: See `sweep`.
-            broker: See `sweep`.
-            workers: See `sweep`.
-            progress: See `sweep`.
-            options: Further values by option.
+        `seeds` are further ones: their number, for the next ones, or the seeds. `options` are further values by option.
+        The other arguments: see `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -437,14 +431,8 @@ class Sweep:
     ) -> confirming.ConfirmationResult:
         """Train the leaders under fresh seeds, as `orchestrator confirm` does.
 
-        Args:
-            top: How many configurations, the leaderboard's first; None for 3.
-            seeds: How many fresh seeds, or the seeds.
-            reuse: See `sweep`.
-            metric: See `leaderboard`.
-            broker: See `sweep`.
-            workers: See `sweep`.
-            progress: See `sweep`.
+        `top` is how many configurations, the leaderboard's first; None for 3. `seeds` is how many fresh seeds, or the
+        seeds. `metric`: see `leaderboard`. The other arguments: see `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -469,13 +457,8 @@ class Sweep:
     ) -> Verdict:
         """Add seeds until it is known which configuration to use, as `orchestrator decide` does.
 
-        Args:
-            within: The tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy.
-            budget: The most jobs to add.
-            metric: See `leaderboard`.
-            broker: See `sweep`.
-            workers: See `sweep`.
-            progress: See `sweep`.
+        `within` is the tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy. `budget` is the most jobs to
+        add. `metric`: see `leaderboard`. The other arguments: see `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.
@@ -497,13 +480,8 @@ class Sweep:
     ) -> verifying.Verification:
         """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
 
-        Args:
-            words: Pick the jobs to choose from.
-            jobs: How many, chosen at random; None for all.
-            seed: The same seed chooses the same jobs.
-            broker: See `sweep`.
-            workers: See `sweep`.
-            progress: See `sweep`.
+        `words` pick the jobs to choose from. `jobs` is how many, chosen at random; None for all. The same `seed`
+        chooses the same jobs. The other arguments: see `sweep`.
 
         Raises:
             SeedsweepError: the command's errors.

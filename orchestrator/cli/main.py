@@ -91,7 +91,6 @@ class Commands(TyperGroup):
 
 
 def _place(command: str) -> tuple[str, str]:
-    """Return the module of a command, and its function there."""
     return (SHARED[command], command.replace("-", "_")) if command in SHARED else (command, "command")
 
 

@@ -143,7 +143,6 @@ def drawn(plot: Plot, width: int) -> list[str]:
 
 
 def _fitted(text: str, width: int, *, right: bool = False) -> str:
-    """Return a text, truncated or padded to this width."""
     fitted = Text(text)
     fitted.truncate(width, overflow="ellipsis")
     fitted.align("right" if right else "left", width)

@@ -353,7 +353,6 @@ def _read(path: Path, what: str, most: int, folder: Path | None = None) -> bytes
 
 
 def _ssh_keygen(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run `ssh-keygen -Y`, which signs and checks signatures."""
     try:
         return subprocess.run(["ssh-keygen", "-Y", *words], input=stdin, capture_output=True, check=False)
     except FileNotFoundError:

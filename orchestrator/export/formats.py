@@ -1,17 +1,22 @@
-"""Exports a sweep in the format of another tool.
+"""Exports a sweep in the format of another tool, atomically, and replaces what is there only on request.
 
 A format's own module is imported when it is written.
 """
 
-from collections.abc import Mapping
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from nn.errors import InvalidInputError
+from nn.files import anchored, reading, real, remove_stale, sync_folder, temporary_folder
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.errors import MissingPackageError, SweepNotFoundError
-from orchestrator.export import destination, mlflow_runs
+from orchestrator.errors import MissingPackageError, OutputError, SweepNotFoundError
+from orchestrator.export import mlflow_runs
 from orchestrator.export.jobs import OnProgress
 
 #: By name in `--to`: the module of a format here, whose `write` writes a sweep to new files or to one new folder; how
@@ -22,6 +27,8 @@ FORMATS: Mapping[str, tuple[str, tuple[str, ...], str | None]] = {
     "tensorboard": ("tensorboard_events", (".tensorboard",), "tensorboard"),
     "ro-crate": ("ro_crate", (".crate.zip",), "report"),
 }
+#: How the names of folders end in which an export is written.
+_SUFFIX = ".seedsweep.tmp"
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def export(
     if file is not None:
         targets = (file, *(file.parent / f"{file.stem}.epochs{file.suffix}" for _ in suffixes[1:]))
     if uri is None:
-        destination.refuse_taken(targets, replace=replace)
+        refuse_taken(targets, replace=replace)
     else:
         mlflow_runs.check(uri)
     if extra is not None:
@@ -87,6 +94,63 @@ def export(
     if uri is not None:
         added = mlflow_runs.record(sweep, uri, on_progress)
         return Export(sweep, (mlflow_runs.without_password(uri),), known=len(sweep.ended) - added)
-    with destination.staged(targets, replace=replace) as paths:
+    with staged(targets, replace=replace) as paths:
         import_module(f"{__package__}.{module}").write(sweep, paths, on_progress)
     return Export(sweep, tuple(map(str, targets)))
+
+
+def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None = None) -> None:
+    """Check that an export may be written.
+
+    Args:
+        targets: What it consists of: files, or one folder.
+        replace: Whether files may be replaced. A folder never is: it would have to be removed.
+        output: Their folder, if it is held open.
+
+    Raises:
+        OutputError: a target exists and may not be replaced, or is in the folder of a sweep or in a closed one.
+    """
+    for target in targets:
+        there = target if output is None else output / target.name
+        with reading(target, OutputError):
+            folder = there.parent.resolve()
+            is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
+            is_folder = there.is_dir() and not there.is_symlink()
+        if is_inside:
+            raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
+        if is_folder:
+            raise OutputError(f"{target} is a folder, which no export replaces: choose another --file")
+        if not replace and os.path.lexists(there):
+            raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
+
+
+@contextlib.contextmanager
+def staged(targets: Sequence[Path], *, replace: bool) -> Iterator[tuple[Path, ...]]:
+    """Yield paths to write to, and rename them to the targets when the block ends without an error.
+
+    Args:
+        targets: What the export consists of, in one folder.
+        replace: As for `refuse_taken`.
+
+    Raises:
+        OutputError: a target exists and may not be replaced, or the folder cannot be written.
+    """
+    refuse_taken(targets, replace=replace)
+    parent, name = targets[0].parent, f".{targets[0].name[:100]}.{secrets.token_hex(8)}{_SUFFIX}"
+    try:
+        with anchored(parent, real(parent)) as output, temporary_folder(output / name) as folder:
+            remove_stale(output, pattern=f".*{_SUFFIX}", remove=shutil.rmtree)
+            written = tuple(folder / str(i) for i in range(len(targets)))
+            yield written
+            for path in filter(Path.is_file, written):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            refuse_taken(targets, replace=replace, output=output)
+            # Whenever this process is killed, no file is beside one of another export.
+            for target in targets[1:]:
+                (output / target.name).unlink(missing_ok=True)
+            for path, target in zip(written, targets, strict=True):
+                path.replace(output / target.name)
+            sync_folder(output)
+    except OSError as error:
+        raise OutputError(f"{targets[0]} cannot be written: {error.strerror or error}") from None

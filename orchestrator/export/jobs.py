@@ -28,6 +28,11 @@ def metric_of(sweep: Sweep) -> str:
 
 
 def series_of(sweep: Sweep, row: Row) -> dict[str, Sequence[float]]:
-    """Return the metrics after each epoch by name, in the characters that MLflow allows."""
-    others = {re.sub(r"[^A-Za-z0-9_ .:/-]", "_", name): values for name, values in row.others.items()}
-    return {metric_of(sweep): row.validation_score, **others}
+    """Return the metrics after each epoch by name, in the characters that MLflow allows; no two share a name."""
+    series: dict[str, Sequence[float]] = {metric_of(sweep): row.validation_score}
+    for name, values in row.others.items():
+        word = re.sub(r"[^A-Za-z0-9_ .:/-]", "_", name)
+        while word in series:
+            word += "_2"
+        series[word] = values
+    return series

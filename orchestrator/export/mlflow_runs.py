@@ -158,8 +158,6 @@ def _unsafe_and_fast() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Recorder:
-    """Writes a sweep with a client."""
-
     sweep: Sweep
     client: MlflowClient
     artifacts: str | None

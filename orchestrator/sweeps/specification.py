@@ -375,7 +375,6 @@ def _is_single(values: object) -> bool:
 
 
 def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in the model's order, unknown ones last."""
     return {name: values[name] for name in model.model_fields if name in values} | dict(values)
 
 

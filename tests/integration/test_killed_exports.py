@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.export.destination import staged
+from orchestrator.export.formats import staged
 from tests.support.sweep_folders import names_in
 
 #: What may come between two names: whatever changes one.

@@ -20,7 +20,7 @@ from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.show import curve_heading, learning_curve
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.export.destination import refuse_taken
+from orchestrator.export.formats import refuse_taken
 from orchestrator.folder.rows import Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import open_sweep

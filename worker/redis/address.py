@@ -34,7 +34,6 @@ def redis_url(url: str, field: str) -> str:
 
 
 def _normal(parts: SplitResult, query: dict[str, str]) -> str:
-    """Return the address; raise `ValueError` if it is invalid."""
     if parts.fragment:
         raise ValueError(parts.fragment)
     if parts.scheme in ("redis+socket", "unix") and len(parts.path) > 1:

@@ -150,7 +150,6 @@ def _interval(interval: Any) -> tuple[type, dict[str, Any]]:
 
 
 def _below_one(bounds: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Leave out numbers from 1.0 on."""
     if min(bounds.get("le", 1.0), bounds.get("lt", 1.0)) < 1.0:
         return bounds
     return {name: value for name, value in bounds.items() if name not in ("le", "lt")} | {"lt": 1.0}
