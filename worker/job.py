@@ -48,6 +48,8 @@ OneLine = Annotated[Text, AfterValidator(lambda text: one_line(text)[:MAX_TEXT])
 ShortLine = Annotated[Short, AfterValidator(lambda text: one_line(text)[:1000])]
 
 MAX_ATTEMPTS = 2**31 - 1
+#: The most bytes of an artifact and of a checkpoint's state: of a value in Redis.
+MAX_BYTES = 2**29
 AttemptNumber = Annotated[int, Field(strict=True, ge=1, le=MAX_ATTEMPTS)]
 #: A number of epochs that have been trained.
 Epochs = Annotated[int, Field(strict=True, ge=0, le=MAX_EPOCHS)]
@@ -148,6 +150,11 @@ class Job(Configuration):
     def is_current(self) -> bool:
         """Whether this version of its trainer trains the job. Jobs of earlier versions can only be named."""
         return self.version == self.trained_by.version_of(self.options)
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes of its artifact: what its trainer says, and no more than Redis stores."""
+        return min(self.trained_by.max_bytes(self.options, self.dataset), MAX_BYTES)
 
     @property
     def is_exact(self) -> bool:

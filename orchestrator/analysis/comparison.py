@@ -224,6 +224,8 @@ def _conclusion(found: Comparison) -> str:
         return f"Undecided: {' and '.join(means)}; {few}{_would_decide(found)}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
     tolerance = amount(found.metric, found.tolerance)
+    if found.outcome == "within" and not found.tolerance:
+        return f"Decided: {found.a.name} and {found.b.name} have the same {found.metric.name} under every seed"
     if found.outcome == "within":
         return f"Decided: {found.a.name} and {found.b.name} differ by less than {tolerance}, by {by}"
     better = found.better

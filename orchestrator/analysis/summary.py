@@ -18,6 +18,7 @@ from nn.files import read_regular, real
 from orchestrator.folder.locks import held, locks
 from orchestrator.folder.sweeps import Sweeps, changed_at, is_quiet, note, size
 from worker.job import MAX_TEXT
+from worker.text import reason
 
 if TYPE_CHECKING:
     from orchestrator.analysis.sweep import Sweep
@@ -93,7 +94,7 @@ def summaries(output: Path) -> list[Summary]:
 def summary(folder: Path, found: Path | None = None) -> Summary:
     """Return the summary of the sweep in a folder, whose path without links may have been `found` before.
 
-    Never raises `SeedsweepError`.
+    Raises no error: a trainer that is not ours may be broken in any way.
     """
     found = found or real(folder)
     recorded = _recorded(folder, found)
@@ -105,8 +106,9 @@ def summary(folder: Path, found: Path | None = None) -> Summary:
 
     try:
         return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name, found=found)))
-    except SeedsweepError as error:
-        return Summary(folder.name, "damaged", str(error), 0, 0, *_around(found))
+    except Exception as error:
+        told = str(error) if isinstance(error, SeedsweepError) else reason(error)
+        return Summary(folder.name, "damaged", told, 0, 0, *_around(found))
 
 
 def of_sweep(sweep: Sweep) -> Summary:

@@ -57,7 +57,7 @@ class Range:
     count: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind) or not (math.isfinite(self.low) and math.isfinite(self.high)):
+        if self.kind not in get_args(Kind) or not math.isfinite(self.high - self.low):
             raise RefusedError(f"a range such as {EXAMPLES}")
         if self.low >= self.high:
             raise RefusedError("a range from its lower end to its higher one")

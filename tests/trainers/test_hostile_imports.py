@@ -10,8 +10,12 @@ from orchestrator.commands import trainers
 from tests.support.own_trainer import EXAMPLE_SOURCE, installed
 from worker.trainers import registry
 
+LISTED = EXAMPLE_SOURCE.replace("epochs: int = Field(default=10, ge=1, le=100_000", "epochs: list = Field(default=[10]")
 #: What the import does -> what is said of the trainer.
 IMPORTS = {
+    LISTED.replace("SoftmaxTrainer", "Harmful").replace(
+        '"softmax"', '"harmful"'
+    ): "epochs has the default '[10]'; allowed",
     "import time; time.sleep(10**6)": "its import took longer than 5 seconds",
     "import os; os._exit(3)": "its import ended the process, with exit status 3",
     "class Odd(BaseException): pass\nraise Odd('why')": "cannot be imported: Odd: why",
@@ -40,11 +44,12 @@ def test_an_import_that_does_harm_is_named(
 
 
 def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    noise = "import os; print('loud'); os.write(1, b'louder')\n"
-    source = EXAMPLE_SOURCE.replace("\nimport ", f"\n{noise}import ", 1)
+    noise = "import os; print('loud'); os.write(1, b'louder'); os.chdir('/')\n"
+    source, before = EXAMPLE_SOURCE.replace("\nimport ", f"\n{noise}import ", 1), Path.cwd()
     with installed(site, "softmax", source, "SoftmaxTrainer"):
         assert run(["trainers", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)["trainers"]
+        listed = json.loads(capsys.readouterr().out)["trainers"]
+        assert (registry.trainer("softmax").name, Path.cwd()) == ("softmax", before)
     assert [(each["name"], each["version"], each["problem"]) for each in listed][-1] == ("softmax", 1, None)
     assert {option["name"] for option in listed[-1]["options"]} >= {"epochs", "learning_rate"}
 

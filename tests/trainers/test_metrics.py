@@ -82,7 +82,10 @@ def test_every_judgement_can_be_by_another_metric(
     told("report", *BY_LOSS)
     assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
     sweep = Sweep.read(SweepFolder(here.runs, "a"))
-    assert {*series_of(sweep, next(iter(sweep.rows.values())))} == {"accuracy", "log loss", "top_ 2"}
+    row = next(iter(sweep.rows.values()))
+    assert {*series_of(sweep, row)} == {"accuracy", "log loss", "top_ 2"}
+    alike = row.model_copy(update={"others": {"accuracy": [1.0], "a,b": [2.0], "a_b": [3.0]}})
+    assert [*series_of(sweep, alike)] == ["accuracy", "accuracy_2", "a_b", "a_b_2"]
     # What is known needs no race. One that is needed is by a metric, too, and says so to those that come later.
     terms = (*BY_LOSS, "--within", "0.001", "--budget", "10")
     assert "Use rate 2: it is the best of 2.\n" in told("decide", *terms)

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -245,6 +246,12 @@ def test_equal_scores_of_all_seeds_are_no_difference(tmp_path: Path) -> None:
     scores = [0.9, 0.91, 0.92, 0.9005, 0.93]
     found = compared(tmp_path, {0.01: scores, 0.03: scores}, tolerance=0.001)
     assert (found.outcome, found.better, found.win_probability) == ("within", None, pytest.approx(0.5))
+    same = "0.01 and learning rate 0.03 have the same validation accuracy under every seed"
+    assert same in str(replace(found, tolerance=0.0))
+    # The squares of such differences would be 0.
+    (tmp_path / "tiny").mkdir()
+    tiny = compared(tmp_path / "tiny", {0.01: [1e-170 * score for score in scores], 0.03: [1e-180] * 5})
+    assert (tiny.better, known(tiny.difference).mean) == (None, 0)
 
 
 def test_it_takes_no_lock_and_writes_nothing(tmp_path: Path) -> None:

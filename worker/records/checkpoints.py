@@ -97,7 +97,7 @@ def save(store: Store, task_id: str, job: Job, checkpoint: SavedCheckpoint, *, f
 
 def load(store: Store, task_id: str, job: Job) -> SavedCheckpoint | None:
     """Return a task's checkpoint, or None if it is absent or invalid."""
-    limit = limits.checkpoint(job.epochs, job.trained_by.max_bytes(job.options, job.dataset))
+    limit = limits.checkpoint(job.epochs, job.max_bytes)
     blob = read(store.client, key("checkpoint", task_id), limit)
     try:
         return None if blob is None else unpack(job, blob)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import math
 import os
 import re
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from nn.errors import DatasetError, InvalidInputError, SeedsweepError, meant
 from worker.errors import TrainerUnusableError
@@ -51,7 +53,6 @@ def package(name: str) -> str | None:
 
 
 def _chosen(name: str) -> tuple[EntryPoint, ...]:
-    """Return the entry points of a trainer."""
     return (EntryPoint(name, _OWN[name], GROUP),) if name in _OWN else tuple(_entries().select(name=name))
 
 
@@ -105,12 +106,16 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
         raise TrainerUnusableError(
             f"Two packages install a trainer {name}: {' and '.join(each.value for each in found)}"
         )
-    what = f"The trainer {name} ({found[0].value})"
+    what, here = f"The trainer {name} ({found[0].value})", os.open(os.curdir, getattr(os, "O_PATH", os.O_RDONLY))
     try:
         loaded = found[0].load()
         made = loaded() if isinstance(loaded, type) else loaded
     except (Exception, SystemExit) as error:
         raise TrainerUnusableError(f"{what} cannot be imported: {reason(error)}") from None
+    finally:
+        # An import may change the working folder, and paths are relative to it.
+        os.fchdir(here)
+        os.close(here)
     problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"{what} is invalid: {problem}")
@@ -204,8 +209,20 @@ def problem_of_model(options: object) -> str | None:
         return "its Options are not a pydantic model"
     if not options.model_config.get("frozen") or options.model_config.get("extra") != "forbid":
         return 'its Options lack model_config = ConfigDict(frozen=True, extra="forbid")'
+    for name, field in options.model_fields.items():
+        if not _is_plain(field.get_default()):
+            allowed = "None, a bool, a finite number, text, or a tuple of these"
+            return f"its option {name} has the default {str(field.get_default())[:80]!a}; allowed: {allowed}"
     reserved = RESERVED & options.model_fields.keys()
     return f"its option {min(reserved)} has a name that a sweep's specification has already" if reserved else None
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or value is PydanticUndefined or type(value) in (bool, int, str)
 
 
 #: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, and `load` above.

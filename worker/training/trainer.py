@@ -118,7 +118,7 @@ class Progress:
             raise
         except Exception as error:
             _fail(self.job, f"raised {type(error).__name__} instead of making a checkpoint: {error}", error)
-        limit = self.job.trained_by.max_bytes(self.job.options, self.job.dataset)
+        limit = self.job.max_bytes
         if not isinstance(state, bytes) or len(state) > limit:
             _fail(self.job, f"made a checkpoint that is not at most {limit} bytes")
         return SavedCheckpoint(tuple(self.history), state)
@@ -183,7 +183,7 @@ class Progress:
         is_short = len(history) != job.epochs
         if not history or (is_short and problem is None and not stopped):
             _fail(job, f"reported {len(history)} of {job.epochs} epochs" + ("" if problem is None else f": {problem}"))
-        limit = job.trained_by.max_bytes(job.options, job.dataset)
+        limit = job.max_bytes
         if not isinstance(trained.artifact, bytes) or not 0 < len(trained.artifact) <= limit:
             _fail(job, f"returned an artifact that is not 1 to {limit} bytes")
         try:

@@ -25,7 +25,7 @@ from nn.options.network import MAX_EPOCHS
 from orchestrator.folder.rows import Row
 from worker.job import Configuration, Job
 from worker.records.answers import unpack
-from worker.trainers.protocol import Metric
+from worker.trainers.protocol import MAX_SCORE, Metric
 
 ALLOWED = f"last, best, or mean-K with K from 1 to {MAX_EPOCHS} epochs"
 _MEAN = re.compile(r"mean-([1-9]\d{0,5})", re.ASCII)
@@ -115,6 +115,8 @@ class Entry(BaseModel, frozen=True):
         if row is None:
             return cls.model_construct(key=key, seed=job.seed, status="missing", score=None, weights_sha256=None)
         score = scoring.score(scoring.values(row), metric) if row.accepted else None
+        # Its square would be 0.
+        score = 0.0 if score is not None and abs(score) < 1 / MAX_SCORE else score
         return cls.model_construct(
             key=key, seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
             stopped=0 if row.stopped is None else len(row.validation_score),
