@@ -57,7 +57,6 @@ def shown(swept: CommandLine, *arguments: str) -> dict[str, Any]:
 def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Dataset) -> None:
     # Given the row of a job
     row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
-    # Where it was trained is recorded only of a job that may have other bits elsewhere.
     assert "environment" not in row
     assert "Python" in swept.rows("printed")[0]["environment"]
 

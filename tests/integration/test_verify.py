@@ -74,8 +74,7 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
 
 def test_a_difference_names_the_job_what_differs_and_both_values(command_line: CommandLine) -> None:
     # Given a sweep of whose weights files one is gone, one is junk, and one is another row's; whose next rows have
-    # another seed, another accuracy, another hash, the answers of another job, and another end; and a line that is no
-    # row
+    # another seed, accuracy, hash, answers of another job, and another end; and a line that is no row
     command_line.finished("a", *small(seeds="0-3"))
     folder, rows = command_line.sweep("a"), command_line.rows("a")
     again = [row["weights_sha256"] for row in rows]

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.support.command_line import CommandLine
 from tests.support.paths import ROOT
 from worker.trainers import registry
 
@@ -78,3 +82,14 @@ def found_here(folder: Path) -> Iterator[None]:
         importlib.invalidate_caches()
         for cached in caches:
             cached.cache_clear()
+
+
+def found_by_commands(name: str, source: str, made: str) -> Any:
+    """Return a fixture: what a command needs to find a trainer (see `installed`), which this process finds as well."""
+
+    @pytest.fixture
+    def found(command_line: CommandLine) -> Iterator[dict[str, str]]:
+        with installed(command_line.folder / "site", name, source, made) as variables:
+            yield variables
+
+    return found

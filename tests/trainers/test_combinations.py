@@ -3,11 +3,8 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 import seedsweep
 from nn.options.describe import quoted
@@ -15,7 +12,7 @@ from orchestrator.analysis.selection import pick
 from orchestrator.sweeps.fields import specification, vocabulary
 from orchestrator.sweeps.names import JobNames
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import installed
+from tests.support.own_trainer import found_by_commands, installed
 
 SOURCE = """
 from pydantic import Field, model_validator
@@ -37,11 +34,7 @@ class Own(broken.Honest):
 GRID = ("sweep", "--trainer", "own", "--seeds", "0-1", "--name", "a", "--grid", "rate=0.1,2", "--grid")
 REFUSED = "orchestrator: the combination is rate=2.0, penalty=0.5; allowed: with a penalty, rate must be at most 1\n"
 
-
-@pytest.fixture
-def own(command_line: CommandLine) -> Iterator[dict[str, str]]:
-    with installed(command_line.folder / "site", "own", SOURCE, "Own") as found:
-        yield found
+own = found_by_commands("own", SOURCE, "Own")
 
 
 def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +13,7 @@ from orchestrator.export.jobs import series_of
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.command_line import CommandLine
 from tests.support.in_process import InProcess
-from tests.support.own_trainer import installed
+from tests.support.own_trainer import found_by_commands
 
 #: By the accuracy, rate 1 is the best; by the log loss, rate 2; by that of the best epoch, rate 1 again.
 SOURCE = """
@@ -39,12 +39,8 @@ BY_LOSS = ("--metric", "log loss")
 ALLOWED = "a metric that every job has: accuracy, log loss, top, 2\n"
 KINDS = "allowed: last, best, or mean-K with K from 1 to 100000 epochs; or "
 
-
-@pytest.fixture
-def own(command_line: CommandLine) -> Iterator[dict[str, str]]:
-    """What a command needs to find the trainer, which this process finds as well."""
-    with installed(command_line.folder / "site", "own", SOURCE, "Own") as found:
-        yield found
+own = found_by_commands("own", SOURCE, "Own")
+stops = found_by_commands("stops", "from tests.trainers.broken import Stops", "Stops")
 
 
 def told_in(here: InProcess) -> Callable[..., str]:
@@ -142,13 +138,6 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(
 
 
 STOPPING = ("--trainer", "stops", "--seeds", "0-3", "--grid", "rate=0.00001,0.1", "--set", "epochs=20")
-
-
-@pytest.fixture
-def stops(command_line: CommandLine) -> Iterator[dict[str, str]]:
-    source = "from tests.trainers.broken import Stops"
-    with installed(command_line.folder / "site", "stops", source, "Stops") as found:
-        yield found
 
 
 def test_jobs_that_stop_succeed_with_fewer_epochs(

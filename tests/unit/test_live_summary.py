@@ -1,5 +1,6 @@
-"""How a sweep stands, as the index of `orchestrator serve` says it."""
+"""How a sweep stands, as the index of `orchestrator serve` says it, and pages that take a while."""
 
+import asyncio
 import json
 import os
 import time
@@ -12,10 +13,13 @@ from orchestrator.analysis.summary import summary
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.manage import remove
 from orchestrator.commands.watch import cancel
-from orchestrator.errors import SweepBusyError
+from orchestrator.errors import PageError, SweepBusyError
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
+from orchestrator.live import feed
+from orchestrator.live.page import Page
+from orchestrator.live.renderer import Renderer
 from orchestrator.running.session import Session
 from tests.support.paths import contents
 from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, made, row
@@ -159,3 +163,29 @@ def test_a_strangers_leaderboard_gives_numbers_or_nothing(tmp_path: Path) -> Non
         text = told.replace(": 0.5", f": {mean}") + '"status": "succeeded",  "score": 0.5'
         (folder.path / "leaderboard.json").write_text(text)
         assert (summary(folder.path).sentence, summary(folder.path).means) == ("Use it.", means)
+
+
+def test_pages_that_are_being_made_are_bounded_and_who_leaves_ends_no_other_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask() -> None:
+        ready = asyncio.Event()
+
+        async def page(_renderer: Renderer, name: str | None) -> Page:
+            await ready.wait()
+            return Page(str(name), "", partial=False, seconds=0.0, body=b"")
+
+        monkeypatch.setattr(Renderer, "page", page)
+        feeds = feed.Feeds(Sweeps(tmp_path))
+        left, waits = [asyncio.create_task(feeds.feed("a").page()) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(PageError, match="1 pages are being made already"):
+            feeds.feed("b")
+        left.cancel()
+        ready.set()
+        assert (await waits).version == "a"
+
+    monkeypatch.setattr(feed, "MOST_KEPT", 1)
+    made(tmp_path)
+    made(tmp_path, "b")
+    asyncio.run(ask())

@@ -387,7 +387,6 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
     sweeps, swept = Sweeps(tmp_path / "runs"), Sweep.read(folder)
     folder.path.rename(tmp_path / "away")
     private.path.rename(folder.path)
-    # Then nothing of the other one is removed, written or renamed,
     for change in (
         remove, lambda each: rename(each, "b"), lambda each: prune(each, "none"), lambda each: annotate(each, "text"),
         lambda _: report(swept),

@@ -135,17 +135,6 @@ def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(
     assert (tmp_path / ".full.new" / "weights" / "file").read_text() == "mine"
 
 
-def test_what_has_not_changed_is_not_read_again(folder: SweepFolder) -> None:
-    folder.append(row(JOBS[0]))
-    manifest, rows = folder.manifest(), folder.rows_of(BY_KEY)
-    assert folder.manifest() is manifest
-    assert folder.rows_of(BY_KEY)[JOBS[0].key] is rows[JOBS[0].key]
-    assert folder.rows_of({JOBS[1].key: JOBS[1]}) == {}
-    folder.append(row(JOBS[1]))
-    folder.write_manifest(manifest.model_copy(update={"keep_weights": "none"}))
-    assert (len(folder.rows_of(BY_KEY)), folder.manifest().keep_weights) == (2, "none")
-
-
 def test_what_is_no_file_is_not_waited_for(folder: SweepFolder) -> None:
     # Given a sweep of which every file is a pipe
     (folder.path / "sweep.json").unlink()
