@@ -366,8 +366,8 @@ _CHANGED: dict[str, tuple[dict[str, Any], str, str]] = {
         "options_are_described", "the option momentum has no description",
     ),
     "Untypeable": (
-        {"Options": with_option(widths=(dict[str, int], Field(default={}, description="Widths of layers.")))},
-        "defaults_can_be_typed", "the default of the option widths, {}, cannot be typed",
+        {"Options": with_option(penalty=(str | None, Field(default="none", description="A penalty.")))},
+        "defaults_can_be_typed", "the default of the option penalty, 'none', cannot be typed",
     ),
     "NotJson": ({"named": lambda _, options: {"rate": {options.rate}}}, "options_survive_json", "not JSON"),
     "Thawed": ({"options_for": lambda *_, model=Thawed: model}, "well_formed", "frozen=True"),
