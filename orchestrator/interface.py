@@ -522,9 +522,7 @@ class Sweep:
     def report(self, path: str | os.PathLike[str] | None = None, *, metric: str | None = None) -> Path:
         """Write the report, one HTML file, and return its path.
 
-        Args:
-            path: The file; None for `report.html` in the sweep's folder, which shows the folder as it is now.
-            metric: See `leaderboard`.
+        `path` is the file; None for the folder's `report.html`, which shows it as it is. `metric`: see `leaderboard`.
 
         Raises:
             MissingPackageError: the packages of the extra `report` are not installed.
@@ -552,9 +550,7 @@ class Sweep:
     def plot(self, kind: str = "intervals", *, metric: str | None = None) -> Any:
         """Return a chart of the report as an Altair chart.
 
-        Args:
-            kind: The chart's name, such as `curves` or `metric-by-learning_rate`: see `orchestrator report --help`.
-            metric: See `leaderboard`.
+        `kind` is its name, such as `curves` (see `orchestrator report --help`). `metric`: see `leaderboard`.
 
         Raises:
             InvalidInputError: the sweep has no such chart.

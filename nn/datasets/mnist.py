@@ -120,7 +120,6 @@ def dataset_digest(source: str | Path) -> str:
 
 
 def _read(source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-    """Return the images and the labels of a folder, and their digest."""
     folder = BUNDLED if source in _MNIST else Path(source)
     allowed = "allowed: 'bundled', 'openml', or a folder with MNIST's IDX files"
     try:

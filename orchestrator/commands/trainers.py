@@ -99,7 +99,6 @@ def _probed(name: str, given: Mapping[str, object]) -> TrainerFacts:
 
 
 def _describe(name: str, given: str, answer: str) -> None:
-    """Write what `_probed` reads to the file `answer`."""
     try:
         told: dict[str, object] = asdict(_described(name, json.loads(given)))
     except InvalidInputError as error:

@@ -21,7 +21,7 @@ from worker.trainers import registry
 
 DEFAULT_JOBS = 5
 #: Why the differences of `Check.noted` prove nothing.
-WHY_NOTED = "such jobs are not exact, and another environment trained the rows"
+WHY_NOTED = "these jobs are not exact, and another environment trained the rows"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Verification:
         # A metric of an epoch that only one of them has is compared with nothing.
         ends = sum(any(each.what == "status" or None in (each.kept, each.again) for each in noted) for noted in found)
         told = f"by at most {max(gaps, default=0.0):.3g} in a metric"
-        return f"{told}, and {ends} in how or when they ended" if ends else told
+        return f"{told}, and {ends} in status or number of epochs" if ends else told
 
     def __str__(self) -> str:
         """What was found, in words."""

@@ -85,8 +85,8 @@ class SweepFolder:
     """
 
     def __init__(self, output: Path, name: str, weights: Path | None = None, found: Path | None = None) -> None:
-        # Without a folder that is missing, `..` leads nowhere.
-        self.path = (real(output) if ".." in output.parts else output) / check_name(name)
+        # From a folder that is missing, `..` leads nowhere.
+        self.path = (output if os.path.lexists(output) else Path(os.path.normpath(output))) / check_name(name)
         self._real = found or real(self.path)
         self.name = name
         self.logs = self.path / "logs"
@@ -177,12 +177,12 @@ class SweepFolder:
                 # Weights are read by their whole path, which may be too long.
                 with contextlib.suppress(FileNotFoundError):
                     (self.path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
-                self._first = identity(made)
+                found = identity(made)
                 made.rename(folder / self._real.name)
             for each in (folder, *above):
                 sync_folder(each)
             undo.pop_all()
-        self._nearest = self._real
+        self._nearest, self._first = self._real, found
 
     def check_writable(self) -> None:
         """Check that the folder can be made. Leaves nothing behind."""
@@ -193,11 +193,6 @@ class SweepFolder:
         """Write `sweep.json`."""
         self.keep(self._description.name, manifest.as_text())
         self.known = manifest.known_jobs
-
-    @property
-    def added(self) -> frozenset[str]:
-        """The keys of the jobs that may have been added after a look, by the `sweep.json` that was last read."""
-        return frozenset() if self._last_manifest is None else self._last_manifest[1].added
 
     def manifest(self) -> Manifest:
         """Read `sweep.json`.

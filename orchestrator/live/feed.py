@@ -87,8 +87,7 @@ class Feeds:
 
         Raises:
             SweepNotFoundError: there is no such sweep; or there is no index, because only one sweep is shown.
-            SweepUnreadableError: another folder has taken the place of the one that is shown.
-            PageError: too many pages are being made.
+            SweepUnreadableError, PageError: another folder has taken its place; too many pages are being made.
         """
         if name is None and self.sweeps.only is not None:
             raise SweepNotFoundError("There is nothing at this address")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import shlex
 import socket
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nn.errors import WeightsError
 from orchestrator.cluster.connect import Place
+from orchestrator.errors import SweepNotFoundError
 from orchestrator.folder.keeping import Keeper
 from orchestrator.folder.reuse import is_only_ours, sibling_results
 from orchestrator.folder.rows import Row, Rows, seen
@@ -127,8 +128,8 @@ class Session:
         told, kept = [self.folder.damage] if self.folder.damage else [], len(self.rows)
         if kept and not is_only_ours(self.folder.path):
             command = shlex.join(["orchestrator", "verify", str(self.folder.path), "--all"])
-            rows = f"its {counted(kept, 'row')} may be theirs; to check them: {command}"
-            told.append(f"Other users can write to {self.folder.path}: {rows}")
+            rows = f"Its {counted(kept, 'row')} may be theirs; to check them: {command}"
+            told.append(f"Other users can write to {self.folder.path}. {rows}")
         return told
 
     def try_again(self) -> None:
@@ -163,26 +164,32 @@ class Session:
 
     def reuse_siblings(self, tell: Callable[[str], None]) -> None:
         """Take the results of other sweeps, and what was withdrawn from this one; tell how many each had."""
-        taken: defaultdict[SweepFolder, list[str]] = defaultdict(list)
+        counts: Counter[str] = Counter()
+        before, source, looks, added = self.manifest.looks, self.folder, self.manifest.looks, frozenset[str]()
         for row, other in self.reusable(tell):
-            # If the other sweep has removed the weights meanwhile, the job is trained.
-            with self.place.interruption.shield(), contextlib.suppress(WeightsError):
+            # If the other sweep has removed the weights meanwhile, or is gone, the job is trained.
+            with self.place.interruption.shield(), contextlib.suppress(WeightsError, SweepNotFoundError):
+                if other is not source:
+                    source, looks, added = other, other.manifest().looks, other.manifest().added
+                if looks and row.job in added and all(look.command != "reuse" for look in self.manifest.looks):
+                    # Before the row: an interruption must not hide what was seen.
+                    self._write(
+                        self.manifest.with_look(looks[0].model_copy(update={"command": "reuse", "within": None}))
+                    )
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
                 self.accept(row if other is self.folder else row.reused(other.name))
-                taken[other].append(row.job)
-        if back := len(taken.pop(self.folder, ())):
+                counts[str(other.path)] += 1
+        if back := counts.pop(str(self.folder.path), 0):
             tell(f"{counted(back, 'row')} taken back from what undo withdrew")
-        if taken:
-            tell(_reused(Counter({str(other.path): len(keys) for other, keys in taken.items()}), self.folder))
+        if counts:
+            tell(_reused(counts, self.folder))
             reused = {self.jobs[key].configuration for key, row in self.rows.items() if row.reused_from}
-            is_part = any(job.configuration in reused for job in self.missing.values())
-            is_late = any(not other.added.isdisjoint(keys) for other, keys in taken.items())
-            if not self.manifest.looks and (is_late or is_part):
+            if not before and (
+                self.manifest.looks or any(job.configuration in reused for job in self.missing.values())
+            ):
                 tell("Reusing these results counts as a look: intervals get wider")
-            if is_late:
-                self.look("extend")
         self._tell_code(tell)
 
     def reusable(self, tell: Callable[[str], None]) -> Iterator[tuple[Row, SweepFolder]]:
@@ -270,6 +277,7 @@ class Session:
         progress.message(f"{_growth(self.manifest)}: {counted(len(jobs), 'new job')}")
         if reuse:
             self.reuse_siblings(progress.message)
+            sweep.manifest = self.manifest
         for key in jobs.keys() & self.rows.keys():
             progress.finished(self.rows[key])
 

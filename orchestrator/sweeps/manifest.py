@@ -151,9 +151,10 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     @property
     def added(self) -> frozenset[str]:
         """The keys of the jobs that may have been added after a look: by rounds, also by those that were withdrawn."""
+        if any(look.command == "reuse" for look in self.looks):
+            return self.known_jobs
         if not (self.rounds or self.withdrawn):
-            # It has taken over a look with the results of another sweep.
-            return frozenset(self.jobs if any(look.command == "extend" for look in self.looks) else ())
+            return frozenset()
         return self.known_jobs.difference(self.model_copy(update={"rounds": []})._listed().jobs)
 
     @classmethod

@@ -16,8 +16,9 @@ from worker.trainers.protocol import MAX_SCORE
 
 #: The commands that add rounds to a sweep.
 Kind = Literal["extend", "confirm", "decide"]
-#: The commands that go on with a sweep whose results could be seen: `resume` trains failed or cancelled jobs again.
-Going = Literal["extend", "confirm", "decide", "resume"]
+#: The commands that go on with a sweep whose results could be seen: `resume` trains failed or cancelled jobs again, and
+#: `reuse` takes results that another sweep has added after a look.
+Going = Literal["extend", "confirm", "decide", "resume", "reuse"]
 #: The most rounds of a sweep, also withdrawn ones: listing its jobs goes through the configurations once for each.
 MAX_ROUNDS = 100
 

@@ -379,7 +379,6 @@ def _in_order(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, An
 
 
 def _read(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options in their types, and in the model's order."""
     return {name: _value(model, name, value) for name, value in _in_order(model, values).items()}
 
 

@@ -341,7 +341,7 @@ def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_en
     predicate = json.loads(done.stdout)["predicate"]
     assert (predicate["result"], predicate["warnedTests"]) == ("WARNED", ["training"])
     assert (
-        "differ, by at most 0.25 in a metric, and 1 in how or when they ended, "
+        "differ, by at most 0.25 in a metric, and 1 in status or number of epochs, "
         in predicate["configuration"][0]["annotations"]["training"]
     )
     assert "The claim holds, with a warning (training): There is one configuration" in done.stderr

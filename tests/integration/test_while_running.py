@@ -333,7 +333,7 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     # Another sweep has them, and so does this one, without training anything.
     again = here.run("sweep", *small(seeds="0-2"), "--name", "b").out
     assert "6 are reused from other sweeps: 6 from runs/a" in again
-    assert [look["command"] for look in here.command_line.description("b")["looks"]] == ["extend"]
+    assert [look["command"] for look in here.command_line.description("b")["looks"]] == ["reuse"]
     again = here.run("sweep", *small(seeds="0-4"), "--name", "c", "--workers", "1").out
     assert "Reusing these results counts as a look: intervals get wider\n" in again
     assert asked(here, "extend", "a", "--seeds", "2", "--dry-run")["reused"] == 2

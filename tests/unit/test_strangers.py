@@ -502,7 +502,7 @@ def test_a_forged_row_is_neither_kept_nor_reused(tmp_path: Path, blob: bytes, ch
         f"orchestrator verify new --all --output {tmp_path}"
     ]
     folder.path.chmod(0o777)
-    assert resumed.doubts[-1].startswith(f"Other users can write to {folder.path}: its 1 row may be theirs; ")
+    assert resumed.doubts[-1].startswith(f"Other users can write to {folder.path}. Its 1 row may be theirs; ")
 
 
 def test_weights_that_are_not_a_number_are_those_of_a_job_that_diverged(tmp_path: Path) -> None:

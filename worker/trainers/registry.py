@@ -106,16 +106,18 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
         raise TrainerUnusableError(
             f"Two packages install a trainer {name}: {' and '.join(each.value for each in found)}"
         )
-    what, here = f"The trainer {name} ({found[0].value})", os.open(os.curdir, getattr(os, "O_PATH", os.O_RDONLY))
+    what, before = f"The trainer {name} ({found[0].value})", Path()
+    with contextlib.suppress(OSError):
+        before = Path.cwd()
     try:
         loaded = found[0].load()
         made = loaded() if isinstance(loaded, type) else loaded
     except (Exception, SystemExit) as error:
         raise TrainerUnusableError(f"{what} cannot be imported: {reason(error)}") from None
     finally:
-        # An import may change the working folder, and paths are relative to it.
-        os.fchdir(here)
-        os.close(here)
+        # An import may change the working folder, to which paths are relative.
+        with contextlib.suppress(OSError):
+            os.chdir(before)
     problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"{what} is invalid: {problem}")
@@ -212,7 +214,7 @@ def problem_of_model(options: object) -> str | None:
     for name, field in options.model_fields.items():
         if not _is_plain(field.get_default()):
             allowed = "None, a bool, a finite number, text, or a tuple of these"
-            return f"its option {name} has the default {str(field.get_default())[:80]!a}; allowed: {allowed}"
+            return f"its option {name} has the default {repr(field.get_default())[:80]!a}; allowed: {allowed}"
     reserved = RESERVED & options.model_fields.keys()
     return f"its option {min(reserved)} has a name that a sweep's specification has already" if reserved else None
 

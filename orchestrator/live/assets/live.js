@@ -41,6 +41,8 @@
       location.reload();  // another version of the server
       return;
     }
+    // A proxy may drop the header that says which version is here.
+    if (fresh.getElementById("live").dataset.version === bar().dataset.version) return tell("");
     const main = fresh.getElementById("report");
     document.title = fresh.title;
     stay(() => update(document.getElementById("report"), before, main));
