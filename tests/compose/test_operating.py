@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 #: Blocks that are not run, by their first words, and why.
 NOT_RUN = {
     "celery -A worker": "does not end by itself; the tests of workers start it so",
+    "redis-server": "starts what stays in the background",
     "HOST=": "makes certificates; tests/support/tls.py runs it, and the TLS test of tests/compose uses them",
 }
 TEXT = (ROOT / "docs" / "how-to" / "operating.md").read_text()
