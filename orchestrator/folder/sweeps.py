@@ -8,9 +8,9 @@ import heapq
 import os
 import stat
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nn.errors import meant
 from nn.files import anchored, identity, is_guarded, read_regular, real
@@ -102,19 +102,24 @@ class Sweeps:
     Args:
         output: The folder; a missing one has no sweeps.
         only: The name of the only sweep to show; None for all.
+        first: The attribute of another process; None to look.
+
+    Attributes:
+        first: What was found first: the folder's path without links, and the identity of what is shown.
     """
 
-    def __init__(self, output: Path, only: str | None = None) -> None:
+    def __init__(self, output: Path, only: str | None = None, first: Sequence[Any] | None = None) -> None:
         self.output = output
         self.only = only
-        #: The folder's path without links, as it was found first: nothing is read elsewhere.
-        self._found = real(output)
         self._shown = output / (only or "")
-        self._first = identity(self._shown)
+        self.first = first or (str(real(output)), identity(self._shown))
+        #: Nothing is read elsewhere.
+        self._found = Path(self.first[0])
 
     def check(self) -> None:
         """Raise `SweepUnreadableError` if others have exchanged the folder, or its only sweep, since then."""
-        if self._first not in (None, identity(self._shown)) and not is_guarded(self._shown):
+        now, first = identity(self._shown), self.first[1]
+        if first is not None and now != tuple(first) and not is_guarded(self._shown):
             raise SweepUnreadableError(self._shown, OSError(errno.ESTALE, "Its folder was moved or replaced"))
 
     def names(self, keep: Callable[[Path], bool] = lambda _folder: True) -> list[str]:
@@ -148,7 +153,9 @@ class Sweeps:
 
         Raises:
             SweepNotFoundError: there is no such sweep, it is not to be shown, or it is a link out of the output folder.
+            SweepUnreadableError: as `check`.
         """
+        self.check()
         if not is_name(name) or self.only not in (None, name) or not os.path.lexists(self.output / name):
             raise SweepNotFoundError(f"There is no sweep {name!r} in {self.output}")
         # Imported here because it takes a while, and `names` does without.

@@ -109,10 +109,10 @@ class Renderer:
 
     def __init__(self, sweeps: Sweeps) -> None:
         self._sweeps = sweeps
-        arguments = [str(sweeps.output), *([] if sweeps.only is None else [sweeps.only])]
+        arguments = json.dumps((str(sweeps.output), sweeps.only, sweeps.first))
         #: For summaries, for pages, for those that take long, and for comparisons: a few sweeps have many pairs.
         self._reader, self._quick, self._slow, self._pairs = (
-            _Worker(str(seconds), *arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0, 0.0)
+            _Worker(str(seconds), arguments) for seconds in (QUICK_SECONDS, QUICK_SECONDS, 0.0, 0.0)
         )
         self._reading: asyncio.Task[None] | None = None
         #: The sweeps whose last page took long.
@@ -189,9 +189,9 @@ class Renderer:
 def main() -> None:
     """Answer requests until the server has ended.
 
-    The arguments are the processor time of each request in seconds, 0 for any, and those of `Sweeps`.
+    The arguments are the processor time of each request in seconds, 0 for any, and those of `Sweeps` as JSON.
     """
-    seconds, output, *only = sys.argv[1:]
+    seconds, (output, only, first) = float(sys.argv[1]), json.loads(sys.argv[2])
     # Ctrl-C in a terminal reaches every process; this one ends with its server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _give_up)
@@ -203,13 +203,13 @@ def main() -> None:
     # Settings of a worker may be invalid here: pages need only the cache.
     with contextlib.suppress(SeedsweepError):
         cache_dir = load_settings().cache_dir
-    pages = Pages(Sweeps(Path(output), *only), cache_dir)
+    pages = Pages(Sweeps(Path(output), only, first), cache_dir)
     # Nothing else may write into the pipe, which breaks if the server ends while a page is made.
     with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         for line in sys.stdin:
             what, *about = json.loads(line)
-            _answer(answers, partial(getattr(pages, what), *about), float(seconds))
+            _answer(answers, partial(getattr(pages, what), *about), seconds)
 
 
 def _give_up(_number: int, _frame: object) -> None:

@@ -384,7 +384,10 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
     # Given folders that are exchanged after a command has found them
     folder, private, nothing = made(tmp_path / "runs"), made(tmp_path / "private"), tmp_path / "nothing"
     folder.append(*map(row, JOBS))
+    tmp_path.chmod(0o777)
     sweeps, swept = Sweeps(tmp_path / "runs"), Sweep.read(folder)
+    again = Sweeps(sweeps.output, None, json.loads(json.dumps(sweeps.first)))
+    again.check()
     folder.path.rename(tmp_path / "away")
     private.path.rename(folder.path)
     for change in (
@@ -401,8 +404,7 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
     _exchanging(monkeypatch, sweep_folder, "temporary_folder", tmp_path / "runs", nothing)
     made(tmp_path / "runs", "new")
     assert (names_in(nothing), names_in(tmp_path / "before")) == ([], ["a", "new"])
-    tmp_path.chmod(0o777)
-    for look in (sweeps.names, sweeps.check):
+    for look in (sweeps.names, sweeps.check, lambda: again.folder("a")):
         with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
             look()
     late = SweepFolder(nothing, "late")
