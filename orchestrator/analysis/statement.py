@@ -157,16 +157,16 @@ class Claim(_Part):
         return dict(zip(FILES, (to_json(self.predicate.sweep), b"".join(rows)), strict=True))
 
 
-def difference(claimed: Any, found: Any, where: str) -> str | None:
+def difference(claimed: Any, found: Any, where: str, rounding: float = 0.0) -> str | None:
     """Return the first difference between two values in JSON, as a sentence; None if they are equal.
 
-    Numbers that differ by rounding alone are equal: other processors round otherwise.
+    Numbers that differ by `rounding` or, if that is not 0, by 1e-9 of the larger one are equal.
     """
     if all(each is None or isinstance(each, (dict, list)) for each in (claimed, found)):
         told, seen = (dict(enumerate(each, 1)) if isinstance(each, list) else each or {} for each in (claimed, found))
         for name in itertools.chain(told, (name for name in seen if name not in told)):
             # A stranger's names may have megabytes.
-            differs = difference(told.get(name), seen.get(name), f"{where}: {clipped(str(name), 100)}")
+            differs = difference(told.get(name), seen.get(name), f"{where}: {clipped(str(name), 100)}", rounding)
             if differs:
                 return differs
         # In a list, an empty value counts, too.
@@ -174,9 +174,7 @@ def difference(claimed: Any, found: Any, where: str) -> str | None:
             return f"{where} has {len(told)} values in the claim, and {len(seen)} in the sweep"
         return None
     floats = isinstance(claimed, float) and isinstance(found, float)
-    # A difference may be 0 on one processor, and a rounding error on another.
-    rounded = floats and math.isclose(claimed, found, abs_tol=1e-12)
-    if claimed == found or rounded:
+    if claimed == found or (floats and rounding and math.isclose(claimed, found, abs_tol=rounding)):
         return None
     # A list or an object as text may take many times its memory.
     kinds = {type(None): "missing", list: "a list", dict: "an object"}

@@ -1,6 +1,7 @@
 """Claims: whoever checks one finds what was tampered with, and a stranger's file costs and does nothing."""
 
 import json
+import math
 import operator
 import os
 import re
@@ -18,8 +19,9 @@ from jsonschema import Draft202012Validator
 
 import seedsweep
 from orchestrator.analysis.statement import Claim, difference
+from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import place_for
-from orchestrator.commands.claim import _training, power
+from orchestrator.commands.claim import _compared, _training, power
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import ClaimError
 from orchestrator.folder import zipped
@@ -317,8 +319,16 @@ def test_a_claim_takes_little_more_memory_than_its_values() -> None:
 
 
 def test_numbers_that_differ_by_rounding_alone_are_equal() -> None:
-    assert difference({"low": 0.0, "high": 0.3}, {"low": 1e-17, "high": 0.1 + 0.2}, "rivals") is None
-    assert difference([0.0], [1e-9], "rivals") == "rivals: 1 is 0.0 in the claim, and 1e-09 in the sweep"
+    assert difference({"low": 0.0, "high": 0.3}, {"low": 1e-17, "high": 0.1 + 0.2}, "rivals", 1e-12) is None
+    assert difference([0.0], [1e-9], "rivals", 1e-12) == "rivals: 1 is 0.0 in the claim, and 1e-09 in the sweep"
+
+
+def test_the_last_bit_of_a_row_counts(claimed: InProcess) -> None:
+    claim = Claim.read((claimed.runs / "a/claim.json").read_bytes())
+    scores = claim.predicate.rows[1]["validation_score"]
+    scores[0] = math.nextafter(scores[0], 1.0)
+    found = _compared(claim, Sweep.read(SweepFolder(claimed.runs, "a")), rebuilt=True)
+    assert [each[1] for each in found if each[0] == "failed"] == ["rows"]
 
 
 def test_a_trainer_that_is_not_exact_is_compared_and_refutes_only_in_the_same_environment(here: InProcess) -> None:
