@@ -114,7 +114,7 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     "as uncertain as can be": (
         {0.02: [1.0, 0.0, 0.9], 0.03: [0.0, 1.0, 0.1]}, {},
         "Use learning rate 0.02: no other is better by more than 100 points. 0.03 is not distinguishable from it: the "
-        "difference is 26.67 ± 100.00 points.", False, [0.02, 0.03],
+        "difference is 26.67 points, between -100.00 and 100.00.", False, [0.02, 0.03],
     ),
     "all equal to the sample": (
         {0.02: [right(10_290)] * 5, 0.03: [right(10_290)] * 5}, {"within": 0.00009},
@@ -340,7 +340,9 @@ def test_several_axes_are_named_with_each_other() -> None:
         (SHARE, -1e-17, 0.12, "0.00 ± 12.00 points"),
         (ERROR, 12.5, 3.25, "12.5 ± 3.3"),
         (ERROR, 0.01234, 0.00123, "0.0123 ± 0.0013"),
-        (ERROR, 123456.0, 4321.0, "1.23e+05 ± 4.3e+03"),
+        (ERROR, 123456.0, 4321.0, "1.235e+05 ± 4.4e+03"),
+        (ERROR, 12345582.0, 416.0, "1.234558e+07 ± 4.2e+02"),
+        (ERROR, 0.00123456849, 1.9e-9, "0.0012345685 ± 1.9e-09"),
         (ERROR, 1e-20, 1e-21, "1e-20 ± 1e-21"),
     ],
 )

@@ -576,7 +576,11 @@ def _tied(found: Judgement) -> list[str]:
         count, common = found.from_leader.n[i], len(leader.trained.keys() & rival.trained.keys())
         # A sequential comparison waits for its next look.
         over = f" over the first {count:.0f} of {common} common seeds" if count < common else ""
-        return [f"{told}: the difference is {by_margin(found.names.metric, mean, (high - low) / 2)}{over}"]
+        around = by_margin(found.names.metric, mean, (high - low) / 2)
+        if not math.isclose(mean - low, high - mean, rel_tol=1e-6):
+            # No difference of shares is more than 100 points.
+            around = f"{100 * mean:z.2f} points, between {100 * low:z.2f} and {100 * high:z.2f}"
+        return [f"{told}: the difference is {around}{over}"]
     is_share = found.names.metric.is_share
     by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
     return [f"{told}: they are behind by {by}{' points' if is_share else ''}"]
@@ -660,7 +664,9 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if metric.is_share and around >= 0.01:
         places = 2
     if not 0 <= places <= MOST_PLACES:
-        return f"{value:z.3g} ± {around:.2g}{unit}"
+        # The last digit of the value is that of the margin.
+        digits = places + 1 + math.floor(math.log10(max(abs(value), around)))
+        return f"{value:z.{digits}g} ± {math.ceil(around * 10.0**places * (1 - 1e-9)) / 10.0**places:.2g}{unit}"
     # As many more as it takes that the larger one of the two is shown to be.
     while (
         not math.isclose(value, around)
