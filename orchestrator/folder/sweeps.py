@@ -8,7 +8,7 @@ import heapq
 import os
 import stat
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,10 +102,8 @@ class Sweeps:
     Args:
         output: The folder; a missing one has no sweeps.
         only: The name of the only sweep to show; None for all.
-        first: The attribute of another process; None to look.
-
-    Attributes:
-        first: What was found first: the folder's path without links, and the identity of what is shown.
+        first: What was found first, as the attribute of another process: the folder's path without links, and the
+            identity of what is shown. None to look.
     """
 
     def __init__(self, output: Path, only: str | None = None, first: Sequence[Any] | None = None) -> None:
@@ -167,24 +165,16 @@ class Sweeps:
             raise SweepNotFoundError(f"{folder.path} leads out of {self.output}, where no page looks")
         return folder
 
-    def version(self, name: str) -> Hashable:
-        """Return a value that changes with a sweep: with its files, with its lock, and when it becomes quiet."""
-        return _version(self.output / name, locks())
-
-    def versions(self) -> tuple[tuple[str, Hashable], ...] | None:
-        """Return the sweeps with their versions, those of `names`; None if the output folder cannot be read."""
+    def versions(self, *names: str) -> dict[str, Hashable] | None:
+        """Return sweeps, by default all, with a value that changes with each; None if the folder cannot be read."""
         try:
-            taken = locks()
-            return tuple((name, _version(self.output / name, taken)) for name in self.names())
+            taken, folders = locks(), [self.output / name for name in names or self.names()]
         except SweepUnreadableError:
             return None
+        return {at.name: (content(at), content(at, (PROGRESS,)), held(at, taken), is_quiet(at)) for at in folders}
 
 
-def _version(folder: Path, taken: Mapping[str, int] | None) -> Hashable:
-    return (content(folder), content(folder, (PROGRESS,)), held(folder, taken), is_quiet(folder))
-
-
-def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE)) -> Hashable:
+def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE, "weights")) -> Hashable:
     """Return a value that changes with a sweep's files; by default, with those that its report is made from."""
     return tuple(identity(folder / file, content=True) for file in files)
 

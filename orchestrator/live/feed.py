@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from nn.errors import SeedsweepError
-from orchestrator.errors import PageError, SweepNotFoundError
+from orchestrator.errors import PageError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.page import Page
-from orchestrator.live.renderer import Renderer
+from orchestrator.live.renderer import PATIENCE, Renderer
 
 #: The least seconds between two pages of one sweep.
 INTERVAL = 1.0
@@ -28,7 +28,7 @@ class Feed:
         version: Returns a value that changes when the page has to be made again.
     """
 
-    def __init__(self, renderer: Renderer, name: str | None, version: Callable[[], Hashable]) -> None:
+    def __init__(self, renderer: Renderer, name: str | None, version: Callable[[], object]) -> None:
         self._renderer = renderer
         self._name = name
         self._version = version
@@ -37,7 +37,7 @@ class Feed:
         self._page: Page | None = None
         self._problem = ""
         #: The version that the page was made of; before there is a page, an object that equals no version.
-        self._made_of: Hashable = object()
+        self._made_of: object = object()
         self._not_before = 0.0
 
     async def page(self) -> Page:
@@ -65,7 +65,8 @@ class Feed:
                 cost = self._page.seconds
             except SeedsweepError as error:
                 self._problem = str(error)
-                cost = time.monotonic() - began
+                # It may be another cause than the files. If it is these, others must not wait for it often.
+                version, cost = object(), min(REST * (time.monotonic() - began), PATIENCE)
             self._made_of = version
         self._not_before = max(began + REST * cost, time.monotonic() + INTERVAL)
 
@@ -86,11 +87,9 @@ class Feeds:
         """Return the page of a sweep, or of two as `first/second`; without a name, the index.
 
         Raises:
-            SweepNotFoundError: there is no such sweep; or there is no index, because only one sweep is shown.
+            SweepNotFoundError: there is no such sweep.
             SweepUnreadableError, PageError: another folder has taken its place; too many pages are being made.
         """
-        if name is None and self.sweeps.only is not None:
-            raise SweepNotFoundError("There is nothing at this address")
         self.sweeps.check()
         names = [] if name is None else name.split("/")
         for each in names:
@@ -102,7 +101,7 @@ class Feeds:
                 if not idle:
                     raise PageError(f"{MOST_KEPT} pages are being made already: ask again later")
                 del self._feeds[idle[0]]
-            known = Feed(self._renderer, name, lambda: tuple(map(self.sweeps.version, names)) or self.sweeps.versions())
+            known = Feed(self._renderer, name, lambda: self.sweeps.versions(*names))
         self._feeds[name] = known
         return known
 

@@ -17,7 +17,6 @@ from orchestrator.report.charts.drawing import svg
 from orchestrator.report.charts.kinds import curves
 from orchestrator.report.charts.marks.canvas import Scale
 from orchestrator.report.contents import model, provenance, verdict
-from orchestrator.report.contents.model import Portrait
 from orchestrator.report.contents.parts import DataTable
 from orchestrator.report.page.render import asset, document, environment, policy, render_main
 from orchestrator.sweeps.fields import seeds_as_text
@@ -25,8 +24,6 @@ from orchestrator.text import counted, some
 from worker.records.report import Report
 
 _PACKAGE = "orchestrator.live"
-#: Most portraits in the cache, each of about 100 kB.
-MOST_PORTRAITS = 100
 #: The fastest gzip level: a page is made every few seconds, and sent a short way.
 _LEVEL = 1
 #: The pixels of a curve above a page, and the most running jobs there: more hide the verdict on a phone.
@@ -37,7 +34,7 @@ MOST_ROWS = 100
 
 
 class Pages:
-    """Makes the pages of an output folder, and caches the portraits of its sweeps.
+    """Makes the pages of an output folder.
 
     Args:
         sweeps: The sweeps of the folder.
@@ -47,7 +44,6 @@ class Pages:
     def __init__(self, sweeps: Sweeps, cache_dir: Path | None = None) -> None:
         self._sweeps = sweeps
         self._cache_dir = cache_dir
-        self._portraits: dict[str, tuple[str | None, Portrait | None]] = {}
         #: The last sweep with its report, which is made again only if its content has changed.
         self._last: tuple[Hashable, Sweep, str] | None = None
 
@@ -61,7 +57,9 @@ class Pages:
         known = (name, content(folder.path))
         if self._last is None or self._last[0] != known:
             read = Sweep.read(folder)
-            self._last = known, read, render_main(read, self._portrait(read), live=True)
+            # A portrait takes a second, and while jobs end, another network is soon the best.
+            portrait = model.content(read, self._cache_dir) if read.finished else model.without(read)
+            self._last = known, read, render_main(read, portrait, live=True)
         _, sweep, main = self._last
         stands = of_sweep(sweep)
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
@@ -77,25 +75,6 @@ class Pages:
         main = _filled("compare.html", **compared(a, b))
         about = {"state": "", "changed": "", "above": True, "text": "", "progress": None}
         return _page(f"{first} and {second}", main, about)
-
-    def _portrait(self, sweep: Sweep) -> Portrait | None:
-        """Return the portrait of a sweep's best network; while the sweep runs, where to see it.
-
-        A portrait takes a second, and while jobs end, another network is soon the best.
-        """
-        if not sweep.finished:
-            return model.without(sweep)
-        # The folder's name: a copy's `sweep.json` has the name of the original.
-        name, best = sweep.name, model.subject(sweep)
-        known = self._portraits.get(name)
-        if known is None or known[0] != best:
-            found = model.content(sweep, self._cache_dir)
-            # Made again if a command gets what is missing: it may be there then.
-            known = (None if found and found.command else best, found)
-            self._portraits[name] = known
-            while len(self._portraits) > MOST_PORTRAITS:
-                del self._portraits[next(iter(self._portraits))]
-        return known[1]
 
     def index(self, summaries: Sequence[dict[str, Any]], unread: int, partial: bool) -> Page:
         """Return the index of all sweeps.

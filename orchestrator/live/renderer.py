@@ -84,6 +84,9 @@ class _Worker:
         told: dict[str, Any] = json.loads(await answers.readuntil(b"\n"))
         if "bytes" in told:
             told["body"] = await answers.readexactly(told.pop("bytes"))
+        if "too_long" in told:
+            # It may have stopped in the middle of an import, which then fails for ever.
+            self._end()
         return told
 
     def _end(self) -> None:
@@ -144,10 +147,9 @@ class Renderer:
         return Page(**told)
 
     async def _index(self) -> dict[str, Any]:
-        found = await asyncio.to_thread(self._sweeps.versions)
-        if found is None:
+        versions = await asyncio.to_thread(self._sweeps.versions)
+        if versions is None:
             return {"error": f"{self._sweeps.output} cannot be read"}
-        versions = dict(found)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(versions))
         # What takes longer is in the next index.

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,10 +104,13 @@ def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
     assert "Does &lt;b&gt; help?" in swept.page("second")
     index = Pages(Sweeps(swept.runs)).index(listed, 0, partial=False)
     assert "Does &lt;b&gt; help?" in gzip.decompress(index.body).decode()
-    version = Sweeps(swept.runs).version("first")
+    version = Sweeps(swept.runs).versions("first")
     assert swept.run("note", "first", "").out == "runs/first has no note any more\n"
     assert not (swept.runs / "first" / "note.txt").exists()
-    assert Sweeps(swept.runs).version("first") != version
+    assert Sweeps(swept.runs).versions("first") != version
+    version = Sweeps(swept.runs).versions("first")
+    os.utime(swept.runs / "first" / "weights")
+    assert Sweeps(swept.runs).versions("first") != version
     said = "TEXT is 'a\\nb'; allowed: one line of at most 500 characters\n"
     assert swept.refused("note", "first", "a\nb") == said
     assert swept.refused("note", "first", "a" * 501).startswith("TEXT is one of 501 characters; allowed: ")

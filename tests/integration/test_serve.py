@@ -215,7 +215,7 @@ def test_people_are_told_where_it_is_also_without_a_browser(command_line: Comman
 
 
 def test_a_server_that_ends_while_a_page_is_made_leaves_no_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-P", "-m", "orchestrator.live.renderer", "0", str(tmp_path)]
+    command = [sys.executable, "-P", "-m", "orchestrator.live.renderer", "0", json.dumps([str(tmp_path), None, None])]
     read, write = os.pipe()
     os.close(read)
     with contextlib.closing(os.fdopen(write, "wb")) as answers:

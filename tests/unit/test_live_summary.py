@@ -131,10 +131,10 @@ def test_a_folder_without_a_readable_sweep_is_damaged(folder: SweepFolder) -> No
 
 def test_a_version_changes_with_rows_lock_and_silence_and_with_nothing_else(tmp_path: Path) -> None:
     folder, sweeps = made(tmp_path), Sweeps(tmp_path)
-    seen = [sweeps.version("a")]
+    seen = [sweeps.versions("a")]
 
     def changes() -> bool:
-        seen.append(sweeps.version("a"))
+        seen.append(sweeps.versions("a"))
         return seen[-1] not in seen[:-1]
 
     (folder.path / "report.html").write_text("a page that somebody wrote")
@@ -173,6 +173,8 @@ def test_pages_that_are_being_made_are_bounded_and_who_leaves_ends_no_other_wait
 
         async def page(_renderer: Renderer, name: str | None) -> Page:
             await ready.wait()
+            if name == "b" and problems:
+                raise problems.pop()
             return Page(str(name), "", partial=False, seconds=0.0, body=b"")
 
         monkeypatch.setattr(Renderer, "page", page)
@@ -184,7 +186,13 @@ def test_pages_that_are_being_made_are_bounded_and_who_leaves_ends_no_other_wait
         left.cancel()
         ready.set()
         assert (await waits).version == "a"
+        # A page that cannot be made is tried again, though the files are the same.
+        found = [await asyncio.gather(feeds.feed("b").page(), return_exceptions=True) for _ in range(2)]
+        assert [type(each) for [each] in found] == [PageError, Page]
 
+    problems = [PageError("It has ended")]
+    monkeypatch.setattr(feed, "INTERVAL", 0.0)
+    monkeypatch.setattr(feed, "REST", 0.0)
     monkeypatch.setattr(feed, "MOST_KEPT", 1)
     made(tmp_path)
     made(tmp_path, "b")
