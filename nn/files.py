@@ -120,10 +120,10 @@ def remove_empty(folder: Path) -> None:
 
 
 def identity(path: Path, *, content: bool = False) -> tuple[int, ...] | None:
-    """Return a path's device and inode, with its `content` also size and time of change; None if it is missing."""
+    """Return a path's device and inode, with its `content` also size and times of change; None if it is missing."""
     with contextlib.suppress(OSError, ValueError):
         found = path.stat()
-        return (found.st_dev, found.st_ino, *((found.st_size, found.st_mtime_ns) if content else ()))
+        return (found.st_dev, found.st_ino, *((found.st_size, found.st_mtime_ns, found.st_ctime_ns) if content else ()))
     return None
 
 
@@ -152,6 +152,9 @@ def remove_stale(
     remove: Callable[[Path], object] = _remove_temporary,
 ) -> None:
     """Remove what killed writers left in `folder` more than `seconds` ago, by default temporary files; never a link."""
+    # Who can write to it could give such a name to anything in it.
+    if not is_private(folder, 0):
+        return
     # Another process may remove it first, and what cannot be removed must not prevent a write.
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         # One by one: there may be millions of others.

@@ -1,5 +1,6 @@
 """`test`: evaluates the chosen configuration on the samples that were held out of training, once."""
 
+import shlex
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data, restore
+from orchestrator.analysis.selection import pick
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, ends_by_name, t_interval
 from orchestrator.analysis.sweep import Sweep
@@ -104,6 +106,11 @@ def _check_record(folder: SweepFolder, record: Reading) -> None:
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
     rows, known, why = folder.rows_of(jobs), manifest.known_jobs, ""
+    try:
+        tested = {each.job: jobs[each.job] for each in record.jobs if each.job in jobs}
+        pick(folder.name, tested or jobs, shlex.split(record.name))
+    except (InvalidInputError, ValueError):
+        why = "it names another configuration"
     for each in record.jobs:
         job, row = jobs.get(each.job), rows.get(each.job)
         if each.job not in known:
@@ -111,8 +118,10 @@ def _check_record(folder: SweepFolder, record: Reading) -> None:
         # Those that were withdrawn are not known any more.
         if job is None or row is None:
             continue
-        if (record.dataset, record.test_size) != (job.dataset, job.trained_by.held_out(job.options)):
-            why = "it has another test split"
+        own, options = (job.dataset, job.trained_by.held_out(job.options)), job.options.model_dump(mode="json")
+        # A record from before an option existed lacks it.
+        if (record.dataset, record.test_size) != own or options != options | record.options:
+            why = "it has another test split or configuration"
         # One that is not exact may have been trained again.
         told, found = (each.weights_sha256, [each.validation_score]), (row.weights_sha256, row.validation_score[-1:])
         if job.is_exact and told != found:

@@ -107,7 +107,9 @@ def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], 
         known = folder.manifest().known_jobs
         # A sweep without such jobs need not be read.
         shared = {key: job for key, job in wanted.items() if key in known}
-        return folder.rows_of(shared) if shared else {}
+        # Not `rows_of`, which remembers them: many folders may be named.
+        found = folder.rows(shared) if shared else {}
+        return {key: whole for key, row in found.items() if (whole := row.of(shared[key]))}
     except SweepUnreadableError as error:
         tell(f"The results of the sweep {folder.name} are not reused: {error}")
     except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):

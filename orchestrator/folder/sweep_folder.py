@@ -208,6 +208,7 @@ class SweepFolder:
                 if file.is_symlink() and file.exists() and not real(file).is_relative_to(real(file.parent)):
                     raise OSError(errno.ELOOP, "A link out of its folder")
             file, now = self._description, identity(self._description, content=True)
+            self.refuse_other(self.path)
             if self._last_manifest is None or self._last_manifest[0] != now:
                 self._last_manifest = now, Manifest.read(read_regular(file, limits.MANIFEST, self.real))
             manifest = self._last_manifest[1]
@@ -265,7 +266,7 @@ class SweepFolder:
 
     def refuse_other(self, folder: Path) -> None:
         """Raise `OSError` if this is another folder than the one that had the path first."""
-        if self._nearest == self._real and self._first != identity(folder):
+        if self._nearest == self._real and identity(folder) not in (None, self._first):
             raise OSError(errno.ESTALE, "something else has taken its name")
 
     def _prepare(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 
 import nn.files
-from nn.files import open_regular, read_regular, remove_stale, sync_folder, temporary_folder, write_atomically
+from nn.files import identity, open_regular, read_regular, remove_stale, sync_folder, temporary_folder, write_atomically
 
 #: Called as `write_atomically` calls a file until it is whole.
 STALE = f".a.npy.{'0' * 32}.tmp"
@@ -51,9 +51,20 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path, monkeypatch: pytes
     remove_stale(tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
-    # When it cannot any more, its file goes
-    remove_stale(tmp_path, 0.0)
-    assert not list(tmp_path.iterdir())
+    # When it cannot any more, its file goes, unless somebody else may have given it its name
+    for mode, left in ((0o777, 1), (0o700, 0)):
+        tmp_path.chmod(mode)
+        remove_stale(tmp_path, 0.0)
+        assert len(list(tmp_path.iterdir())) == left
+
+
+def test_a_file_that_is_written_again_is_another_one(tmp_path: Path) -> None:
+    seen = []
+    for text in ("old", "new"):
+        (tmp_path / "a").write_text(text)
+        os.utime(tmp_path / "a", (1, 1))
+        seen.append(identity(tmp_path / "a", content=True))
+    assert seen[0] != seen[1]
 
 
 def test_an_interruption_at_any_line_leaves_no_temporary_folder(
