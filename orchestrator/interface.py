@@ -253,7 +253,7 @@ class TrainedModel:
 class Sweep:
     """A sweep in its folder, with methods that work on it.
 
-    It shows the folder as it was when the sweep was opened, or when a method last trained jobs; `refresh` reads again.
+    It shows the folder as it was when it was opened, or a method last trained or verified jobs; `refresh` reads again.
 
     Attributes:
         path: Its folder.
@@ -490,6 +490,7 @@ class Sweep:
         chosen = None if seed is None else _integer("seed", seed, 0, MAX_SEED)
         picked, place = _picking("the job", words), _place(broker, workers)
         plan = verifying.plan_verification(self._folder, place, words=picked, jobs=number, seed=chosen)
+        self.refresh()
         console = _console(progress)
         if console is None:
             return verifying.verify(plan)
@@ -868,12 +869,7 @@ def _plan(
         return sweeping.plan_sweep(folder, made, place)
     folder = open_sweep(LAST if given_name is None else given_name, kept)
     plan = sweeping.plan_resumption(folder, place, skip_invalid=leaving)
-    for word, value in values.items():
-        own = words.value_of(plan.manifest.specification, word)
-        if value != own:
-            began = "nothing" if own in (None, (None,)) else words.written(word, own)
-            allowed = f"{began}, as the sweep {folder.name} began (or leave it out)"
-            raise InvalidInputError(word, words.written(word, value), allowed)
+    sweeping.refuse_difference(plan, values, words)
     return plan
 
 

@@ -1,10 +1,9 @@
 """`orchestrator sweep` and `submit`: train a new sweep or go on with one, or queue one on a cluster."""
 
 import shlex
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -31,12 +30,12 @@ from orchestrator.cli.shared.parameters import (
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, place_for, require_broker
-from orchestrator.commands.sweep import SweepPlan, plan_resumption, plan_sweep, train, with_data
+from orchestrator.commands.sweep import SweepPlan, plan_resumption, plan_sweep, refuse_difference, train, with_data
 from orchestrator.commands.sweep import submit as queued
 from orchestrator.errors import MissingPackageError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.sweeps.fields import Vocabulary, flag, specification
+from orchestrator.sweeps.fields import specification
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
 from orchestrator.sweeps.naming import free_name
@@ -191,7 +190,7 @@ def make_plan(
     if resume:
         folder = open_sweep(LAST if name is None else name, output)
         plan = plan_resumption(folder, place, skip_invalid=skip_invalid)
-        _refuse_difference(values, typed, vocabulary, plan)
+        refuse_difference(plan, values, vocabulary, lambda word: typed.spelled(word, vocabulary))
     else:
         folder = SweepFolder(output, free_name(output) if name is None else name)
         words = with_data(values, vocabulary, place.settings)
@@ -203,26 +202,3 @@ def make_plan(
             named = "SEEDSWEEP_DATA" if words.keys() != values.keys() else typed.spelled("data", vocabulary)
             raise DatasetError(f"{named}: {error}" if "data" in words else str(error)) from None
     return plan
-
-
-def _refuse_difference(values: Mapping[str, Any], typed: TypedWords, vocabulary: Vocabulary, plan: SweepPlan) -> None:
-    for word, value in values.items():
-        own = vocabulary.value_of(plan.manifest.specification, word)
-        if value == own:
-            continue
-        field = typed.spelled(word, vocabulary)
-        text = vocabulary.written(word, value)
-        shown = typed.given.get(word, Described(text))
-        if isinstance(shown, tuple):
-            shown = text
-        allowed = f"{vocabulary.written(word, own)}, as the sweep {plan.folder.name} began (or leave it out)"
-        if own in (None, (None,)):
-            allowed = Beside(f"--resume, as the sweep {plan.folder.name} began without it")
-        elif word in typed.given and vocabulary.words[word].is_switch:
-            field, shown = _switches(word, value), Described("given")
-            allowed = f"{_switches(word, own)}, as the sweep {plan.folder.name} began (or leave it out)"
-        raise InvalidInputError(field, shown, allowed)
-
-
-def _switches(word: str, values: Sequence[bool]) -> str:
-    return " and ".join(flag(word if on else f"no_{word}") for on in values)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cluster.embedded import EmbeddedCluster, available_cores
+from orchestrator.cluster.embedded import EmbeddedCluster, available_cores, refuse_ended
 from orchestrator.interruption import Interruption
 from worker.redis.address import hide_password, redis_url
 from worker.settings import Settings, load_settings
@@ -137,10 +138,11 @@ def require_broker(settings: Settings, why: str = "an embedded cluster ends with
         raise InvalidInputError("broker", Described("missing"), allowed)
 
 
-def connect(settings: Settings, tell: Tell, check: Callable[[], None] = lambda: None) -> Cluster:
+def connect(settings: Settings, tell: Tell, check: Callable[[], None] | None = None) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
 
-    `check` is called while the server does not answer later; it raises to stop waiting.
+    `check` is called while the server does not answer later, and raises to stop waiting; by default, if an embedded
+    cluster has ended.
 
     Raises:
         InvalidInputError: the settings name no cluster.
@@ -150,7 +152,7 @@ def connect(settings: Settings, tell: Tell, check: Callable[[], None] = lambda: 
     from orchestrator.cluster.cluster import Cluster
     from orchestrator.cluster.patience import check_answer
 
-    cluster = Cluster(settings, tell, check)
+    cluster = Cluster(settings, tell, check or partial(refuse_ended, str(settings.broker_url)))
     for url in dict.fromkeys((cluster.app.broker_address, cluster.app.backend_address)):
         check_answer(url)
     return cluster

@@ -151,8 +151,9 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                 if len(left) == len(jobs):
                     registry.finish(manifest.name)
             cancel_jobs(place.cluster, manifest.name, gone)
-        folder.write_manifest(before)
-        finish(Session(folder, before, jobs, place, rows=left))
+        with place.interruption.shield():
+            folder.write_manifest(before)
+            finish(Session(folder, before, jobs, place, rows=left))
     return manifest.rounds[-1], len(gone), len(rows.keys() & gone)
 
 

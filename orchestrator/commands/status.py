@@ -87,7 +87,8 @@ def reached(folder: SweepFolder, place: Place) -> Cluster:
         BrokerUnreachableError: no Redis server answers, or it refuses the connection.
     """
     settings, url = place.settings, address(folder.real)
-    if url is None:
+    # That of a named cluster may last longer than the session that runs the sweep.
+    if url is None or url == str(settings.broker_url).partition("?")[0]:
         if folder.exists():
             require_broker(settings, f"{folder.name} has no cluster of its own here")
         return connect(settings, place.tell)

@@ -332,6 +332,18 @@ def submit(session: Session, *, reuse: bool = True, keep_weights: str | None = N
     return snapshot(session)
 
 
+def refuse_difference(
+    plan: SweepPlan, values: Mapping[str, Any], words: Vocabulary, spelled: Callable[[str], str] = str
+) -> None:
+    """Raise `InvalidInputError` if a word, `spelled` as the user did, has another value than when the sweep began."""
+    for word, value in values.items():
+        own = words.value_of(plan.manifest.specification, word)
+        if value != own:
+            began = "nothing" if own in (None, (None,)) else words.written(word, own)
+            allowed = f"{began}, as the sweep {plan.folder.name} began (or leave it out)"
+            raise InvalidInputError(spelled(word), words.written(word, value), allowed)
+
+
 def finish(session: Session) -> Sweep:
     """Write the leaderboard of a session in which every job has its row, and return the sweep.
 

@@ -4,6 +4,7 @@ A sweep on an embedded cluster is followed or ended by another process of the sa
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
 from orchestrator.errors import ClusterError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import held, holder, locks
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import content
@@ -55,6 +56,9 @@ class WatchPlan(SweepPlan):
     def rows(self) -> Iterator[Row]:
         """Follow the sweep, and yield the row of each job as it ends. Raises: as `begin` and `follow`."""
         with contextlib.ExitStack() as stack:
+            if holder(self.folder.path, locks()) == os.getpid():
+                told = "close the iterator of an earlier watch, or wait for what another thread does"
+                raise SweepBusyError(f"This process works on the sweep {self.folder.name} already: {told}")
             yield from self._enter(stack, silent)
             session = self.session(self.folder.manifest())
             if session.place.cluster is not None:
@@ -92,8 +96,8 @@ def plan_watch(folder: SweepFolder, place: Place) -> WatchPlan:
     """
     # The folder first: the cluster may take a while to answer.
     if folder.exists():
-        manifest = folder.manifest()
-        if place.settings.broker_url is None or address(folder.real):
+        manifest, named = folder.manifest(), place.settings.broker_url
+        if named is None or address(folder.real) not in (None, named.partition("?")[0]):
             return WatchPlan(folder, manifest, jobs_of(manifest), replace(place, cluster=None), resuming=True)
     else:
         folder.check_writable()

@@ -120,13 +120,13 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "--resume --name closed": "runs/closed/results.jsonl is not a regular file: move it away to",
         # Words that a resumed sweep did not begin with
         "--resume --name a --seeds 0-9": f"--seeds is '0-9'; allowed: 0-1, {BEGAN}",
-        "--resume --name a --learning-rates 0.50": f"--learning-rates is '0.50'; allowed: 0.01,0.03, {BEGAN}",
+        "--resume --name a --learning-rates 0.50": f"--learning-rates is '0.5'; allowed: 0.01,0.03, {BEGAN}",
         "--resume --name a --hidden 8,4 --hidden 9,8": f"--hidden is '8,4 and 9,8'; allowed: 128,64, {BEGAN}",
-        "--resume --name a --shuffle": f"--shuffle is given; allowed: --no-shuffle, {BEGAN}",
-        "--resume --name a --spec later.toml": f"epochs in later.toml is 3; allowed: 2, {BEGAN}",
+        "--resume --name a --shuffle": f"--shuffle is 'true'; allowed: false, {BEGAN}",
+        "--resume --name a --spec later.toml": f"epochs in later.toml is '3'; allowed: 2, {BEGAN}",
         "--resume --name a --data openml": "--data is 'openml'; allowed: bundled, as the sweep a began",
-        "--resume --name a --sampler random": "--sampler cannot be combined with --resume, as the sweep a began withou",
-        "--resume --name axes --shuffle": "--shuffle is given; allowed: --shuffle and --no-shuffle, as the sweep axes",
+        "--resume --name a --sampler random": f"--sampler is 'random'; allowed: nothing, {BEGAN}",
+        "--resume --name axes --shuffle": "--shuffle is 'true'; allowed: true,false, as the sweep axes",
         "--resume --name axes --hidden 8,4": "--hidden is '8,4'; allowed: 8,4 and 16,8, as the sweep axes began",
         # Clusters
         "--workers 1_0": "--workers is '1_0'; allowed: an integer from 1 to 1024",

@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 
 import seedsweep
-from orchestrator.errors import SweepNotFoundError
+from orchestrator.cluster.connect import place_for
+from orchestrator.commands.watch import plan_watch
+from orchestrator.errors import SweepBusyError, SweepNotFoundError
 from orchestrator.folder import results_log
 from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support import launcher
-from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine, small
 from tests.support.paths import ROOT
 from tests.support.sweep_folders import made
@@ -131,7 +132,8 @@ def test_a_sweep_grows_is_decided_and_verified(
     assert (confirmed.seeds, str(confirmed)[:20]) == ((4, 5), "Under fresh seeds, l")
     answer = first.decide(within=0.3, budget=40, progress=False)
     assert answer.leader is not None
-    verified = first.verify(jobs=1)
+    verified = before.verify(jobs=1)
+    assert len(before.rows) == len(first.rows)
     assert (verified.different, "Settings" in repr(verified)) == ([], False)
     assert str(verified) == "Verified: 1 job of first gives the same bits again"
     assert len(first.rows) == len(first.jobs) == len(first.refresh().rows)
@@ -223,17 +225,22 @@ def test_it_works_in_a_thread_and_several_sweeps_share_a_cluster(monkeypatch: py
     assert [sweep.accounting.accepted for sweep in found] == [2, 2]
 
 
-def test_a_sweep_is_submitted_and_watched(cluster: Cluster, here: Path) -> None:
-    broker = cluster.server.url
-    submitted = seedsweep.submit(seeds=2, name="far", broker=broker, learning_rate=[0.01, 0.03], epochs=1, limit=200)
-    assert (len(submitted.jobs), submitted.rows) == (4, ())
-    cluster.start_worker()
-
-    watched = seedsweep.watch("far", broker=broker)
-    rows = [next(watched)]
-    watched.close()  # Whoever stops early
-    rows += list(seedsweep.watch("far", broker=broker))  # goes on later.
-
+def test_a_sweep_is_submitted_and_watched_by_one(here: Path) -> None:
+    with seedsweep.cluster(workers=1) as broker:
+        submitted = seedsweep.submit(seeds=2, name="far", broker=broker, learning_rate=[0.1, 0.2], limit=200)
+        assert (len(submitted.jobs), submitted.rows) == (4, ())
+        watched = seedsweep.watch("far", broker=broker)
+        rows = [next(watched)]
+        with pytest.raises(SweepBusyError, match="This process works on the sweep far already: close the iterator"):
+            next(seedsweep.watch("far", broker=broker))
+        # For others, this is no cluster that ends with the session.
+        assert plan_watch(SweepFolder(here / "runs", "far"), place_for(broker)).place.cluster is not None
+        watched.close()  # Whoever stops early
+        rows += list(seedsweep.watch("far", broker=broker))  # goes on later,
+        seedsweep.submit(seeds=[7], name="late", broker=broker, limit=200)
+        watched = seedsweep.watch("late", broker=broker)
+    with pytest.raises(seedsweep.SeedsweepError, match=r"The embedded cluster at .* has ended"):
+        next(watched)  # unless it is too late.
     assert submitted.refresh().accounting.complete
     assert {row.job for row in rows} <= {job.key for job in submitted.jobs}
 
