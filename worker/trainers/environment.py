@@ -65,9 +65,13 @@ def installed(package: str) -> str | None:
 
 
 def _cpu() -> str:
+    from threadpoolctl import threadpool_info
+
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{model or platform.processor() or 'an unknown CPU'} ({platform.machine()})"
+    # CPUs of one name may differ: BLAS chooses its kernels by what the CPU can do.
+    kernels = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
+    return f"{model or platform.processor() or 'an unknown CPU'} ({', '.join([platform.machine(), *kernels])})"
