@@ -11,7 +11,6 @@ import pytest
 from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.command_line import SMALL, CommandLine, small
 from tests.support.proxy import Proxy
-from tests.support.redis_server import RedisServer
 from tests.support.skewed_clock import SkewedClock
 from tests.support.waiting import wait_for
 from worker import health
@@ -67,20 +66,6 @@ def test_the_clock_of_the_orchestrator_is_compared_as_well(
     skewed = SkewedClock(tmp_path / "clock", 10.0)
     done = command_line.run("sweep", *SMALL, "--name", "a", **cluster.environment, **skewed.environment)
     assert len(re.findall(SENTENCE.format(re.escape(HOST), "ahead"), done.stdout)) == 1
-
-
-def test_setting_the_hosts_clock_changes_the_difference_and_not_the_time(
-    shared_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock, client, right = ServerClock(), shared_server.client(), time.time
-    for seconds in (0.0, 10.0, -10.0):
-        monkeypatch.setattr(time, "time", lambda seconds=seconds: right() + seconds)
-        before = right()
-        clock.measure(client)
-        assert clock.ahead == pytest.approx(seconds, abs=0.5)
-        assert clock.ahead == 0.0 or seconds
-        # It is late by a round trip at most.
-        assert before - 0.5 < clock.now() <= right()
 
 
 def test_a_slow_round_trip_is_no_difference(proxy: Proxy) -> None:

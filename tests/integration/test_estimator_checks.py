@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -57,17 +56,10 @@ def test_in_a_grid_search_over_a_pipeline(iris) -> None:
     assert set(search.predict(iris[0])) <= set(iris[1])
 
 
-def test_copy_by_clone_and_pickle(iris) -> None:
+def test_an_unpickled_network_trains_on_as_the_first_would_have(iris) -> None:
     X, y = iris
     trained = network(epochs=3).fit(X, y)
-
     unpickled = pickle.loads(pickle.dumps(trained))  # noqa: S301
-    trained_again = clone(trained).fit(X, y)
-
-    assert not hasattr(clone(trained), "weights_")
-    for copy in (unpickled, trained_again):
-        assert np.array_equal(copy.predict_proba(X), trained.predict_proba(X))
-    # And an unpickled network trains on as the first would have
     for one, other in zip(unpickled.partial_fit(X, y).weights_, trained.partial_fit(X, y).weights_, strict=True):
         assert np.array_equal(one, other)
 

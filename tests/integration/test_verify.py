@@ -152,17 +152,6 @@ def interrupted(command_line: CommandLine, process: subprocess.Popen[str]) -> st
     return command_line.end(process, 130)
 
 
-def test_an_interrupted_verification_leaves_nothing_queued(command_line: CommandLine, cluster: Cluster) -> None:
-    # Given a verification that waits for a worker
-    command_line.finished("a", *SMALL)
-    before = durable_keys(cluster)
-    process = command_line.start("verify", "a", "--broker", cluster.server.url)
-    cluster.wait_until_queued(4)
-    # When Ctrl-C is pressed, then no worker that comes later finds anything of it.
-    assert "Interrupted" in interrupted(command_line, process)
-    assert durable_keys(cluster) == before
-
-
 #: Two jobs that take a few seconds each.
 LONG = ("--seeds", "0-1", "--learning-rates", "0.03", "--epochs", "100", "--limit", "1000")
 

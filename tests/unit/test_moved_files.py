@@ -4,18 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from celery.worker.request import Request
 from hatchling.builders.wheel import WheelBuilder
-from kombu.utils.imports import symbol_by_name
 
 from nn.datasets.mnist import BUNDLED
 from nn.kernel import engine as compiling
-from tests.support.cluster import make_job
 from tests.support.paths import ROOT
-from worker.app import create_app
-from worker.messages import TRAIN, signature
-from worker.redis.backend import LedgerBackend
-from worker.settings import Settings
 
 
 def test_a_change_to_any_kernel_source_changes_the_fingerprint_of_the_machine_code(
@@ -39,20 +32,6 @@ def test_a_change_to_any_kernel_source_changes_the_fingerprint_of_the_machine_co
     assert compiling._fingerprint("the same arguments") == unchanged
     assert len({unchanged, *found.values()}) == 1 + len(found)
     assert {"engine.py", "epoch.py", "vectors.py"} <= found.keys()
-
-
-def test_class_paths_that_are_text_lead_to_classes_and_the_task_has_its_name() -> None:
-    app = create_app(Settings())
-    steps = {symbol_by_name(step).__name__ for blueprint in ("worker", "consumer") for step in app.steps[blueprint]}
-    assert steps == {
-        "PreloadStep", "StopStep", "BreakerStep", "GuardStep", "LeaseStep", "PresenceStep", "RefusalStep",
-        "WatchdogStep",
-    }  # fmt: skip
-    assert isinstance(app.backend, LedgerBackend)
-    request = symbol_by_name(app.tasks[TRAIN].Request)
-    assert issubclass(request, Request)
-    assert request is not Request
-    assert TRAIN == app.tasks[TRAIN].name == signature(app, make_job()).task == "worker.tasks.train"
 
 
 def test_a_wheel_holds_the_bundled_data_every_module_and_what_pages_are_made_of() -> None:
