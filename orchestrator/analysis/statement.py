@@ -29,6 +29,8 @@ FILES = ("sweep.json", "results.jsonl")
 MAX_BYTES, MAX_VALUES = 2**25, 10 * MAX_JOBS
 #: Most fields of an object in a claim: the options of a job have 4 kB. An unknown field costs 500 bytes, as a fault.
 _MOST_FIELDS = 10_000
+#: The fields of a verdict that processors round otherwise, and where they are.
+_CALCULATED = {"rivals", "leader_low", "leader_high", "regret", "difference", "low", "high"}
 
 
 class _Part(BaseModel):
@@ -157,16 +159,17 @@ class Claim(_Part):
         return dict(zip(FILES, (to_json(self.predicate.sweep), b"".join(rows)), strict=True))
 
 
-def difference(claimed: Any, found: Any, where: str, rounding: float = 0.0) -> str | None:
+def difference(claimed: Any, found: Any, where: str, rounding: float | None = None) -> str | None:
     """Return the first difference between two values in JSON, as a sentence; None if they are equal.
 
-    Numbers that differ by `rounding` or, if that is not 0, by 1e-9 of the larger one are equal.
+    With a `rounding`, numbers that a verdict has calculated are equal if they differ by it, or by 1e-9 of the larger.
     """
     if all(each is None or isinstance(each, (dict, list)) for each in (claimed, found)):
         told, seen = (dict(enumerate(each, 1)) if isinstance(each, list) else each or {} for each in (claimed, found))
         for name in itertools.chain(told, (name for name in seen if name not in told)):
             # A stranger's names may have megabytes.
-            differs = difference(told.get(name), seen.get(name), f"{where}: {clipped(str(name), 100)}", rounding)
+            near = rounding if isinstance(name, int) or name in _CALCULATED else None
+            differs = difference(told.get(name), seen.get(name), f"{where}: {clipped(str(name), 100)}", near)
             if differs:
                 return differs
         # In a list, an empty value counts, too.
@@ -174,7 +177,7 @@ def difference(claimed: Any, found: Any, where: str, rounding: float = 0.0) -> s
             return f"{where} has {len(told)} values in the claim, and {len(seen)} in the sweep"
         return None
     floats = isinstance(claimed, float) and isinstance(found, float)
-    if claimed == found or (floats and rounding and math.isclose(claimed, found, abs_tol=rounding)):
+    if claimed == found or (floats and rounding is not None and math.isclose(claimed, found, abs_tol=rounding)):
         return None
     # A list or an object as text may take many times its memory.
     kinds = {type(None): "missing", list: "a list", dict: "an object"}

@@ -320,6 +320,7 @@ def test_a_claim_takes_little_more_memory_than_its_values() -> None:
 
 def test_numbers_that_differ_by_rounding_alone_are_equal() -> None:
     assert difference({"low": 0.0, "high": 0.3}, {"low": 1e-17, "high": 0.1 + 0.2}, "rivals", 1e-12) is None
+    assert difference({"leader": {"low": 1.0}}, {"leader": {"low": 1.5}}, "verdict", 10.0) is not None
     assert difference([0.0], [1e-9], "rivals", 1e-12) == "rivals: 1 is 0.0 in the claim, and 1e-09 in the sweep"
 
 
