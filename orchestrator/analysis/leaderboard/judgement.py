@@ -561,12 +561,17 @@ def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:
 
 
 def _tied(found: Judgement) -> list[str]:
-    """Say which configurations are not distinguishable from the leader, and how far behind they are."""
-    rivals = found.rivals
+    """Say which contenders are shown to be better than the leader, or not distinguishable from it, and by how much."""
+    better = {i: each for i, each in found.rivals.items() if found.regret_of(i) == 0.0}
+    others = {i: each for i, each in found.rivals.items() if i not in better}
+    return [*_compared(found, better, "as good or better"), *_compared(found, others, "not distinguishable from it")]
+
+
+def _compared(found: Judgement, rivals: Mapping[int, Scored], how: str) -> list[str]:
     if not rivals:
         return []
-    who = _several(list(rivals.values()), found.names)
-    told = f"{who} {'is' if len(rivals) == 1 else 'are'} not distinguishable from it"
+    who, metric = _several(list(rivals.values()), found.names), found.names.metric
+    told = f"{who} {'is' if len(rivals) == 1 else 'are'} {how}"
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
     if who.endswith("others") or len(gaps) < len(rivals):
         return [told]
@@ -576,14 +581,13 @@ def _tied(found: Judgement) -> list[str]:
         count, common = found.from_leader.n[i], len(leader.trained.keys() & rival.trained.keys())
         # A sequential comparison waits for its next look.
         over = f" over the first {count:.0f} of {common} common seeds" if count < common else ""
-        around = by_margin(found.names.metric, mean, (high - low) / 2)
+        around = by_margin(metric, mean, (high - low) / 2)
         if not math.isclose(mean - low, high - mean, rel_tol=1e-6):
-            # No difference of shares is more than 100 points.
-            around = f"{100 * mean:z.2f} points, between {100 * low:z.2f} and {100 * high:z.2f}"
+            # It is cut at 100 points, or where the other one is shown to be better.
+            around = f"{amount(metric, mean)}, between {amount(metric, low)} and {amount(metric, high)}"
         return [f"{told}: the difference is {around}{over}"]
-    is_share = found.names.metric.is_share
-    by = listed([f"{100 * mean:z.2f}" if is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
-    return [f"{told}: they are behind by {by}{' points' if is_share else ''}"]
+    by = listed([f"{100 * mean:z.2f}" if metric.is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
+    return [f"{told}: they are behind by {by}{' points' if metric.is_share else ''}"]
 
 
 def _ruled_out(found: Judgement) -> list[str]:
