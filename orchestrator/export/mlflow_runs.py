@@ -6,15 +6,15 @@ export is a SQLite file, which `mlflow ui --backend-store-uri sqlite:///FILE` op
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
+import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from nn.errors import InvalidInputError
@@ -60,7 +60,7 @@ _ENVIRONMENT = {
 def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
     # Not written in place: SQLite opens a database by its path without links, where others may put a link.
-    with temporary_folder() as folder, _unsafe_and_fast():
+    with temporary_folder() as folder:
         made = folder / "export.db"
         # Artifacts belong to the server of the file, not to a local folder.
         record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
@@ -140,22 +140,6 @@ def without_password(uri: str) -> str:
     return f"{scheme}{found}{'...@' if '@' in host else ''}{host.rpartition('@')[2]}{slash}{path}{query}"
 
 
-@contextlib.contextmanager
-def _unsafe_and_fast() -> Iterator[None]:
-    """Keep SQLite from waiting for the disk after each run: the file is new, and is synced once at the end."""
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    def connected(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
-    event.listen(Engine, "connect", connected)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", connected)
-
-
 @dataclass(frozen=True)
 class _Recorder:
     sweep: Sweep
@@ -166,16 +150,22 @@ class _Recorder:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
         sweep = self.sweep
-        added = done = 0
+        added, done, gone = 0, 0, there.keys() - {""}
         for standing in sweep.leaderboard.standings:
+            fields = sweep.jobs[standing.scored.keys[0]].fields()
+            key = key_of({name: value for name, value in fields.items() if name != "seed"})
+            gone -= {key, *standing.scored.keys}
             ended = [sweep.rows[key] for key in standing.scored.keys if key in sweep.rows]
             if not ended:
                 continue
-            parent = self._parent(experiment, standing, ended, there)
+            parent = self._parent(experiment, key, standing, ended, there.get(key))
             for row in ended:
                 added += self._job(experiment, parent, row, there.get(row.job))
                 done += 1
                 on_progress(done, len(sweep.ended))
+        # What undo has withdrawn since an earlier export; MLflow can restore it.
+        for key in gone:
+            self.client.delete_run(there[key].info.run_id)
         return added
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
@@ -199,17 +189,19 @@ class _Recorder:
             token = page.token or ""
         return found.experiment_id, runs
 
-    def _parent(self, experiment: str, standing: Standing, ended: Sequence[Row], there: Mapping[str, Run]) -> str:
+    def _parent(self, experiment: str, key: str, standing: Standing, ended: Sequence[Row], run: Run | None) -> str:
         """Write the run of a configuration, and return its id. Its figures are those of the leaderboard."""
         job, start = self.sweep.jobs[ended[0].job], self.sweep.start
-        key = key_of({name: value for name, value in job.fields().items() if name != "seed"})
-        tags = {CONFIGURATION: key, SWEEP: self.sweep.name}
-        run_id = self._id(there.get(key), experiment, self._name(job), start, tags)
+        run_id = self._id(run, experiment, self._name(job), start, {CONFIGURATION: key, SWEEP: self.sweep.name})
         metric = metric_of(self.sweep)
         figures = {f"{metric}.{name}": getattr(standing, name) for name in _OF_METRIC}
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
-        # A sweep that has grown adds its new figures at a higher step: MLflow shows the last one.
-        series = {name: {len(ended): float(value)} for name, value in figures.items() if value is not None}
+        # MLflow shows the figure of the highest step: each change of a sweep makes this one higher.
+        manifest, before = self.sweep.manifest, {} if run is None else run.data.metrics
+        changes = len(manifest.looks) + len(manifest.resumed) + sum(1 + len(each.jobs) for each in manifest.withdrawn)
+        step = len(self.sweep.ended) + changes
+        known = {name: math.nan if value is None else float(value) for name, value in figures.items()}
+        series = {name: {step: value} for name, value in known.items() if name in before or not math.isnan(value)}
         self._log(run_id, series, self._parameters(job), [start])
         if len(ended) == standing.planned:
             self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))

@@ -19,7 +19,7 @@ import pytest
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export import ro_crate
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.sweeps.rounds import Look
+from orchestrator.sweeps.rounds import Look, Round
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import end, odd_sweep, odd_trainer
@@ -273,6 +273,14 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     assert (len(runs), len(runs_of(uri, "odd"))) == (8, 8)
     assert {run.info.status for run in runs.values()} == {"FINISHED", "FAILED", "KILLED"}
     assert runs["text=plain"].data.metrics["n"] == 3
+    # What is withdrawn goes, and the figures are those of now.
+    with folder.exclusive():
+        folder.write_manifest(manifest.with_round(Round(kind="extend", seeds=(7,))).undone())
+    gone = client.create_run(runs["text=plain"].info.experiment_id, tags={"seedsweep.job": "0" * 64})
+    client.log_metric(runs["text=plain"].info.run_id, "rank", 9, step=6)
+    here.run(*words)
+    assert client.get_run(gone.info.run_id).info.lifecycle_stage == "deleted"
+    assert runs_of(uri, "growing")["text=plain"].data.metrics["rank"] == runs["text=plain"].data.metrics["rank"]
     assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
 
 
