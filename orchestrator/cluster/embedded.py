@@ -27,27 +27,27 @@ SERVER_SECONDS = 15.0
 END_SECONDS = 10.0
 #: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
-_PREFIX = "seedsweep-"
+#: A socket of ours. Others come back.
+_SOCKET = re.compile(r"/.*/seedsweep-[a-z0-9_]{8}/server\.sock")
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 _CANNOT_START = "The embedded cluster cannot start"
 
 
 def _private_folder() -> Path:
     """Create a folder that only this user can enter (mode 0700), at a path that fits a socket and a URL."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
     path = str(folder / "server.sock")
     if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path):
         return folder
     folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp")).resolve()
+    return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()
 
 
 def refuse_ended(url: str) -> None:
-    """Raise `ClusterError` if this is the address of an embedded cluster whose folder is gone."""
-    address = url.partition("?")[0]
-    folder = Path(address.removeprefix("redis+socket:")).parent
-    if folder.name.startswith(_PREFIX) and not folder.exists():
-        raise ClusterError(f"The embedded cluster at {address} has ended")
+    """Raise `ClusterError` if this is the address of an embedded cluster of which a part has ended."""
+    path = url.partition("?")[0].removeprefix("redis+socket://")
+    if _SOCKET.fullmatch(path) and not Path(path).exists():
+        raise ClusterError(f"The embedded cluster at {path} has ended")
 
 
 def available_cores() -> int:

@@ -39,14 +39,18 @@ def say(message: object) -> None:
         os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def keep(parts: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Report parts that end, until the orchestrator writes a byte or closes its end."""
+def keep(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    """Report parts that end, until the orchestrator writes a byte or closes its end.
+
+    The server's socket then goes: without it, other processes notice.
+    """
     ended: set[str] = set()
     while not select.select([0], [], [], LOOK_SECONDS)[0]:
         for name, process in parts.items():
             if name not in ended and process.poll() is not None:
                 ended.add(name)
                 say({"part": name, "status": process.returncode})
+                (folder / "server.sock").unlink(missing_ok=True)
 
 
 def end(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
@@ -70,7 +74,7 @@ def main() -> None:
         # Unbuffered: `keep` waits for what follows.
         start(json.loads(io.FileIO(0, closefd=False).readline()), folder, parts)
         say({name: process.pid for name, process in parts.items()})
-        keep(parts)
+        keep(parts, folder)
     finally:
         end(parts, folder)
 

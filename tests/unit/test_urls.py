@@ -4,6 +4,7 @@ import pytest
 from kombu import Connection
 
 from nn.errors import InvalidInputError
+from orchestrator.cluster.embedded import refuse_ended
 from worker.app import create_app
 from worker.messages import TRAIN
 from worker.redis.address import hide_password, redis_url
@@ -14,17 +15,18 @@ from worker.settings import Settings
     ("given", "taken"),
     [
         ("redis://localhost:6379/0", "redis://localhost:6379/0"),
-        ("redis://user:p%40ss@host/3", "redis://user:p%40ss@host/3"),
+        ("redis://seedsweep-a:p%40ss@host/3", "redis://seedsweep-a:p%40ss@host/3"),
         ("rediss://host/1", "rediss://host/1?ssl_cert_reqs=required"),
         ("rediss://host/1?ssl_cert_reqs=none", "rediss://host/1?ssl_cert_reqs=none"),
         ("rediss://h/0?ssl_ca_certs=/a/ca.pem", "rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs=%2Fa%2Fca.pem"),
-        ("redis+socket:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("redis+socket:///seedsweep-a/redis.sock", "redis+socket:///seedsweep-a/redis.sock?virtual_host=0"),
         ("redis+socket:///run/redis.sock?virtual_host=2", "redis+socket:///run/redis.sock?virtual_host=2"),
         ("redis+socket://u:p@/run/redis.sock", "redis+socket://u:p@/run/redis.sock?virtual_host=0"),
         ("unix:///run/redis.sock?db=4", "redis+socket:///run/redis.sock?virtual_host=4"),
     ],
 )
 def test_celery_and_kombu_both_read_what_is_taken(given: str, taken: str) -> None:
+    refuse_ended(taken)
     assert redis_url(given, "--broker") == taken
     assert Connection(taken).transport_cls in ("redis", "rediss")
     app, other = (create_app(Settings(broker_url=each)) for each in (given, "redis://elsewhere/9"))
