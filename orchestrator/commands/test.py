@@ -1,6 +1,5 @@
 """`test`: evaluates the chosen configuration on the samples that were held out of training, once."""
 
-import shlex
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,6 @@ import numpy as np
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.lookup import FIELD, Chosen, artifact, choose, load_data, restore
-from orchestrator.analysis.selection import pick
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, ends_by_name, t_interval
 from orchestrator.analysis.sweep import Sweep
@@ -19,6 +17,7 @@ from orchestrator.cluster.connect import Tell, ignore
 from orchestrator.errors import HeldOutError
 from orchestrator.folder.reading import FILE, Estimate, Reading, ReadJob
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.names import JobNames
 from orchestrator.text import counted, have
 from worker.job import Job
 from worker.trainers.protocol import Data, Evaluated, Metric
@@ -90,7 +89,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
                 record = _evaluate(folder, chosen, cache_dir)
                 folder.keep_reading(record)
                 return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=False)
-    _check_record(folder, record)
+    record = _checked(folder, record)
     if words:
         chosen = choose(Sweep.read(folder), words)
         options = chosen.configuration.options.model_dump(mode="json")
@@ -101,16 +100,11 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
     return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=True)
 
 
-def _check_record(folder: SweepFolder, record: Reading) -> None:
-    """Raise `HeldOutError` if a record is not of the sweep beside it: it may have been copied, or made up."""
+def _checked(folder: SweepFolder, record: Reading) -> Reading:
+    """Return a record with its configuration's name of now; raise `HeldOutError` if it is not of this sweep."""
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
     rows, known, why = folder.rows_of(jobs), manifest.known_jobs, ""
-    try:
-        tested = {each.job: jobs[each.job] for each in record.jobs if each.job in jobs}
-        pick(folder.name, tested or jobs, shlex.split(record.name))
-    except (InvalidInputError, ValueError):
-        why = "it names another configuration"
     for each in record.jobs:
         job, row = jobs.get(each.job), rows.get(each.job)
         if each.job not in known:
@@ -128,6 +122,9 @@ def _check_record(folder: SweepFolder, record: Reading) -> None:
             why = f"the job {each.job[:12]} has another result in it"
     if why:
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: {why}")
+    tested = next((jobs[each.job] for each in record.jobs if each.job in jobs), None)
+    names = JobNames(jobs.values(), manifest.axes)
+    return record if tested is None else record.model_copy(update={"name": names.words(tested.options)})
 
 
 def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:

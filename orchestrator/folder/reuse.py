@@ -103,13 +103,13 @@ def is_only_ours(path: Path) -> bool:
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:
     """Return a sweep's rows of the wanted jobs; none if it cannot be read."""
+    # Not by the same object, which remembers what it has read: many folders may be named.
+    folder = SweepFolder(folder.path.parent, folder.name, found=folder.real)
     try:
         known = folder.manifest().known_jobs
         # A sweep without such jobs need not be read.
         shared = {key: job for key, job in wanted.items() if key in known}
-        # Not `rows_of`, which remembers them: many folders may be named.
-        found = folder.rows(shared) if shared else {}
-        return {key: whole for key, row in found.items() if (whole := row.of(shared[key]))}
+        return folder.rows_of(shared) if shared else {}
     except SweepUnreadableError as error:
         tell(f"The results of the sweep {folder.name} are not reused: {error}")
     except (SweepNotFoundError, TrainerMissingError, TrainerUnusableError):

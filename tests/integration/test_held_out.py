@@ -170,7 +170,6 @@ def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: Command
         (lambda told: told["jobs"][0].update(job="0" * 64), "is not of this sweep: it has jobs that the sweep lacks"),
         (lambda told: told.update(test_size=7), "is not of this sweep: it has another test split or configuration"),
         (lambda told: told["jobs"][0].update(weights_sha256="0" * 64), " has another result in it"),
-        (lambda told: told.update(name="learning_rate=0.7"), "it names another configuration"),
         (lambda told: told["options"].update(learning_rate=0.7), "it has another test split or configuration"),
         (lambda told: told["options"].update(x=[[]] * 4_000), "cannot be read: it has too many values"),
     ],
