@@ -110,23 +110,6 @@ def test_the_study_of_initialization_is_added_to_the_page(command_line: CommandL
     assert (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes()) == first
 
 
-@pytest.mark.slow(reason="runs a sweep and draws its charts")
-def test_a_network_that_diverged_keeps_its_last_accuracy(command_line: CommandLine, tmp_path: Path) -> None:
-    # Given a learning rate at which one of two networks ends after its first epoch, with an infinite weight
-    command_line.run("sweep", "--seeds", "0-1", "--epochs", "3", "--limit", "400", "--learning-rates", "0.1,1.3e37",
-                     "--name", "a")  # fmt: skip
-    at_high_rate = [row for row in command_line.rows("a") if row["options"]["learning_rate"] > 1]
-    assert [len(row["validation_score"]) for row in at_high_rate] == [1, 3]
-
-    # When the page is made
-    _, *lines = table(make(command_line, tmp_path / "page", backprop="a")["backprop-epochs"])
-
-    # Then it has every epoch, and the mean over both networks at the last one
-    assert [line[0] for line in lines] == ["1", "2", "3"]
-    mean = statistics.mean(100 * row["validation_score"][-1] for row in at_high_rate)
-    assert float(lines[-1][2].split(" ± ")[0]) == pytest.approx(mean, abs=0.006)
-
-
 @pytest.mark.slow(reason="runs a sweep and a race")
 def test_the_answers_of_the_page_are_those_of_the_commands(command_line: CommandLine, tmp_path: Path) -> None:
     # Given a sweep, and a race between rates of which one learns and one does not
