@@ -73,7 +73,6 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
             asked.clear()
             assert b"large" in gzip.decompress((await pages.page("large")).body)
             assert asked == [("sweep", "large")] * 2
-            # What was stopped somewhere does not go on.
             assert pages._quick._process is None
             assert b"small" in gzip.decompress((await pages.page("small")).body)
             # Nor do comparisons, of which there are many more, keep any page waiting.
