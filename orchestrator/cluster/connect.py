@@ -141,8 +141,7 @@ def require_broker(settings: Settings, why: str = "an embedded cluster ends with
 def connect(settings: Settings, tell: Tell, check: Callable[[], None] | None = None) -> Cluster:
     """Return the cluster that the settings name, after its broker and its result backend have answered.
 
-    `check` is called while the server does not answer later, and raises to stop waiting; by default, if an embedded
-    cluster has ended.
+    `check` is called while the server does not answer later, and raises to stop waiting; None for `refuse_ended`.
 
     Raises:
         InvalidInputError: the settings name no cluster.

@@ -28,7 +28,7 @@ END_SECONDS = 10.0
 #: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
 #: A socket of ours. Others come back.
-_SOCKET = re.compile(r"/.*/seedsweep-[a-z0-9_]{8}/server\.sock")
+_SOCKET = re.compile(r"/(.*/)?seedsweep-[a-z0-9_]{8}/server\.sock")
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 _CANNOT_START = "The embedded cluster cannot start"
 

@@ -40,10 +40,7 @@ def say(message: object) -> None:
 
 
 def keep(parts: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
-    """Report parts that end, until the orchestrator writes a byte or closes its end.
-
-    The server's socket then goes: without it, other processes notice.
-    """
+    """Report parts that end, and remove the socket then, until the orchestrator writes a byte or closes its end."""
     ended: set[str] = set()
     while not select.select([0], [], [], LOOK_SECONDS)[0]:
         for name, process in parts.items():

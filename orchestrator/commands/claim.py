@@ -298,8 +298,8 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
         "verdict": f"the rows lead to this verdict, by the method {found['verdict']['method']}",
     }
     # Other processors round otherwise what follows from the rows; a difference may be 0 on one of them.
-    compared = [*filter(None, [sweep.judgement.leader]), *sweep.judgement.rivals.values()]
-    rounding = 1e-12 * max((abs(each.mean or 0.0) for each in compared), default=0.0)
+    leader = sweep.judgement.leader
+    rounding = 1e-12 * max(map(abs, leader.trained.values()), default=0.0) if leader else 0.0
     for test in list(same)[rebuilt:]:
         differs = difference(told[test], found[test], test, rounding if test == "verdict" else None)
         if differs and test == "files":

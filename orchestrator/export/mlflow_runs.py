@@ -150,22 +150,23 @@ class _Recorder:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
         sweep = self.sweep
-        added, done, gone = 0, 0, there.keys() - {""}
+        added, done, parents = 0, 0, set[str | None]()
+        gone = {key for each in sweep.manifest.withdrawn for key in each.jobs if key in there} - sweep.jobs.keys()
         for standing in sweep.leaderboard.standings:
             fields = sweep.jobs[standing.scored.keys[0]].fields()
             key = key_of({name: value for name, value in fields.items() if name != "seed"})
-            gone -= {key, *standing.scored.keys}
             ended = [sweep.rows[key] for key in standing.scored.keys if key in sweep.rows]
             if not ended:
                 continue
-            parent = self._parent(experiment, key, standing, ended, there.get(key))
+            parents.add(parent := self._parent(experiment, key, standing, ended, there.get(key)))
             for row in ended:
                 added += self._job(experiment, parent, row, there.get(row.job))
                 done += 1
                 on_progress(done, len(sweep.ended))
         # What undo has withdrawn since an earlier export; MLflow can restore it.
-        for key in gone:
-            self.client.delete_run(there[key].info.run_id)
+        runs = {run.data.tags.get("mlflow.parentRunId") for run in map(there.__getitem__, gone)} - {None, *parents}
+        for run_id in (*(there[key].info.run_id for key in gone), *runs):
+            self.client.delete_run(run_id)
         return added
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
@@ -198,8 +199,10 @@ class _Recorder:
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
         # MLflow shows the figure of the highest step: each change of a sweep makes this one higher.
         manifest, before = self.sweep.manifest, {} if run is None else run.data.metrics
-        changes = len(manifest.looks) + len(manifest.resumed) + sum(1 + len(each.jobs) for each in manifest.withdrawn)
-        step = len(self.sweep.ended) + changes
+        changes = (
+            len(manifest.looks) + len(manifest.resumed) + sum(1 + 2 * len(each.jobs) for each in manifest.withdrawn)
+        )
+        step = len(self.sweep.ended) + self.sweep.accounting.accepted + changes
         known = {name: math.nan if value is None else float(value) for name, value in figures.items()}
         series = {name: {step: value} for name, value in known.items() if name in before or not math.isnan(value)}
         self._log(run_id, series, self._parameters(job), [start])

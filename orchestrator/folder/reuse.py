@@ -103,7 +103,6 @@ def is_only_ours(path: Path) -> bool:
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:
     """Return a sweep's rows of the wanted jobs; none if it cannot be read."""
-    # Not by the same object, which remembers what it has read: many folders may be named.
     folder = SweepFolder(folder.path.parent, folder.name, found=folder.real)
     try:
         known = folder.manifest().known_jobs

@@ -275,8 +275,8 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     assert runs["text=plain"].data.metrics["n"] == 3
     # What is withdrawn goes, and the figures are those of now.
     with folder.exclusive():
-        folder.write_manifest(manifest.with_round(Round(kind="extend", seeds=(7,))).undone())
-    gone = client.create_run(runs["text=plain"].info.experiment_id, tags={"seedsweep.job": "0" * 64})
+        folder.write_manifest(undone := manifest.with_round(Round(kind="extend", seeds=(7,))).undone())
+    gone = client.create_run(first.info.experiment_id, tags={"seedsweep.job": undone.withdrawn[0].jobs[0]})
     client.log_metric(runs["text=plain"].info.run_id, "rank", 9, step=6)
     here.run(*words)
     assert client.get_run(gone.info.run_id).info.lifecycle_stage == "deleted"
