@@ -44,19 +44,21 @@ def sibling_results(
     """
     missing = dict(wanted)
     foreign, weightless = set[str](), set[str]()
-    chosen, output = (folder, *named), folder.path.parent
-    others = itertools.chain(chosen, _siblings(output, {each.path.resolve() for each in chosen}, foreign, tell))
+    chosen, output = {each.path.resolve() for each in (folder, *named)}, folder.path.parent
+    # One after another, by objects that do not last: each remembers what it has read.
+    copies = (SweepFolder(each.path.parent, each.name, found=each.real) for each in named)
+    others = itertools.chain((folder,), copies, _siblings(output, chosen, foreign, tell))
     while missing and (other := next(others, None)):
         # Once more: reading the sweeps before may have taken a while.
         is_own = is_only_ours(other.path)
-        if not is_own and other not in chosen:
+        if not is_own and other.path.resolve() not in chosen:
             if other.exists():
                 foreign.add(other.name)
             continue
         for key, row in _rows(other, missing, tell).items():
             if not (row.accepted and fits(row)):
                 continue
-            if bare and other not in chosen and not other.holds(row):
+            if bare and other.path.resolve() not in chosen and not other.holds(row):
                 weightless.add(other.name)
             elif other.has_weights(missing[key], row, bare=bare and is_own):
                 del missing[key]
@@ -103,7 +105,6 @@ def is_only_ours(path: Path) -> bool:
 
 def _rows(folder: SweepFolder, wanted: Mapping[str, Job], tell: Callable[[str], None]) -> Mapping[str, Row]:
     """Return a sweep's rows of the wanted jobs; none if it cannot be read."""
-    folder = SweepFolder(folder.path.parent, folder.name, found=folder.real)
     try:
         known = folder.manifest().known_jobs
         # A sweep without such jobs need not be read.

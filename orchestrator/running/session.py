@@ -170,9 +170,7 @@ class Session:
             # If the other sweep has removed the weights meanwhile, or is gone, the job is trained.
             with self.place.interruption.shield(), contextlib.suppress(WeightsError, SweepNotFoundError):
                 if other is not source:
-                    # Not by the same object, which remembers what it has read: many folders may be named.
-                    theirs = SweepFolder(other.path.parent, other.name, found=other.real).manifest()
-                    source, looks, added = other, theirs.looks, theirs.added
+                    source, looks, added = other, other.manifest().looks, other.manifest().added
                 if looks and row.job in added and all(look.command != "reuse" for look in self.manifest.looks):
                     # Before the row: an interruption must not hide what was seen.
                     self._write(
