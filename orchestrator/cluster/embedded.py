@@ -20,6 +20,7 @@ from typing import Self
 
 from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
+from worker.redis.address import embedded_socket
 
 #: Timeout for the server to answer, in seconds; it takes some milliseconds.
 SERVER_SECONDS = 15.0
@@ -27,8 +28,6 @@ SERVER_SECONDS = 15.0
 END_SECONDS = 10.0
 #: The longest path of a unix socket that every system accepts, with its closing zero: 104 bytes on macOS, 108 on Linux.
 SOCKET_BYTES = 104
-#: A socket of ours. Others come back.
-_SOCKET = re.compile(r"/(.*/)?seedsweep-[a-z0-9_]{8}/server\.sock")
 _PLAIN = re.compile(r"[A-Za-z0-9/._-]+", re.ASCII)
 _CANNOT_START = "The embedded cluster cannot start"
 
@@ -45,8 +44,8 @@ def _private_folder() -> Path:
 
 def refuse_ended(url: str) -> None:
     """Raise `ClusterError` if this is the address of an embedded cluster of which a part has ended."""
-    path = url.partition("?")[0].removeprefix("redis+socket://")
-    if _SOCKET.fullmatch(path) and not Path(path).exists():
+    path = embedded_socket(url)
+    if path is not None and not path.exists():
         raise ClusterError(f"The embedded cluster at {path} has ended")
 
 

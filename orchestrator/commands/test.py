@@ -101,30 +101,37 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
 
 
 def _checked(folder: SweepFolder, record: Reading) -> Reading:
-    """Return a record with its configuration's name of now; raise `HeldOutError` if it is not of this sweep."""
+    """Return a record with its configuration as it is named now; raise `HeldOutError` if it is not of this sweep."""
     manifest = folder.manifest()
     jobs = manifest.jobs_by_key()
-    rows, known, why = folder.rows_of(jobs), manifest.known_jobs, ""
-    for each in record.jobs:
-        job, row = jobs.get(each.job), rows.get(each.job)
-        if each.job not in known:
-            why = "it has jobs that the sweep lacks"
-        # Those that were withdrawn are not known any more.
-        if job is None or row is None:
-            continue
-        own, options = (job.dataset, job.trained_by.held_out(job.options)), job.options.model_dump(mode="json")
+    # Those that were withdrawn are not known any more.
+    tested = [(each, jobs[each.job]) for each in record.jobs if each.job in jobs]
+    rows, why = folder.rows_of(jobs), ""
+    if not manifest.known_jobs.issuperset(each.job for each in record.jobs):
+        why = "it has jobs that the sweep lacks"
+    for each, job in tested:
+        split = (job.dataset, job.trained_by.held_out(job.options), job.metric.name, job.seed)
         # A record from before an option existed lacks it.
-        if (record.dataset, record.test_size) != own or options != options | record.options:
+        options = job.options.model_dump(mode="json")
+        if split != (record.dataset, record.test_size, record.metric, each.seed) or options != options | record.options:
             why = "it has another test split or configuration"
         # One that is not exact may have been trained again.
-        told, found = (each.weights_sha256, [each.validation_score]), (row.weights_sha256, row.validation_score[-1:])
-        if job.is_exact and told != found:
-            why = f"the job {each.job[:12]} has another result in it"
+        row, told = rows.get(job.key), (each.weights_sha256, [each.validation_score])
+        if row is not None and job.is_exact and told != (row.weights_sha256, row.validation_score[-1:]):
+            why = f"the job {job.key[:12]} has another result in it"
+    if any(job.configuration != tested[0][1].configuration for _, job in tested):
+        why = "it has jobs of several configurations"
+    elif tested and tested[0][1].is_exact and not manifest.withdrawn:
+        diverged = [jobs[key].configuration for key, row in rows.items() if row.status == "diverged"]
+        if record.diverged > diverged.count(tested[0][1].configuration):
+            why = f"it has {counted(record.diverged, 'job')} that diverged"
     if why:
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: {why}")
-    tested = next((jobs[each.job] for each in record.jobs if each.job in jobs), None)
-    names = JobNames(jobs.values(), manifest.axes)
-    return record if tested is None else record.model_copy(update={"name": names.words(tested.options)})
+    if not tested:
+        return record
+    own = tested[0][1].options
+    name = JobNames(jobs.values(), manifest.axes).words(own)
+    return record.model_copy(update={"name": name, "options": own.model_dump(mode="json")})
 
 
 def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:

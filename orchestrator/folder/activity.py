@@ -14,12 +14,11 @@ from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
 from worker.records.report import Report
+from worker.redis.address import embedded_socket
 
 #: Most running jobs with their reports, each of 100 scores, and most lost workers.
 MOST_JOBS, MOST_LOST = 128, 100
 _MAX_BYTES, _MAX_VALUES = 2**22, 2**15
-#: The scheme of an embedded cluster's address.
-_SCHEME = "redis+socket://"
 
 _Count = Annotated[int, Field(ge=0, le=2**31)]
 
@@ -63,7 +62,7 @@ class Activity(BaseModel):
     @property
     def here(self) -> bool:
         """Whether an embedded cluster trains it."""
-        return self.place.startswith(_SCHEME)
+        return embedded_socket(self.place) is not None
 
     def figures(self) -> Iterator[str]:
         """Yield what terminals and pages say of it: `12 of 60 jobs`, `4 running`, `ETA 12 min`."""
@@ -90,11 +89,14 @@ def address(folder: Path) -> str | None:
     if not is_private(folder) or not held(folder, locks()):
         return None  # A stranger or a killed process may have named another sweep; `status` demands the lock, too.
     found = Activity.read(folder)
-    if found is None or not found.here:
+    path = None if found is None else embedded_socket(found.place)
+    if path is None:
         return None
-    url = found.place.partition("?")[0]
-    path = Path(url.removeprefix(_SCHEME))
     with contextlib.suppress(OSError, ValueError):
         stats = path.lstat(), path.parent.lstat()
-        return url if all(each.st_uid == os.geteuid() and not each.st_mode & 0o077 for each in stats) else None
+        return (
+            f"redis+socket://{path}"
+            if all(each.st_uid == os.geteuid() and not each.st_mode & 0o077 for each in stats)
+            else None
+        )
     return None

@@ -80,11 +80,16 @@ class Reading(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        """Reject means that are not those of the jobs."""
+        """Reject means that are not those of the jobs, what is no interval, and jobs that are listed twice."""
         for told, scores in (
-            (self.validation.mean, [each.validation_score for each in self.jobs]),
-            (self.test.mean, [each.test_score for each in self.jobs]),
+            (self.validation, [each.validation_score for each in self.jobs]),
+            (self.test, [each.test_score for each in self.jobs]),
         ):
-            if not math.isclose(told, statistics.fmean(scores), rel_tol=1e-9, abs_tol=1e-12):
-                raise ValueError(f"its mean {told} is not that of its jobs")
+            if not math.isclose(told.mean, statistics.fmean(scores), rel_tol=1e-9, abs_tol=1e-12):
+                raise ValueError(f"its mean {told.mean} is not that of its jobs")
+            for low, high in ((told.low, told.high), (told.low_new, told.high_new)):
+                if (low is None) != (high is None) or (low is not None and high is not None and low > high):
+                    raise ValueError(f"its interval from {low} to {high} is none")
+        if len({each.job for each in self.jobs}) < len(self.jobs):
+            raise ValueError("it has a job more than once")
         return self

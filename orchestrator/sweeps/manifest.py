@@ -28,6 +28,8 @@ _VALUES, _JOB_VALUES = 300_000, 3
 _KEY = re.compile(rb'"[0-9a-f]{64}"')
 #: The most bytes of a text of a manifest: a condition lists its values, of which an axis has at most 100,000.
 LONGEST = 2**20
+#: The most sessions that it remembers, beside the first one.
+MAX_SESSIONS = 1000
 #: The most combinations of values that all rounds may list: a constant, and more for each job. A combination that is
 #: validated, because invalid ones are left out, counts as several.
 _LISTED, _JOB_LISTED, _VALIDATED = 2 * MAX_JOBS, 8, 5
@@ -44,7 +46,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         dataset: The data set's digest.
         jobs: The job keys, in the sweep's order.
         provenance: The session that began the sweep.
-        resumed: Later sessions that resumed it.
+        resumed: Later sessions that resumed it, the last ones.
         rounds: The extensions of the sweep, oldest first.
         withdrawn: The extensions that `undo` has withdrawn, in the order in which it did.
         looks: The looks at its results before a command went on with it, oldest first.
@@ -58,7 +60,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     dataset: Digest
     jobs: Annotated[list[str], FailFast()] = Field(max_length=MAX_JOBS)
     provenance: Provenance
-    resumed: Annotated[list[Provenance], FailFast()] = Field(default_factory=list)
+    resumed: Annotated[list[Provenance], FailFast()] = Field(default_factory=list, max_length=MAX_SESSIONS)
     # Left out if empty, so that the file is the same as before rounds existed.
     rounds: list[Round] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     withdrawn: list[Withdrawn] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from worker.job import Short
 from worker.trainers import registry
 from worker.trainers.environment import installed
 
@@ -29,15 +30,15 @@ class Provenance(BaseModel, frozen=True):
         trainer_package: Name and version of the distribution that brings the sweep's trainer.
     """
 
-    created: str
-    host: str
-    python: str
-    platform: str
-    packages: dict[str, str | None]
-    git_commit: str | None
+    created: Short
+    host: Short
+    python: Short
+    platform: Short
+    packages: dict[Short, Short | None] = Field(max_length=100)
+    git_commit: Short | None
     git_dirty: bool | None
     pid: Annotated[int, Field(ge=1)] | None = None
-    trainer_package: str | None = None
+    trainer_package: Short | None = None
 
 
 def provenance(trainer: str = registry.DEFAULT) -> Provenance:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,11 @@ def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: Command
         (lambda told: told.update(test_size=7), "is not of this sweep: it has another test split or configuration"),
         (lambda told: told["jobs"][0].update(weights_sha256="0" * 64), " has another result in it"),
         (lambda told: told["options"].update(learning_rate=0.7), "it has another test split or configuration"),
+        (lambda told: told.update(metric="loss"), "it has another test split or configuration"),
+        (lambda told: told["jobs"][0].update(seed=7), "it has another test split or configuration"),
+        (lambda told: told.update(jobs=3 * told["jobs"]), "it is invalid: it has a job more than once"),
+        (lambda told: told["test"].update(low=1.0), "its interval from 1.0 to "),
+        (lambda told: told.update(diverged=1), "is not of this sweep: it has 1 job that diverged"),
         (lambda told: told["options"].update(x=[[]] * 4_000), "cannot be read: it has too many values"),
     ],
 )
@@ -183,6 +189,21 @@ def test_a_record_that_cannot_be_true_counts_as_one(
     (fresh.sweep("b") / "test.json").write_text(json.dumps(told))
     assert why in fresh.run("test", "b", status=2).stderr
     assert json.loads((fresh.sweep("b") / "test.json").read_text()) == told
+
+
+def test_a_record_of_two_configurations_counts_as_one(fresh: CommandLine) -> None:
+    fresh.run("test", "b")
+    told = json.loads((fresh.sweep("b") / "test.json").read_text())
+    rows = {row["options"]["learning_rate"]: row for row in fresh.rows("b")}
+    told["jobs"] = [
+        {name: row[name] for name in ("job", "seed", "weights_sha256")}
+        | dict.fromkeys(("validation_score", "test_score"), row["validation_score"][-1])
+        for row in rows.values()
+    ]
+    mean = statistics.fmean(each["test_score"] for each in told["jobs"])
+    (told["validation"]["mean"], told["test"]["mean"]), told["options"] = (mean, mean), {}
+    (fresh.sweep("b") / "test.json").write_text(json.dumps(told))
+    assert "it has jobs of several configurations" in fresh.run("test", "b", status=2).stderr
 
 
 def test_jobs_that_diverged_are_counted_and_have_no_part(fresh: CommandLine) -> None:

@@ -211,9 +211,10 @@ def test_another_terminal_watches_and_ends_a_sweep(command_line: CommandLine, mo
 
 
 def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, server = made(tmp_path), tmp_path / "server.sock"
-    server.touch(mode=0o600)
-    tmp_path.chmod(0o755)
+    folder, server = made(tmp_path), tmp_path / "seedsweep-a1b2c3d4" / "server.sock"
+    server.parent.mkdir(mode=0o755)
+    for name in ("server.sock", "redis.sock"):
+        server.with_name(name).touch(mode=0o600)
     told = Activity(began=0.0, at=0.0, place=f"redis+socket://{server}")
     (folder.path / PROGRESS).write_text(told.model_dump_json())
     with folder.exclusive():
@@ -221,8 +222,12 @@ def test_an_address_of_somebody_else_is_not_trusted(tmp_path: Path, monkeypatch:
         assert Activity.read(folder.path) is None
         (folder.path / PROGRESS).write_text(told.model_dump_json())
         assert address(folder.path) is None
-        tmp_path.chmod(0o700)
+        server.parent.chmod(0o700)
         assert address(folder.path) == f"redis+socket://{server}"
+        # A server of one's own is no embedded one: it may have another database and another result backend.
+        (folder.path / PROGRESS).write_text(told.model_dump_json().replace("server.sock", "redis.sock"))
+        assert address(folder.path) is None
+        (folder.path / PROGRESS).write_text(told.model_dump_json())
         # Where the host does not tell who holds a folder, nothing runs.
         with monkeypatch.context() as patched:
             patched.setattr("orchestrator.folder.locks._LOCKS", tmp_path / "none")

@@ -20,6 +20,8 @@ CLOSE = [0.9737, 0.9739, 0.9735, 0.9742, 0.9738]
 WORSE = [0.9719, 0.9711, 0.9737, 0.9713, 0.9714]
 WORST = [0.96, 0.961, 0.959, 0.96, 0.96]
 SPREAD = [0.96, 0.962, 0.957, 0.96, 0.958, 0.959]
+MORE: list[Outcome] = [0.9, 0.91, 0.9, 0.905, 0.9, *[0.99] * 5]
+AHEAD: list[Outcome] = [0.92, 0.93, 0.921, 0.926, 0.919, *["failed"] * 5]
 SHARE = Metric(name="accuracy", is_share=True)
 ERROR = Metric(name="error", higher_is_better=False)
 RACE: dict[str, Any] = {"history": "race"}
@@ -112,9 +114,19 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "difference is 0.00 ± 100.00 points. No score depends on the seed.", False, [0.02, 0.03],
     ),
     "the first one by seeds that the other lacks": (
-        {0.02: [0.9, 0.91, 0.9, 0.905, 0.9, *[0.99] * 5], 0.03: [0.92, 0.93, 0.921, 0.926, 0.919, *["failed"] * 5]}, {},
+        {0.02: MORE, 0.03: AHEAD}, {},
         "Use learning rate 0.02: no other is better by more than 2.2 points. 0.03 is as good or better: the difference "
         "is -2.02 points, between -2.12 points and 0 points. Of 20 jobs, 5 failed.", False, [0.02, 0.03],
+    ),
+    "the first one by seeds that two others lack": (
+        {0.02: MORE, 0.03: AHEAD, 0.04: AHEAD}, {},
+        "Use learning rate 0.02: no other is better by more than 2.2 points. At least one of 0.03 and 0.04 is better. "
+        "Of 30 jobs, 10 failed.", False, [0.02, 0.03, 0.04],
+    ),
+    "the first one by seeds that two others lack, who may be worse": (
+        {0.02: MORE, **{rate: [0.8, 0.97 + rate, 0.9, 0.91, 0.9, *["failed"] * 5] for rate in (0.03, 0.04)}}, {},
+        "Use learning rate 0.02: no other is better by more than 8.9 points. 0.04 and 0.03 are not distinguishable "
+        "from it: the differences are -0.10 and 0.10 points. Of 30 jobs, 10 failed.", False, [0.02, 0.04, 0.03],
     ),
     "as uncertain as can be": (
         {0.02: [1.0, 0.0, 0.9], 0.03: [0.0, 1.0, 0.1]}, {},

@@ -1,6 +1,7 @@
 """The URL of a Redis server, in a form that both Celery's broker and its result backend accept."""
 
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from nn.errors import InvalidInputError
@@ -12,6 +13,7 @@ ALLOWED = (
 )
 #: The options that the address of a TLS server may have.
 _TLS_OPTIONS = frozenset({"ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+_EMBEDDED = re.compile(r"redis\+socket://(/(?:.*/)?seedsweep-[a-z0-9_]{8}/server\.sock)(?:\?virtual_host=0)?")
 
 
 def redis_url(url: str, field: str) -> str:
@@ -57,6 +59,12 @@ def _check(database: str, options: dict[str, str], allowed: frozenset[str]) -> N
         and certificate in ("required", "optional", "none")
     ):
         raise ValueError(database)
+
+
+def embedded_socket(url: str) -> Path | None:
+    """Return the socket of an embedded cluster's address; None for that of a server which may come back."""
+    found = _EMBEDDED.fullmatch(url)
+    return Path(found[1]) if found else None
 
 
 def hide_password(url: str) -> str:

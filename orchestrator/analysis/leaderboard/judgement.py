@@ -372,6 +372,11 @@ class Judgement:
         """
         return {i: self.candidates[i] for i in np.flatnonzero(self._counts).tolist() if i > 0}
 
+    @property
+    def is_beaten(self) -> bool:
+        """Whether some rival is shown to be better than the leader: its seeds may not be those of the leader's mean."""
+        return any(self._bounds[i, 0] > 0 for i in self.rivals if i < len(self._bounds))
+
     @cached_property
     def unreliable(self) -> Sequence[Scored]:
         """The contenders of which jobs diverged, while none of the leader's did."""
@@ -561,17 +566,16 @@ def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:
 
 
 def _tied(found: Judgement) -> list[str]:
-    """Say which contenders are shown to be better than the leader, or not distinguishable from it, and by how much."""
-    better = {i: each for i, each in found.rivals.items() if found.regret_of(i) == 0.0}
-    others = {i: each for i, each in found.rivals.items() if i not in better}
-    return [*_compared(found, better, "as good or better"), *_compared(found, others, "not distinguishable from it")]
-
-
-def _compared(found: Judgement, rivals: Mapping[int, Scored], how: str) -> list[str]:
+    """Say which contenders are as good as the leader or better, as far as is known, and by how much."""
+    rivals, metric = found.rivals, found.names.metric
     if not rivals:
         return []
-    who, metric = _several(list(rivals.values()), found.names), found.names.metric
-    told = f"{who} {'is' if len(rivals) == 1 else 'are'} {how}"
+    who = _several(list(rivals.values()), found.names)
+    if found.is_beaten and len(rivals) > 1:
+        # Which one it is would be a statement about the rivals: those of a verdict are about the best.
+        return [f"At least one of {who} is better"]
+    told = f"{who} {'is' if len(rivals) == 1 else 'are'} "
+    told += "as good or better" if found.is_beaten else "not distinguishable from it"
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
     if who.endswith("others") or len(gaps) < len(rivals):
         return [told]
@@ -587,7 +591,8 @@ def _compared(found: Judgement, rivals: Mapping[int, Scored], how: str) -> list[
             around = f"{amount(metric, mean)}, between {amount(metric, low)} and {amount(metric, high)}"
         return [f"{told}: the difference is {around}{over}"]
     by = listed([f"{100 * mean:z.2f}" if metric.is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
-    return [f"{told}: they are behind by {by}{' points' if metric.is_share else ''}"]
+    how = "they are behind by" if min(gaps)[0] >= 0 else "the differences are"
+    return [f"{told}: {how} {by}{' points' if metric.is_share else ''}"]
 
 
 def _ruled_out(found: Judgement) -> list[str]:

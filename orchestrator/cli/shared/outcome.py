@@ -22,7 +22,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
-from worker.redis.address import hide_password
+from worker.redis.address import embedded_socket, hide_password
 from worker.settings import read_settings
 
 
@@ -85,7 +85,11 @@ def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:
 def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     """Return what is kept of a session that ended early, and the command that goes on."""
     jobs = counted(len(session.jobs), "job")
-    queued = "" if session.place.cluster is None else ", and those that are queued on the cluster stay there"
+    queued, socket = "", embedded_socket(str(session.place.settings.broker_url))
+    if socket is not None and not socket.exists():
+        command = resumption(session.folder)
+    elif session.place.cluster is not None:
+        queued = ", and those that are queued on the cluster stay there"
     try:
         session.folder.check_held()
         session.folder.manifest()
