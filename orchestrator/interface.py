@@ -400,10 +400,7 @@ class Sweep:
         Seeds that `confirm` and `decide` added to some configurations get no more epochs.
 
         `seeds` are further ones: their number, for the next ones, or the seeds. `options` are further values by option.
-        The other arguments: see `sweep`.
-
-        Raises:
-            SeedsweepError: the command's errors.
+        The other arguments, and the errors: see `sweep`.
         """
         begun = self._folder.manifest().grown
         words = vocabulary_of(begun.trained_by, begun.model)
@@ -432,10 +429,7 @@ class Sweep:
         """Train the leaders under fresh seeds, as `orchestrator confirm` does.
 
         `top` is how many configurations, the leaderboard's first; None for 3. `seeds` is how many fresh seeds, or the
-        seeds. `metric`: see `leaderboard`. The other arguments: see `sweep`.
-
-        Raises:
-            SeedsweepError: the command's errors.
+        seeds. `metric`: see `leaderboard`. The other arguments, and the errors: see `sweep`.
         """
         given = vocabulary().parse({"seeds": _seeds(seeds, 0)}, str)["seeds"]
         fresh = len(given) if _is_count(seeds) else given
@@ -458,10 +452,7 @@ class Sweep:
         """Add seeds until it is known which configuration to use, as `orchestrator decide` does.
 
         `within` is the tolerance, in the metric's unit: 0.001 is 0.1 points of accuracy. `budget` is the most jobs to
-        add. `metric`: see `leaderboard`. The other arguments: see `sweep`.
-
-        Raises:
-            SeedsweepError: the command's errors.
+        add. `metric`: see `leaderboard`. The other arguments, and the errors: see `sweep`.
         """
         terms = Terms(_number("within", within), _integer("budget", budget, 1, MAX_JOBS), _metric(metric))
         display = _display(progress)
@@ -481,10 +472,7 @@ class Sweep:
         """Train jobs again, and compare weights and metrics to the bit, as `orchestrator verify` does.
 
         `words` pick the jobs to choose from. `jobs` is how many, chosen at random; None for all. The same `seed`
-        chooses the same jobs. The other arguments: see `sweep`.
-
-        Raises:
-            SeedsweepError: the command's errors.
+        chooses the same jobs. The other arguments, and the errors: see `sweep`.
         """
         number = None if jobs is None else _integer("jobs", jobs, 1, MAX_JOBS)
         chosen = None if seed is None else _integer("seed", seed, 0, MAX_SEED)

@@ -21,8 +21,7 @@ from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
-from orchestrator.sweeps.manifest import MAX_SESSIONS, Manifest
-from orchestrator.sweeps.provenance import provenance
+from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Round
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
@@ -91,7 +90,7 @@ class GrowthPlan(SweepPlan):
             if self.place.cluster is not None:
                 # The cluster first: another session may be faster. `--resume` also takes up a round that is only there.
                 manifest = self.place.cluster.registry.register(manifest)
-        manifest = manifest.model_copy(update={"resumed": [*manifest.resumed, provenance()][-MAX_SESSIONS:]})
+        manifest = manifest.with_session()
         self.folder.write_manifest(manifest)
         return manifest, further is not None
 

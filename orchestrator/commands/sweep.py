@@ -108,11 +108,10 @@ class SweepPlan:
     def note_resumption(self) -> Manifest:
         """Add this session's provenance to `sweep.json`, and return that; the caller holds the folder's lock."""
         written = self.folder.manifest()
-        session = provenance(written.specification.trainer)
         if self.manifest.metric != written.metric:
             # Which metric counts may depend on the results that could be seen.
             written = written.with_look(seen("resume", self.folder.rows_of(self.jobs)))
-        written = written.model_copy(update={"resumed": [*written.resumed, session], "metric": self.manifest.metric})
+        written = written.with_session().model_copy(update={"metric": self.manifest.metric})
         self.folder.write_manifest(written)
         return written
 

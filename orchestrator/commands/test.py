@@ -87,7 +87,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
             if record is None:
                 chosen = _chosen(folder, words)
                 record = _evaluate(folder, chosen, cache_dir)
-                folder.keep_reading(record)
+                folder.keep(FILE, record.model_dump_json(indent=2) + "\n")
                 return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=False)
     record = _checked(folder, record)
     if words:

@@ -237,6 +237,8 @@ class _Recorder:
         if run is not None:
             for name, value in known.items():
                 self.client.set_tag(run_id, name, value)
+            for name in run.data.tags.keys() & tags.keys() - known.keys():
+                self.client.delete_tag(run_id, name)
         self.client.set_terminated(run_id, status, _milliseconds(self._end(row)))
         return True
 

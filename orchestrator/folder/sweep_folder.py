@@ -480,10 +480,6 @@ class SweepFolder:
             told = f"The test split was read before, and the record of that, {self._reading}, cannot be read"
             raise HeldOutError(f"{told}: {why}") from None
 
-    def keep_reading(self, record: Reading) -> None:
-        """Record that the test split was read. The caller holds `exclusive()`, and has checked that none exists."""
-        self.keep(self._reading.name, record.model_dump_json(indent=2) + "\n")
-
     def finish(self, rows: Mapping[str, Row], order: list[str], leaderboard_csv: str, leaderboard_json: str) -> None:
         """Sort the results into the sweep's order, and write the leaderboard. The caller holds `exclusive()`.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nn.options.describe import heading
-from orchestrator.analysis.leaderboard.board import Standing
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
@@ -172,8 +171,11 @@ def compared(a: Sweep, b: Sweep) -> dict[str, Any]:
 
 def _common(a: Sweep, b: Sweep) -> DataTable | None:
     """Return a row for each configuration that both sweeps have, by the options that vary in one of them."""
-    varying = sorted({*a.names.varying, *b.names.varying})
-    first, second = ({_options(each, one, varying): one for one in each.leaderboard.standings} for each in (a, b))
+    varying = {*a.names.varying, *b.names.varying}
+    first, second = (
+        {each.scored.options.model_dump_json(include=varying): each for each in board.standings}
+        for board in (a.leaderboard, b.leaderboard)
+    )
     rows = []
     for options, standing in first.items():
         if options in second:
@@ -186,11 +188,6 @@ def _common(a: Sweep, b: Sweep) -> DataTable | None:
             rows.append((name or "the only one", *figures))
     headings = ("configuration", f"mean in {a.name}", "n", f"mean in {b.name}", "n")
     return DataTable.of("Common configurations", headings, rows, "configuration", MOST_ROWS) if rows else None
-
-
-def _options(sweep: Sweep, standing: Standing, varying: Sequence[str]) -> str:
-    """Return these options of a configuration as text that is the same in every sweep."""
-    return sweep.jobs[standing.scored.keys[0]].options.model_dump_json(include=set(varying))
 
 
 def _differs(a: Sweep, b: Sweep) -> DataTable | None:

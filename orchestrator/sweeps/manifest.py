@@ -14,7 +14,7 @@ from nn.errors import Described, InvalidInputError
 from nn.files import json_values, longest_text
 from orchestrator.errors import TrainerMissingError
 from orchestrator.sweeps.naming import is_name
-from orchestrator.sweeps.provenance import Provenance
+from orchestrator.sweeps.provenance import Provenance, provenance
 from orchestrator.sweeps.rounds import MAX_ROUNDS, Look, Round, Withdrawn
 from orchestrator.sweeps.samplers import Point
 from orchestrator.sweeps.specification import MAX_JOBS, SweepSpecification
@@ -250,6 +250,12 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
             allowed = f"fewer rounds, because {error}: start another sweep, which reuses the results of this one"
             raise InvalidInputError("the sweep", Described(f"extended {number} times"), allowed) from None
         return longer
+
+    def with_session(self) -> Manifest:
+        """Return the manifest with the session of this process, and without the oldest one if they are too many."""
+        return self.model_copy(
+            update={"resumed": [*self.resumed, provenance(self.specification.trainer)][-MAX_SESSIONS:]}
+        )
 
     def with_look(self, look: Look | None) -> Manifest:
         """Return the manifest with one more look, and without the oldest one if they are too many."""

@@ -117,16 +117,6 @@ def test_a_sweep_worked_out_by_hand_is_split_as_it_should() -> None:
 
 
 @pytest.mark.usefixtures("_from_the_benchmarks")
-def test_the_figures_of_trainers_are_those_within_a_round() -> None:
-    import trainers
-
-    figures = trainers.summarize({"alone": [1.0, 2.0, 4.0], "through": [2.0, 3.0, 4.0]}, [0.001, 0.003, 0.002])
-
-    assert figures["ratio"] == 1.5
-    assert figures["job_of_nothing_ms"] == 2.0
-
-
-@pytest.mark.usefixtures("_from_the_benchmarks")
 def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand() -> None:
     from validation_noise import validation_noise
 

@@ -249,6 +249,7 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     client = client_of(uri)
     first = runs_of(uri, "growing")["text=plain seed 0"]
     client.update_run(first.info.run_id, status="RUNNING")
+    client.set_tag(first.info.run_id, "seedsweep.error", "of an earlier attempt")
     assert here.run(*words).out.endswith("(2 were there already)\n")
     assert here.run(*words).out.endswith("(3 were there already)\n")
 
@@ -282,6 +283,7 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     assert client.get_run(gone.info.run_id).info.lifecycle_stage == "deleted"
     assert runs_of(uri, "growing")["text=plain"].data.metrics["rank"] == runs["text=plain"].data.metrics["rank"]
     assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
+    assert "seedsweep.error" not in runs["text=plain seed 0"].data.tags
 
 
 def test_a_place_of_runs_that_cannot_be_written_is_one_sentence_without_its_password(here: InProcess) -> None:

@@ -7,7 +7,6 @@ import pkgutil
 import re
 import runpy
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -170,16 +169,6 @@ def test_the_index_lists_every_decision() -> None:
         assert text.startswith(f"# {int(name[:4])}. ")
         sections = re.findall(r"^## (.*)$", text, re.MULTILINE)
         assert sections == ["Context", "Decision", "Consequences", "Alternatives considered"], name
-
-
-def test_the_results_script_names_the_package_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given an installation without matplotlib, which only the development packages bring
-    for name in [name for name in sys.modules if name.split(".")[0] in ("matplotlib", "results_figures")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    with pytest.raises(SystemExit, match=r"needs matplotlib: install the development packages"):
-        runpy.run_path(str(ROOT / "docs" / "make_results.py"))
 
 
 def test_the_reference_is_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:

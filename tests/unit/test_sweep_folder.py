@@ -14,6 +14,7 @@ from nn.errors import InvalidInputError
 from nn.files import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.sweeps.manifest import MAX_SESSIONS
 from orchestrator.sweeps.naming import free_name
 from tests.support.privileges import without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
@@ -228,6 +229,18 @@ def test_a_description_of_no_possible_sweep_is_refused(
     with pytest.raises(SweepNotFoundError, match="does not describe a sweep") as caught:
         folder.manifest()
     assert reason in str(caught.value)
+
+
+def test_of_its_sessions_a_sweep_remembers_the_first_and_the_last_thousand(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.sweeps.provenance._git", lambda *_: None)
+    manifest = folder.manifest()
+    many = manifest.model_copy(update={"resumed": MAX_SESSIONS * [manifest.provenance]}).with_session()
+    assert (len(many.resumed), many.resumed[-1].pid) == (MAX_SESSIONS, os.getpid())
+    folder.write_manifest(many.model_copy(update={"resumed": [*many.resumed, manifest.provenance]}))
+    with pytest.raises(SweepNotFoundError, match="at resumed: List should have at most 1000 items"):
+        SweepFolder(folder.path.parent, folder.name).manifest()
 
 
 def test_a_folder_that_is_removed_takes_no_more_rows(folder: SweepFolder, tmp_path: Path) -> None:

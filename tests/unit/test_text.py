@@ -8,7 +8,6 @@ from rich.console import Console
 
 from nn.errors import printable
 from orchestrator.cli.shared.output import complain, print_table, say
-from orchestrator.text import counted
 from worker.text import csv_cell, one_line
 
 #: A title for the window, a bell, a return to the line's beginning, half a character, and a turn of direction.
@@ -73,10 +72,6 @@ def test_every_way_to_print_a_foreign_text_writes_it_out(capsys: pytest.CaptureF
     assert printed.getvalue().count(SHOWN) == 3
     assert "mass [kg] [/]" in printed.getvalue()
     assert capsys.readouterr().err == f"{SHOWN}\n"
-
-
-def test_one_is_no_plural() -> None:
-    assert [counted(number, "job") for number in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_it_is_and_ends_without_blanks(monkeypatch: pytest.MonkeyPatch) -> None:

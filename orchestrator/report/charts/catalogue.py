@@ -17,7 +17,7 @@ class Kind:
     Attributes:
         name: The chart's name; if it ends in `-`, the name of an option that varies completes it.
         section: The section of the page for its charts (`orchestrator.report.page.render.SECTIONS`).
-        draw: Returns a sweep's chart by its name, one of `names`.
+        draw: Returns a sweep's chart by its name, one of `names`. Raises `MissingPackageError` without Altair.
         absent: Returns why a sweep has none, as a phrase; None if it has one.
     """
 

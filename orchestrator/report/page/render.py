@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nn.errors import printable
 from orchestrator.analysis.sweep import Sweep
@@ -166,16 +166,12 @@ def environment(package: str) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        # Markup stays as it is.
+        finalize=lambda value: value if hasattr(value, "__html__") else visible(str(value)),
     )
     made.filters |= {"isolated": isolated, "duration": duration, "moment": moment, "sized": sized}
     made.tests["numeric"] = lambda text: _NUMERIC.fullmatch(text) is not None
     return made
-
-
-def _shown(value: Any) -> Any:
-    """Return markup unchanged, and any other value as visible text."""
-    return value if hasattr(value, "__html__") else visible(str(value))
 
 
 def visible(text: str) -> str:

@@ -103,11 +103,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the chart of an option that varies, of a sweep that has results.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the chart of an option that varies, of a sweep that has results."""
     axis = Axis.of(sweep, name)
     specification = _plot(axis) if axis.has_numbers and axis.each_job else strips.specification(rows(axis))
     cells = []

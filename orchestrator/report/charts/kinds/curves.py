@@ -100,11 +100,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the learning curves of a sweep with results and several epochs.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the learning curves of a sweep with results and several epochs."""
     return _chart(curves(sweep), sweep, name)
 
 

@@ -67,11 +67,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the chart of a sweep in which a configuration can be compared with the leader.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the chart of a sweep in which a configuration can be compared with the leader."""
     found = gaps(sweep)
     metric = sweep.names.metric
     leader = configurations.drawn(sweep)[0]

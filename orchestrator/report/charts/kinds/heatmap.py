@@ -85,11 +85,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the heat map of a sweep in which exactly two options vary.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the heat map of a sweep in which exactly two options vary."""
     metric = sweep.names.metric
     across, up = sides(sweep)
     found = cells(sweep, across, up)

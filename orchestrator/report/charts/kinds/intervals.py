@@ -14,11 +14,7 @@ MOST_ROWS = 100
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the chart of a sweep that has results.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the chart of a sweep that has results."""
     shown, metric = rows(sweep), sweep.names.metric
     return Chart(
         name=name,

@@ -49,11 +49,7 @@ def absent(sweep: Sweep) -> str | None:
 
 
 def chart(sweep: Sweep, name: str) -> Chart:
-    """Return the timeline of a sweep whose attempts have times.
-
-    Raises:
-        MissingPackageError: Altair is not installed.
-    """
+    """Return the timeline of a sweep whose attempts have times."""
     made = attempts.of(sweep)
     names = sweep.names
     together = len(made.spans) > configurations.MOST_JOBS
