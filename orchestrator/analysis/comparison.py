@@ -184,7 +184,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
-        seeds_to_decide=more_seeds(found, min(len(x), len(y)), alpha, tolerance) if outcome == "undecided" else None,
+        seeds_to_decide=more_seeds(found, x, y, alpha, tolerance) if outcome == "undecided" else None,
     )
 
 

@@ -153,7 +153,7 @@ class Race:
         """Say what comes next, or why nothing does, as a sentence; empty if the verdict says it."""
         if self.ended == "cancelled":
             return "The sweep was cancelled."
-        lost = [each for each in self._wanted if each not in self._racing]
+        lost = [each for each in self._wanted if 2 * len(each.trained) < len(each.entries)]
         if self.ended == "nothing trains" and lost:
             named = listed([self.sweep.names.configuration(each.options) for each in lost[:MOST_NAMED]], "and")
             return f"Most jobs of {named} did not train, and no further seeds are tried."

@@ -209,7 +209,10 @@ class EmbeddedCluster:
 
     def _read(self, descriptor: int) -> list[tuple[str, int]]:
         """Read what the reaper has written since the last call; return the parts that ended, with their status."""
-        while select.select([descriptor], [], [], 0)[0]:
+        # `select.select` takes no descriptor from 1024 on.
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        while waiting.poll(0):
             chunk = os.read(descriptor, 65536)
             if not chunk:
                 break

@@ -114,9 +114,11 @@ class ConfirmationResult:
 
 
 def with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
-    """Return a number as text, with half of its interval's width."""
+    """Return a number as text, with the distance to an end of its interval: to the farther one, if one was cut."""
     number = metric.number(value)
-    return number if interval is None else f"{number} ± {metric.number(interval.half_width)}"
+    if value is None or interval is None:
+        return number
+    return f"{number} ± {metric.number(max(value - interval.low, interval.high - value))}"
 
 
 def plan_confirmation(

@@ -18,6 +18,7 @@ from orchestrator.commands.sweep import WIDER, SweepPlan, check_values, finish, 
 from orchestrator.errors import OutputError, SweepNotFoundError
 from orchestrator.folder.rows import Row, Rows, seen
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.interruption import Interrupted
 from orchestrator.running.session import Session
 from orchestrator.sweeps.axes import Range
 from orchestrator.sweeps.fields import Vocabulary, seeds_as_text
@@ -59,7 +60,8 @@ class GrowthPlan(SweepPlan):
             OutputError: the folder cannot be written.
         """
         with self.folder.exclusive():
-            with self.place.interruption.shield():
+            # An interruption is raised again soon, when the caller can say what is kept.
+            with contextlib.suppress(Interrupted), self.place.interruption.shield():
                 before = self.folder.manifest()
                 grown, is_new = self._grow(before)
             session = self.session(grown)
@@ -151,8 +153,9 @@ def undo(folder: SweepFolder, place: Place) -> tuple[Round, int, int]:
                     registry.finish(manifest.name)
             cancel_jobs(place.cluster, manifest.name, gone)
         with place.interruption.shield():
-            folder.write_manifest(before)
+            # In this order: what does not fit on the disk withdraws nothing.
             finish(Session(folder, before, jobs, place, rows=left))
+            folder.write_manifest(before)
     return manifest.rounds[-1], len(gone), len(rows.keys() & gone)
 
 

@@ -39,6 +39,7 @@ SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 METRICS, PAGE = 1000, 1000
 #: Longest configuration in the name of a run, in characters.
 LONGEST = 200
+PARENT = "mlflow.parentRunId"
 #: Tags of the runs, besides those that MLflow knows.
 JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
     f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256", "sweep")
@@ -150,7 +151,7 @@ class _Recorder:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
         sweep = self.sweep
-        added, done, parents = 0, 0, set[str | None]()
+        added, parents, configuration_of = 0, set[str | None](), dict[str, str]()
         gone = {key for each in sweep.manifest.withdrawn for key in each.jobs if key in there} - sweep.jobs.keys()
         for standing in sweep.leaderboard.standings:
             fields = sweep.jobs[standing.scored.keys[0]].fields()
@@ -161,13 +162,26 @@ class _Recorder:
             parents.add(parent := self._parent(experiment, key, standing, ended, there.get(key)))
             for row in ended:
                 added += self._job(experiment, parent, row, there.get(row.job))
-                done += 1
-                on_progress(done, len(sweep.ended))
+                configuration_of[row.job] = key
+                on_progress(len(configuration_of), len(sweep.ended))
         # What undo has withdrawn since an earlier export; MLflow can restore it.
-        runs = {run.data.tags.get("mlflow.parentRunId") for run in map(there.__getitem__, gone)} - {None, *parents}
+        runs = {run.data.tags.get(PARENT) for run in map(there.__getitem__, gone)} - {None, *parents}
         for run_id in (*(there[key].info.run_id for key in gone), *runs):
             self.client.delete_run(run_id)
+        self._remove_doubles(experiment, configuration_of)
         return added
+
+    def _remove_doubles(self, experiment: str, configuration_of: Mapping[str, str]) -> None:
+        """Delete what an export at the same time has written, too: of several runs, that of the least id stays."""
+        found = self._runs(experiment)
+        for run in (run for _, *others in found.values() for run in others):
+            # That of a job under way is still written to: the other export deletes it when it ends.
+            if run.info.status != "RUNNING" or JOB not in run.data.tags:
+                self.client.delete_run(run.info.run_id)
+        for job, configuration in configuration_of.items():
+            run, parent = found[job][0], found[configuration][0].info.run_id
+            if run.data.tags.get(PARENT) != parent:
+                self.client.set_tag(run.info.run_id, PARENT, parent)
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
         """Return the id of the sweep's experiment, and its runs by their job or configuration."""
@@ -181,14 +195,20 @@ class _Recorder:
             raise OutputError(f"The experiment {self.sweep.name} was deleted on the tracking server: restore it there")
         if not tags.items() <= found.tags.items():
             raise OutputError(f"The experiment {self.sweep.name} on the server is of another sweep: rename one of them")
-        runs: dict[str, Run] = {}
+        return found.experiment_id, {key: runs[0] for key, runs in self._runs(found.experiment_id).items()}
+
+    def _runs(self, experiment: str) -> dict[str, list[Run]]:
+        """Return the runs of an experiment by their job or configuration, of which each should have one."""
+        runs: dict[str, list[Run]] = {}
         token = None
         while token != "":
-            page = self.client.search_runs([found.experiment_id], max_results=PAGE, page_token=token)
+            page = self.client.search_runs([experiment], max_results=PAGE, page_token=token)
             for run in page:
-                runs[run.data.tags.get(JOB) or run.data.tags.get(CONFIGURATION, "")] = run
+                runs.setdefault(run.data.tags.get(JOB) or run.data.tags.get(CONFIGURATION, run.info.run_id), []).append(
+                    run
+                )
             token = page.token or ""
-        return found.experiment_id, runs
+        return {key: sorted(each, key=lambda run: run.info.run_id) for key, each in runs.items()}
 
     def _parent(self, experiment: str, key: str, standing: Standing, ended: Sequence[Row], run: Run | None) -> str:
         """Write the run of a configuration, and return its id. Its figures are those of the leaderboard."""
@@ -197,15 +217,14 @@ class _Recorder:
         metric = metric_of(self.sweep)
         figures = {f"{metric}.{name}": getattr(standing, name) for name in _OF_METRIC}
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
-        # MLflow shows the figure of the highest step: each change of a sweep makes this one higher.
-        manifest, before = self.sweep.manifest, {} if run is None else run.data.metrics
-        changes = (
-            len(manifest.looks) + len(manifest.resumed) + sum(1 + 2 * len(each.jobs) for each in manifest.withdrawn)
-        )
-        step = len(self.sweep.ended) + self.sweep.accounting.accepted + changes
+        before = {} if run is None else run.data.metrics
         known = {name: math.nan if value is None else float(value) for name, value in figures.items()}
-        series = {name: {step: value} for name, value in known.items() if name in before or not math.isnan(value)}
-        self._log(run_id, series, self._parameters(job), [start])
+        known = {name: value for name, value in known.items() if name in before or not math.isnan(value)}
+        # As text, because NaN differs from itself.
+        if str(known) != str({name: before.get(name) for name in known}):
+            # MLflow shows the figure of the highest step: that of the last export, whatever it was of.
+            step = max((each.step for each in self.client.get_metric_history(run_id, "planned")), default=0) + 1
+            self._log(run_id, {name: {step: value} for name, value in known.items()}, self._parameters(job), [start])
         if len(ended) == standing.planned:
             self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
         return run_id
@@ -223,7 +242,7 @@ class _Recorder:
                 f"seedsweep.{name}": getattr(row, name)
                 for name in ("worker", "reused_from", "error", "code", "stopped")
             },
-            "mlflow.parentRunId": parent,
+            PARENT: parent,
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",
         }

@@ -190,8 +190,8 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
             if self.status == "succeeded" and self.error:
                 raise ValueError("a job that succeeded has no error")
             check_lengths(self.validation_score, self.others, self.epoch_seconds)
-        elif self.validation_score or self.others or self.epoch_seconds or self.weights_sha256:
-            raise ValueError("a job without a result has no metrics, no seconds and no weights")
+        elif self.validation_score or self.others or self.epoch_seconds or self.weights_sha256 or self.correct:
+            raise ValueError("a job without a result has no metrics, no answers, no seconds and no weights")
         return self
 
     @property

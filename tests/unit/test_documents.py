@@ -139,11 +139,6 @@ def anchors(target: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_no_word_is_used_that_the_glossary_replaced() -> None:
-    gone = re.compile(r"\b(run[- ]folders?|run[- ]ids?|solitude|keepers?|traces|reconcil\w+)\b", re.IGNORECASE)
-    check([(name, found) for name in DOCUMENTS for found in gone.findall(FENCE.sub("", TEXT[name]))])
-
-
 def test_the_drawing_shows_every_room_and_every_module_outside_a_room() -> None:
     drawing = TEXT["docs/explanation/architecture.md"].split("```mermaid\n")[1].split("```")[0]
     for package in ("nn", "worker", "orchestrator"):

@@ -8,7 +8,6 @@ import pytest
 import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
-import nn
 from nn.errors import InvalidInputError
 from nn.kernel.engine import CompiledEngine
 from nn.network import DeepNeuralNetwork, print_epoch
@@ -399,11 +398,6 @@ class TestRefusals:
         ):
             with pytest.raises(InvalidInputError, match=expected):
                 network(**other).fit(train, resume_from=four)
-
-
-def test_the_package_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="module 'nn' has no attribute 'no_such_name'"):
-        nn.no_such_name  # noqa: B018
 
 
 def test_a_subclass_may_have_parameters_of_its_own(train: Samples) -> None:

@@ -271,7 +271,7 @@ def test_a_page_says_how_a_sweep_was_extended_and_why_a_chart_is_absent(tmp_path
         "Extended by extend",
         "seeds 5-6",
         "the same bits on every CPU",
-        "There is no such chart: there are no two configurations of which most jobs trained.",
+        "There is no such chart: there are no two configurations that can be recommended.",
     ):
         assert said in page
 

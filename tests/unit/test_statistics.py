@@ -205,14 +205,20 @@ class TestForecast:
         assert forecast(0, 0.1) == LOOKS[0]
 
     def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
-        found = compare(by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5))
+        both = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
+        found = compare(*both)
         for tolerance, gap in ((0.0, 0.3), (0.1, 0.2), (1.0, 0.7)):
-            assert more_seeds(found, 6, tolerance=tolerance) == known(forecast(known(found.sd), gap)) - 6
-        assert more_seeds(found, 10**9) == 1
+            assert more_seeds(found, *both, tolerance=tolerance) == known(forecast(known(found.sd), gap)) - 5
+        # Of partly common seeds, only pairs count; of others, all do, until as many common ones have come.
+        needed, many = known(forecast(known(found.sd), 0.3)), by_seed(*[0.0] * 100)
+        assert more_seeds(found, many, dict.fromkeys(range(50, 150), 0.0)) == needed - 50
+        assert more_seeds(found, *[dict.fromkeys(range(i, i + needed - 9), 0.0) for i in (0, needed)]) == 9
+        assert more_seeds(found, dict.fromkeys(range(3), 0.0), dict.fromkeys(range(3, 6), 0.0)) == needed
+        assert more_seeds(found, *[dict.fromkeys(range(10**5), 0.0)] * 2) == 1
 
     @pytest.mark.parametrize(("a", "b"), [([1], [2, 3]), ([1, 2], [2, 1]), ([1] * 5, [1] * 5)])
     def test_what_cannot_be_told_has_no_forecast(self, a: list[float], b: list[float]) -> None:
-        assert more_seeds(compare(by_seed(*a), by_seed(*b)), len(a)) is None
+        assert more_seeds(compare(by_seed(*a), by_seed(*b)), by_seed(*a), by_seed(*b)) is None
 
 
 class TestBoundaries:

@@ -178,12 +178,12 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "mostly diverged": (
         {0.03: BEST[:3], 0.1: [0.99, "diverged", "diverged"]}, {},
-        "Only learning rate 0.03 can be recommended; most jobs of the other diverged.", True, [0.03],
+        "Only learning rate 0.03 can be recommended; of the other, more jobs diverged than trained.", True, [0.03],
     ),
     "mostly diverged, and failed": (
         {0.03: BEST[:3], 0.1: [0.99, "diverged", "diverged"], 0.2: ["failed"] * 3}, {},
-        "Only learning rate 0.03 can be recommended; the 2 others have no mean, or most of their jobs diverged. Of 9 "
-        "jobs, 3 failed.", True, [0.03],
+        "Only learning rate 0.03 can be recommended; the 2 others have no mean, or more jobs diverged than trained. "
+        "Of 9 jobs, 3 failed.", True, [0.03],
     ),
     "one seed each": (
         {0.02: [0.97], 0.03: [0.5], 0.04: [0.98]}, {},
@@ -206,7 +206,7 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
     ),
     "all mostly diverged": (
         {0.1: ["diverged"] * 2 + [0.9], 0.2: ["diverged"] * 3}, {},
-        "Most jobs of each configuration diverged: none can be recommended.", False, [],
+        "No configuration can be recommended: of those with a result, more jobs diverged than trained.", False, [],
     ),
 }  # fmt: skip
 

@@ -71,7 +71,12 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    # CPUs of one name may differ: BLAS chooses its kernels by what the CPU can do.
+    model, flags = (
+        next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
+        for name in ("model name", "flags")
+    )
+    # CPUs of one name may differ: BLAS and the C library choose their kernels by what the CPU can do.
     kernels = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    return f"{model or platform.processor() or 'an unknown CPU'} ({', '.join([platform.machine(), *kernels])})"
+    chosen_by = digest(f"{flags}, {os.environ.get('GLIBC_TUNABLES', '')}".encode())[:8]
+    kinds = (platform.machine(), *kernels, " ".join(platform.libc_ver()), f"features {chosen_by}")
+    return f"{model or platform.processor() or 'an unknown CPU'} ({', '.join(kinds)})"

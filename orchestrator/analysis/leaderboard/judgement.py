@@ -7,6 +7,7 @@ after it was extended, and in a race. The methods are those of `orchestrator.ana
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -226,7 +227,7 @@ class Judgement:
         found = rule(values, chosen_of=self._chosen_of(scored))
         if found is None:
             return None
-        mean = sum(values) / len(values)
+        mean = statistics.fmean(values)
         low, high = min(found.low, mean - self.resolution), max(found.high, mean + self.resolution)
         if not scored.higher_is_better:
             low, high = -high, -low
@@ -432,7 +433,7 @@ class Judgement:
         budget = self._jobs_within(within, CERTAINTY, seems=False)
         if not jobs or not budget or within < self.resolution or budget > MOST_JOBS:
             return None
-        return Advice(within=within, jobs=jobs, budget=budget)
+        return Advice(within=within, jobs=jobs, budget=max(jobs, budget))
 
     @cached_property
     def _raced(self) -> Judgement:
@@ -453,11 +454,13 @@ class Judgement:
             # The true standard deviation is not larger than this one, with this certainty.
             largest = sd * math.sqrt(df / chi_squared_quantile(1 - certainty, df))
             seeds = forecast(largest, room, 2 * alpha, power=0.5)
-            has = len(each.entries)
-            looks = LOOKS[has < LOOKS]
-            if seeds is None or not len(looks):
+            has, both = len(each.entries), [{entry.seed for entry in one.entries} for one in (each, self.candidates[0])]
+            trained = len(each.trained.keys() & self.candidates[0].trained.keys()) / len(set.intersection(*both))
+            # As many of the further jobs will train as did.
+            looks = LOOKS[(has < LOOKS) & ((math.inf if seeds is None else seeds) / trained <= LOOKS)]
+            if not len(looks):
                 return None
-            lacking.append(max(seeds, int(looks[0])) - has)
+            lacking.append(int(looks[0]) - has)
         return sum(lacking) + max(lacking, default=0)
 
     # The verdict
@@ -529,8 +532,8 @@ def _conclusion(found: Judgement) -> list[str]:
             now = " so far" if found.state == "so far" else ""
             return [f"Only {name} has a mean{now}; {the_others} {'has' if len(others) == 1 else 'have'} none"]
         if all(each.diverged for each in others):
-            return [f"Only {name} can be recommended; most jobs of {the_others} diverged"]
-        return [f"Only {name} can be recommended; {the_others} have no mean, or most of their jobs diverged"]
+            return [f"Only {name} can be recommended; of {the_others}, more jobs diverged than trained"]
+        return [f"Only {name} can be recommended; {the_others} have no mean, or more jobs diverged than trained"]
     if found.regret is None:
         few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
         best = f"{name} has the best mean, {metric.shown(leader.mean or 0.0)}"
@@ -554,7 +557,7 @@ def _nothing(found: Judgement) -> str:
         return "No job has a result"
     if not any(each.trained for each in found.scored):
         return "All jobs that have a result diverged: no configuration can be recommended"
-    return "Most jobs of each configuration diverged: none can be recommended"
+    return "No configuration can be recommended: of those with a result, more jobs diverged than trained"
 
 
 def _alone(only: Scored, interval: Interval | None, metric: Metric) -> str:

@@ -46,9 +46,11 @@ def levels(alpha: float) -> Floats:
     Returns:
         shape (n_looks,).
     """
+    # Not as an attribute of NumPy, which stays without it if this first import is interrupted.
+    from numpy.polynomial.legendre import leggauss
     from scipy.special import ndtr, ndtri
 
-    nodes, weights = np.polynomial.legendre.leggauss(POINTS)
+    nodes, weights = leggauss(POINTS)
     bounds: list[float] = []
     for k, n in enumerate(LOOKS):
         share = alpha * SPENT * (1 - SPENT) ** k

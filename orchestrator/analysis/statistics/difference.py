@@ -59,7 +59,10 @@ def compare(
             (`boundaries.levels`), or, without common seeds, the confidence sequence.
         resolution: The least margin (`pairs.margin`).
     """
-    values = as_array([a, b], list(dict.fromkeys([*a, *b])))
+    # The first pairs stay the first ones, whatever comes later, and whichever side is named first.
+    known = [{seed: i for i, seed in enumerate(side)} for side in (a, b)]
+    paired_at = {seed: max(known[0].get(seed, math.inf), known[1].get(seed, math.inf)) for seed in {*a, *b}}
+    values = as_array([a, b], sorted(paired_at, key=lambda seed: (paired_at[seed], seed)))
     row = differences(values, moments(values), 0, sequential=sequential)
     alpha = 1 - confidence
     mean, error, paired = float(row.mean[1]), float(row.error[1]), bool(row.paired[1])
@@ -121,14 +124,16 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER) -
     return int(enough[0]) if gap > 0 and len(enough) else None
 
 
-def more_seeds(found: Difference, present: int, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
+def more_seeds(found: Difference, a: Scores, b: Scores, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
     """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
 
     The interval must exclude the nearer end of the tolerance, from inside or outside. The estimate is taken as true.
+    Both get the same seeds.
 
     Args:
         found: Their difference, which is undecided.
-        present: How many seeds each has.
+        a: The scores by seed of which it is.
+        b: Likewise.
         alpha: As for `forecast`.
         tolerance: The largest difference that does not matter.
 
@@ -136,4 +141,9 @@ def more_seeds(found: Difference, present: int, alpha: float = 0.05, tolerance: 
         At least 1; None if it cannot be estimated: a side has fewer than two seeds, or there is no gap.
     """
     needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
-    return None if needed is None else max(1, needed - present)
+    if needed is None:
+        return None
+    common, present = len(a.keys() & b.keys()), min(len(a), len(b))
+    more = needed - present
+    # Only common seeds count if they are half of those of a side (`compare`), perhaps with these.
+    return max(1, needed - common if 2 * (common + max(more, 0)) >= present + max(more, 0) else more)

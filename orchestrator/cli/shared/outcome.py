@@ -84,7 +84,6 @@ def fail(error: SeedsweepError, *advice: str, status: int = 1) -> typer.Exit:
 
 def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     """Return what is kept of a session that ended early, and the command that goes on."""
-    jobs = counted(len(session.jobs), "job")
     queued, socket = "", embedded_socket(str(session.place.settings.broker_url))
     if socket is not None and not socket.exists():
         command = resumption(session.folder)
@@ -93,11 +92,17 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     try:
         session.folder.check_held()
         session.folder.manifest()
+        # At first, a session knows none.
+        rows = session.rows or session.folder.rows_of(session.jobs)
     except SeedsweepError:
         return f"Nothing is kept in {session.folder.path}, which was removed or damaged meanwhile{queued}"
+    listed, told = list(session.jobs), ""
     if is_void(session):
-        return f"No further job has ended: the sweep {session.folder.name} stays as it was"
-    kept = f"{len(session.jobs) - len(session.missing)} of {jobs} are kept in {session.folder.path}"
+        listed, command = session.manifest.undone().jobs, resumption(session.folder)
+        if rows.keys() >= set(listed) and not rows.keys() & session.again.keys():
+            return f"No further job has ended: the sweep {session.folder.name} stays as it was"
+        told = "The extension is withdrawn, because none of its jobs has ended. "
+    kept = f"{told}{len(rows.keys() & set(listed))} of {counted(len(listed), 'job')} are kept in {session.folder.path}"
     # The command comes last, to be copied.
     return f"{kept}{queued}; go on with: {shlex.join(command)}"
 

@@ -60,7 +60,7 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
     candidates = len(sweep.judgement.candidates)
-    why = None if candidates > 1 else "there are no two configurations of which most jobs trained"
+    why = None if candidates > 1 else "there are no two configurations that can be recommended"
     if candidates > 1 and not sweep.judgement.from_leader.n[1:].any():
         why = "no configuration can be compared with the leader yet"
     return configurations.absent(sweep) or why
