@@ -216,10 +216,7 @@ class TrainedModel:
     def artifact(self) -> bytes:
         """Return what the trainer made: weights, whose SHA-256 is in the row.
 
-        If they were not kept, the job is trained again in this process, as by `orchestrator weights`.
-
-        Raises:
-            SeedsweepError: the command's errors.
+        If they were not kept, the job is trained again in this process, as by `orchestrator weights`, with its errors.
         """
         return restore(self._snapshot, self.job, load_settings().cache_dir)
 
@@ -254,6 +251,7 @@ class Sweep:
     """A sweep in its folder, with methods that work on it.
 
     It shows the folder as it was when it was opened, or a method last trained or verified jobs; `refresh` reads again.
+    A method that does what a command does raises `SeedsweepError`, with the command's errors.
 
     Attributes:
         path: Its folder.
@@ -485,11 +483,7 @@ class Sweep:
         return verifying.verify(plan, checked=lambda check: say(console, describe(check, plan.sweep.names)))
 
     def test(self, *words: str) -> testing.HeldOut:
-        """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does.
-
-        Raises:
-            SeedsweepError: the command's errors.
-        """
+        """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does."""
         return testing.read_test_split(
             self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
         )
@@ -529,9 +523,6 @@ class Sweep:
             to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`, which has the folder's files as they are now.
             path: The file or folder to write; None for one in the working folder, named after the sweep.
             replace: Whether to replace files that are there; a folder is never replaced.
-
-        Raises:
-            SeedsweepError: the command's errors.
         """
         file, over = None if path is None else _path("path", path), _switch("replace", replace)
         return exporting.export(self._snapshot, _text("to", to), file=file, replace=over)
@@ -555,39 +546,23 @@ class Sweep:
         return alt.Chart.from_dict(chart.specification)
 
     def cancel(self, *, broker: str | None = None) -> None:
-        """End its queued jobs at once, and its running ones after their epoch, on a cluster or in another process.
-
-        Raises:
-            SeedsweepError: the command's errors.
-        """
+        """End its queued jobs at once, and its running ones after their epoch, on a cluster or in another process."""
         watching.cancel(self._folder, _place(broker))
 
     def undo(self, *, broker: str | None = None) -> Sweep:
-        """Withdraw what `extend`, `confirm` or `decide` last added, as `orchestrator undo` does.
-
-        Raises:
-            SeedsweepError: the command's errors.
-        """
+        """Withdraw what `extend`, `confirm` or `decide` last added, as `orchestrator undo` does."""
         with self._refreshed():
             extending.undo(self._folder, _place(broker))
         return self
 
     def rename(self, name: str) -> Sweep:
-        """Give it another name, and return it.
-
-        Raises:
-            SeedsweepError: the command's errors.
-        """
+        """Give it another name, and return it."""
         self._folder = managing.rename(self._folder, _text("name", name))
         self.path = self._folder.path
         return self.refresh()
 
     def remove(self) -> None:
-        """Remove its folder with all results; what was read stays in memory.
-
-        Raises:
-            SeedsweepError: the command's errors.
-        """
+        """Remove its folder with all results; what was read stays in memory."""
         managing.remove(self._folder)
 
     def __repr__(self) -> str:

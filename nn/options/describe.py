@@ -250,7 +250,8 @@ class Reader:
         info = model.model_fields[name]
         self._annotation = info.annotation
         types = (kind for kind, _ in members(info.annotation) if kind is not NoneType)
-        self.kinds = tuple(dict.fromkeys(_plain(kind) for kind in types))
+        plain = (tuple if get_origin(kind) is tuple else kind if kind in (bool, int, float) else str for kind in types)
+        self.kinds = tuple(dict.fromkeys(plain))
         self.kind = tuple if tuple in self.kinds else self.kinds[0]
         annotated: Any = Annotated[info.annotation, option(info), *info.metadata]
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotated)
@@ -263,10 +264,6 @@ class Reader:
             OverflowError: an integer is too large for a floating-point number.
         """
         return self._adapter.validate_python(_typed(self._annotation, value), strict=True)
-
-
-def _plain(kind: Any) -> type:
-    return tuple if get_origin(kind) is tuple else kind if kind in (bool, int, float) else str
 
 
 def parts(value: object, most: int) -> list[object]:

@@ -92,7 +92,7 @@ def choose(sweep: Sweep, words: Sequence[str] = ()) -> Chosen:
     """
     scored = _named(sweep, words) if words else sweep.scored[0]
     if not words and not scored.is_candidate:
-        why = "most of its jobs diverged" if scored.diverged else "it has no result yet"
+        why = "more of its jobs diverged than trained" if scored.diverged else "it has no result yet"
         raise SweepNotFoundError(f"The sweep {sweep.name} has no leader: {why}")
     return Chosen(sweep, scored, is_leader=not words)
 

@@ -144,9 +144,7 @@ def plan_confirmation(
     Raises:
         InvalidInputError: `top`, `seeds` or `metric` is not allowed, or jobs of the sweep have not ended.
         SweepNotFoundError: the folder is not a sweep's, or no job has a result.
-        SweepExistsError: as for `plan_resumption`.
-        DatasetError: the data set cannot be read.
-        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+        SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
 
     def judge(manifest: Manifest, rows: Mapping[str, Row]) -> Sweep:

@@ -194,10 +194,7 @@ def plan_extension(
 
     Raises:
         InvalidInputError: there is nothing to add, or it cannot be added: the error names the word or the option.
-        SweepNotFoundError: the folder is not a sweep's.
-        SweepExistsError: as for `plan_resumption`.
-        DatasetError: the data set cannot be read.
-        BrokerUnreachableError: no Redis server answers, or it refuses the connection.
+        SeedsweepError: the sweep cannot be resumed (see `plan_resumption`).
     """
     plan, grid = plan_resumption(folder, place), {}
     own = plan.manifest.grown

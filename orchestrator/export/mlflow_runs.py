@@ -226,7 +226,7 @@ class _Recorder:
             step = max((each.step for each in self.client.get_metric_history(run_id, "planned")), default=0) + 1
             self._log(run_id, {name: {step: value} for name, value in known.items()}, self._parameters(job), [start])
         if len(ended) == standing.planned:
-            self.client.set_terminated(run_id, "FINISHED", _milliseconds(max(map(self._end, ended))))
+            self.client.set_terminated(run_id, "FINISHED", round(1000 * max(map(self._end, ended))))
         return run_id
 
     def _job(self, experiment: str, parent: str, row: Row, run: Run | None) -> bool:
@@ -258,13 +258,13 @@ class _Recorder:
                 self.client.set_tag(run_id, name, value)
             for name in run.data.tags.keys() & tags.keys() - known.keys():
                 self.client.delete_tag(run_id, name)
-        self.client.set_terminated(run_id, status, _milliseconds(self._end(row)))
+        self.client.set_terminated(run_id, status, round(1000 * self._end(row)))
         return True
 
     def _id(self, run: Run | None, experiment: str, name: str, start: float, tags: Mapping[str, str]) -> str:
         if run is None:
             tags = {"mlflow.source.name": "seedsweep", **tags}
-            run = self.client.create_run(experiment, _milliseconds(start), tags, name)
+            run = self.client.create_run(experiment, round(1000 * start), tags, name)
         return str(run.info.run_id)
 
     def _log(
@@ -278,7 +278,7 @@ class _Recorder:
         from mlflow.entities import Metric, Param
 
         metrics = [
-            Metric(name, value, _milliseconds(times[min(step, len(times) - 1)]), step)
+            Metric(name, value, round(1000 * times[min(step, len(times) - 1)]), step)
             for name, values in series.items()
             for step, value in values.items()
         ]
@@ -294,7 +294,3 @@ class _Recorder:
 
     def _end(self, row: Row) -> float:
         return start_of(self.sweep, row) + sum(row.epoch_seconds)
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(1000 * seconds)

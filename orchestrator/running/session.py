@@ -287,10 +287,7 @@ class Session:
         Args:
             reuse: Whether to take results of other sweeps, in the same output folder or on the cluster.
 
-        Raises:
-            BrokerUnreachableError: Redis rejects a command with a permanent error.
-            ClusterFullError: Redis is full.
-            SweepExistsError: the name belongs to another sweep on the cluster.
+        Errors: see `train`.
         """
         if reuse:
             self.reuse_siblings(self.place.tell)

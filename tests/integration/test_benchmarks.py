@@ -53,18 +53,6 @@ def test_the_kernels_benchmark_trains_the_same_network_in_every_row(run: Run) ->
 
 
 @pytest.mark.slow(reason="runs a benchmark")
-def test_the_benchmark_of_the_lease_compares_every_row_with_the_first_of_the_same_round(run: Run) -> None:
-    figures, _ = run("lease", "--rounds 2 --jobs 1 --epochs 2 --limit 500")
-
-    first, *others = figures["rows"]
-    assert first["percent_of_each_round"] == [0.0, 0.0]
-    assert len(others) == 2
-    for row in others:
-        assert row["percent"] == pytest.approx(sum(row["percent_of_each_round"]) / 2)
-        assert row["least"] <= row["percent"] <= row["most"]
-
-
-@pytest.mark.slow(reason="runs a benchmark")
 def test_the_shares_of_a_sweeps_time_add_up(run: Run) -> None:
     figures, printed = run("sweep", "--seeds 0-1 --epochs 2 --limit 1000 --starts 2")
 
@@ -99,24 +87,6 @@ def test_the_benchmark_of_other_tools_counts_every_point(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("_from_the_benchmarks")
-def test_a_sweep_worked_out_by_hand_is_split_as_it_should() -> None:
-    import sweep
-
-    # The cluster begins at 1. One core trains from 2 to 5 and from 6 to 9, the other from 3 to 7; the end is at 10.
-    figures = sweep.split([(2.0, 5.0), (6.0, 9.0), (3.0, 7.0)], cores=2, wall=10.0, begun=1.0)
-
-    assert {part: figures[part] for part in PARTS} == {
-        "training": 10.0,
-        "start: the command": 2.0,
-        "start: the cluster": 3.0,
-        "between jobs": 1.0,
-        "waiting at the end": 2.0,
-        "finish": 2.0,
-    }
-    assert figures["ratio"] == 2.0
-
-
-@pytest.mark.usefixtures("_from_the_benchmarks")
 def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand() -> None:
     from validation_noise import validation_noise
 
@@ -146,21 +116,3 @@ def test_the_benchmark_of_the_report(run: Run) -> None:
     if shutil.which("chromium"):
         assert figures["20"]["showing"]["paint_ms"] > 0
     assert "    20 jobs " in printed
-
-
-@pytest.mark.usefixtures("_from_the_benchmarks")
-def test_an_extra_brings_what_seedsweep_does_not_need_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    import report_packages
-
-    found = report_packages.brought("report")
-
-    pinned = [
-        {line.partition("==")[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
-        for name in ("requirements.txt", "requirements-report.txt")
-    ]
-    assert found is not None
-    assert set(found) == pinned[1] - pinned[0]
-    assert all(size > 10_000 for size in found.values())
-    assert "tensorboard" in report_packages.brought("tensorboard")
-    monkeypatch.setattr(report_packages, "_bytes", lambda _: report_packages.distribution("no-such-package"))
-    assert report_packages.brought("report") is None

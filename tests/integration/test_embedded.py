@@ -1,12 +1,15 @@
 """The embedded cluster: private, complete, and gone when its orchestrator is gone, however that ends."""
 
 import json
+import os
+import resource
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -133,6 +136,19 @@ def test_a_worker_that_cannot_start_shows_its_log(monkeypatch: pytest.MonkeyPatc
     assert str(error.value).startswith("The embedded worker ended with status 1; the end of its log:\n")
     assert "SEEDSWEEP_LEASE_SECONDS is 'never'; allowed: seconds from 3 to 86400" in str(error.value)
     assert not list(short_path.iterdir())
+
+
+def test_a_process_with_very_many_open_files_has_a_cluster(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(short_path))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        for _ in range(1024):
+            stack.enter_context(Path(os.devnull).open())
+        with EmbeddedCluster(1, {}) as cluster:
+            cluster.wait_for_server()
+            cluster.check()
 
 
 def test_a_part_that_cannot_start_leaves_no_other_behind(tmp_path: Path) -> None:

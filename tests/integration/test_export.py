@@ -277,6 +277,11 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     # What is withdrawn goes, and the figures are those of now.
     with folder.exclusive():
         folder.write_manifest(undone := manifest.with_round(Round(kind="extend", seeds=(7,))).undone())
+    # Another export at the same time has written a job and its configuration, too.
+    twin = {name: runs[name].data.tags for name in ("text=plain seed 0", "text=plain")}
+    for tags in twin.values():
+        made = client.create_run(first.info.experiment_id, tags=dict(tags))
+        client.set_terminated(made.info.run_id)
     gone = client.create_run(first.info.experiment_id, tags={"seedsweep.job": undone.withdrawn[0].jobs[0]})
     client.log_metric(runs["text=plain"].info.run_id, "rank", 9, step=1)
     here.run(*words)
@@ -284,6 +289,9 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     assert runs_of(uri, "growing")["text=plain"].data.metrics["rank"] == runs["text=plain"].data.metrics["rank"]
     assert len(client.get_metric_history(runs["text=plain seed 0"].info.run_id, "error_rate")) == 2
     assert "seedsweep.error" not in runs["text=plain seed 0"].data.tags
+    left = client.search_runs([first.info.experiment_id])
+    (kept,) = [run for run in left if run.data.tags.get("seedsweep.job") == first.data.tags["seedsweep.job"]]
+    assert (len(left), kept.data.tags["mlflow.parentRunId"] in {run.info.run_id for run in left}) == (8, True)
 
 
 def test_a_place_of_runs_that_cannot_be_written_is_one_sentence_without_its_password(here: InProcess) -> None:

@@ -72,44 +72,6 @@ def test_the_script_fills_the_page_with_the_same_bytes_each_time(command_line: C
     assert "put back, 0 of 5 x 10,500 predictions change" in blocks["notebook-networks"]
 
 
-@pytest.mark.slow(reason="runs a sweep and draws its picture twice")
-def test_the_study_of_initialization_is_added_to_the_page(command_line: CommandLine, tmp_path: Path) -> None:
-    # Given a sweep that varies how weights start, the layers, and the learning rate
-    command_line.run("sweep", "--seeds", "0-2", "--epochs", "2", "--limit", "400", "--learning-rates", "0.01,0.1",
-                     "--initialization", "notebook,he", "--hidden", "32,16", "--hidden", "16,8", "--name", "study",
-                     "--no-reuse")  # fmt: skip
-    page = tmp_path / "page" / "results.md"
-    blocks = make(command_line, page.parent, initialization="study")
-    first = (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes())
-
-    # Then each variant has a line, with the mean of its rows at each rate,
-    headings, *lines = table(blocks["initialization-accuracy"])
-    assert headings == ["hidden layers", "initialization", "0.01", "0.1"]
-    assert {tuple(line[:2]) for line in lines} == {
-        (sizes, name) for sizes in ("32,16", "16,8") for name in ("notebook", "he")
-    }
-    for line in lines:
-        for rate, cell in zip((0.01, 0.1), line[2:], strict=True):
-            of_cell = [
-                100 * row["validation_score"][-1]
-                for row in command_line.rows("study")
-                if row["options"]["initialization"] == line[1]
-                and row["options"]["hidden_layer_sizes"] == [int(size) for size in line[0].split(",")]
-                and row["options"]["learning_rate"] == rate
-            ]
-            assert len(of_cell) == 3
-            assert float(cell.strip("*").split(" ")[0]) == pytest.approx(statistics.mean(of_cell), abs=0.006)
-        assert sum("**" in cell for cell in line) == 1
-    # the shares of the variance are those of a whole,
-    shares = [float(share) for share in re.findall(r"([\d.]+) %", blocks["initialization-answer"].split("\n")[1])]
-    assert len(shares) == 5
-    assert sum(shares) == pytest.approx(100, abs=0.3)
-    # and the section is there once, with the same bytes, however often it is made.
-    make(command_line, page.parent, initialization="study")
-    assert page.read_text().count("## How weights start") == 1
-    assert (page.read_text(), (page.parent / "figures" / "initialization.svg").read_bytes()) == first
-
-
 @pytest.mark.slow(reason="runs a sweep and a race")
 def test_the_answers_of_the_page_are_those_of_the_commands(command_line: CommandLine, tmp_path: Path) -> None:
     # Given a sweep, and a race between rates of which one learns and one does not
@@ -125,17 +87,6 @@ def test_the_answers_of_the_page_are_those_of_the_commands(command_line: Command
     assert len(blocks["answer-noise"].strip().split("\n")) == 2
     for line in blocks["answer-race"].strip().split("\n"):
         assert re.sub(r"^\d+ jobs, up to \d+ seeds: ", "", line.strip("-* ")).rstrip(".") in decided.stdout
-
-
-@pytest.mark.slow(reason="runs sweeps")
-def test_an_unfinished_sweep_makes_no_page(command_line: CommandLine, tmp_path: Path) -> None:
-    command_line.run(
-        "sweep", "--seeds", "0-1", "--learning-rates", "0.1", "--epochs", "1", "--limit", "100", "--name", "a"
-    )
-    results = command_line.sweep("a") / "results.jsonl"
-    results.write_text(results.read_text().split("\n")[0] + "\n")
-    with pytest.raises(AssertionError, match=r"(?s)1 jobs have no result.*assert 1 == 0"):
-        make(command_line, tmp_path / "page", backprop="a")
 
 
 @pytest.mark.slow(reason="runs two sweeps")

@@ -1,23 +1,29 @@
 """What one asks and does before sweeps run, and from another terminal while they do: by real processes."""
 
 import json
+import os
 import re
 import signal
 import subprocess
+import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from orchestrator.cli.shared.outcome import how_to_go_on
 from orchestrator.cluster.connect import Place
 from orchestrator.commands import watch
 from orchestrator.commands.estimate import tell_if_long
-from orchestrator.commands.extend import plan_extension
+from orchestrator.commands.extend import plan_extension, undo
+from orchestrator.errors import OutputError
 from orchestrator.folder.activity import Activity, address
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import PROGRESS
+from orchestrator.interruption import Interrupted
 from orchestrator.running.cancel import cancel_sweep
 from orchestrator.running.session import Session
 from orchestrator.sweeps.fields import vocabulary
@@ -293,11 +299,36 @@ def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(
         if ends:
             session.accept_weights(row(JOBS[1]), BLOB)
             session.accept(row(JOBS[1]))
+        whole = "No further job has ended" if status == "failed" and not ends else "The extension is withdrawn, because"
+        assert how_to_go_on(session, ()).startswith(whole)
+        assert (f" {1 + ends} of 2 jobs are kept in " in how_to_go_on(session, ())) == (whole[0] == "T")
         raise KeyboardInterrupt
     # Then the round is gone, and the looks before are not; without any end, all is as it was.
     found = folder.manifest()
     assert (found.rounds, [look.command for look in found.looks]) == ([], ["extend"] if ends else [])
     assert folder.rows(BY_KEY)[JOBS[1].key].status == ("succeeded" if ends else status)
+
+
+def test_an_interruption_while_a_round_is_added_comes_when_one_can_say_what_is_kept(tmp_path: Path) -> None:
+    folder = filled(tmp_path, SPECIFICATION, row)
+    plan = plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary())
+    asked = replace(plan, make_round=lambda *of: os.kill(os.getpid(), signal.SIGINT) or plan.make_round(*of))
+    with plan.place.interruption.handling(), suppress(Interrupted), asked.begin() as session:
+        assert how_to_go_on(session, ()) == "No further job has ended: the sweep a stays as it was"
+        time.sleep(30)
+        pytest.fail("the interruption was lost")
+    assert folder.manifest().rounds == []
+
+
+def test_an_undo_that_cannot_be_written_withdraws_nothing(tmp_path: Path) -> None:
+    folder = filled(tmp_path, SPECIFICATION, row)
+    with plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary()).begin() as session:
+        session.accept_weights(further := row(list(session.jobs.values())[-1]), BLOB)
+        session.accept(further)
+    (folder.path / "leaderboard.json").mkdir()
+    with pytest.raises(OutputError):
+        undo(folder, Place(load_settings()))
+    assert len(folder.manifest().rounds) == 1
 
 
 def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InProcess) -> None:

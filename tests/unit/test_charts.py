@@ -106,9 +106,9 @@ class TestIntervals:
     def test_what_mostly_diverged_is_not_said_to_be_ruled_out(self, tmp_path: Path, mixed: Sweep) -> None:
         swept = sweep_with(tmp_path, {0.1: [0.5] * 3, 0.2: [0.5, "diverged", "diverged"]})
         chart = chart_of(swept, "intervals")
-        assert "hollow: ruled out, or most of its jobs diverged" in chart.caption
-        assert "no candidate, as most of its jobs diverged" in json.dumps(chart.specification)
-        assert "most of its jobs" not in chart_of(mixed, "intervals").caption
+        assert "hollow: ruled out, or more of its jobs diverged than trained" in chart.caption
+        assert "no candidate, as more of its jobs diverged than trained" in json.dumps(chart.specification)
+        assert "more of its jobs" not in chart_of(mixed, "intervals").caption
 
     def test_the_table_has_every_configuration(self, mixed: Sweep) -> None:
         table = chart_of(mixed, "intervals").table

@@ -16,10 +16,10 @@ from orchestrator.analysis.lookup import choose
 from orchestrator.analysis.statistics.boundaries import levels
 from orchestrator.analysis.statistics.difference import Difference, forecast
 from orchestrator.analysis.statistics.images import new_images_difference
-from orchestrator.analysis.statistics.intervals import t_interval
+from orchestrator.analysis.statistics.intervals import Interval, t_interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.main import run
-from orchestrator.commands.confirm import Confirmation, confirmation
+from orchestrator.commands.confirm import Confirmation, confirmation, with_interval
 from orchestrator.errors import IncomparableError, SweepNotFoundError
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look
@@ -387,3 +387,5 @@ def test_jobs_without_a_result_do_not_count() -> None:
     found = confirmed(EARLIER, [0.5, *["failed"] * 3])
     assert (found.fresh.seeds, found.fresh.mean, found.fresh.interval) == (1, 0.5, None)
     assert known(found.shrinkage).interval is None
+    # Of an interval that was cut, the farther end counts.
+    assert with_interval(SHARE, 0.94, Interval(0.81, 1.0, "t")) == "94.00 ± 13.00"

@@ -625,6 +625,8 @@ def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> 
         # More epochs than the job has, and another trainer, which is not imported.
         (GOOD.replace(b"[0.5]", b"[0.5,0.5]").replace(b"[0.25]", b"[0.25,0.25]"), "1 line of"),
         (GOOD.replace(b"{", b'{"trainer":"sklearn",', 1), "1 line of"),
+        # Answers without a score
+        (json.dumps(lost_row(JOBS[0], "failed", "").model_dump() | {"correct": "gA=="}).encode() + b"\n", "1 line of"),
     ):
         (folder.path / "results.jsonl").write_bytes(content)
         # As every command does first.

@@ -71,12 +71,9 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    model, flags = (
-        next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
-        for name in ("model name", "flags")
-    )
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     # CPUs of one name may differ: BLAS and the C library choose their kernels by what the CPU can do.
     kernels = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    chosen_by = digest(f"{flags}, {os.environ.get('GLIBC_TUNABLES', '')}".encode())[:8]
+    chosen_by = digest(f"{told.get('flags', told.get('Features'))}, {os.environ.get('GLIBC_TUNABLES')}".encode())[:8]
     kinds = (platform.machine(), *kernels, " ".join(platform.libc_ver()), f"features {chosen_by}")
-    return f"{model or platform.processor() or 'an unknown CPU'} ({', '.join(kinds)})"
+    return f"{told.get('model name') or platform.processor() or 'an unknown CPU'} ({', '.join(kinds)})"

@@ -92,14 +92,13 @@ def how_to_go_on(session: Session, command: Sequence[str]) -> str:
     try:
         session.folder.check_held()
         session.folder.manifest()
-        # At first, a session knows none.
-        rows = session.rows or session.folder.rows_of(session.jobs)
+        rows = session.folder.rows_of(session.jobs)
     except SeedsweepError:
         return f"Nothing is kept in {session.folder.path}, which was removed or damaged meanwhile{queued}"
     listed, told = list(session.jobs), ""
     if is_void(session):
         listed, command = session.manifest.undone().jobs, resumption(session.folder)
-        if rows.keys() >= set(listed) and not rows.keys() & session.again.keys():
+        if rows.keys() >= set(listed) and not session.rows.keys() & session.again.keys():
             return f"No further job has ended: the sweep {session.folder.name} stays as it was"
         told = "The extension is withdrawn, because none of its jobs has ended. "
     kept = f"{told}{len(rows.keys() & set(listed))} of {counted(len(listed), 'job')} are kept in {session.folder.path}"

@@ -57,7 +57,7 @@ def _said(each: Drawn, metric: Metric) -> str:
     if standing.low is not None and standing.high is not None:
         parts.append(f"interval {metric.number(standing.low)} to {metric.shown(standing.high)}")
     if not standing.scored.is_candidate:
-        parts.append("no candidate, as most of its jobs diverged")
+        parts.append("no candidate, as more of its jobs diverged than trained")
     else:
         parts.append("may be the best" if standing.contender else "not the best")
     if standing.diverged:
@@ -69,8 +69,9 @@ def _caption(sweep: Sweep, shown: Rows) -> str:
     standings = sweep.leaderboard.standings
     often = " however often one looks" if shown.sequential else ""
     unfit = any(each.n and not each.scored.is_candidate for each in standings)
+    hollow = f"ruled out{', or more of its jobs diverged than trained' if unfit else ''}"
     return labels.joined(
-        f"Filled: may be the best (a contender); hollow: ruled out{', or most of its jobs diverged' if unfit else ''}",
+        f"Filled: may be the best (a contender); hollow: {hollow}",
         any(each.method for each in standings) and f"whiskers: where the mean over all seeds is, at 95 %{often}",
         any(strip.dots for strip in shown.strips) and "small dot: one seed",
         any(dot.value is None for strip in shown.strips for dot in strip.dots)
