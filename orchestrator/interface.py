@@ -124,10 +124,6 @@ def _kept(policy: object) -> str | None:
     return None if policy is None else check_keep_weights(_text("keep_weights", policy))
 
 
-def _workers(workers: object) -> int | None:
-    return None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
-
-
 def _picking(name: str, words: object) -> tuple[str, ...]:
     """Return words that pick jobs, such as `seed=3`: those of a text, as a shell splits it, or of a sequence."""
     given = split(words, name) or [words] if isinstance(words, str) else words
@@ -793,7 +789,8 @@ def cluster(
     known, settings, given = registry.trainer(_text("trainer", trainer), "trainer"), load_settings(), _data(data)
     own = settings.data if settings.trainer == trainer else None
     source = registry.source(known, (own or known.data) if given is None else given)
-    place = Place(settings, workers=_workers(workers))
+    count = None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
+    place = Place(settings, workers=count)
     with place.open(trainer, source, jobs=MAX_WORKERS, tell=ignore) as embedded:
         while not embedded.roster.online():
             embedded.check()
@@ -876,7 +873,8 @@ def _is_count(seeds: object) -> bool:
 
 def _place(broker: str | None, workers: int | None = None, time_limit: int | None = None) -> Place:
     limit = None if time_limit is None else _integer("time_limit", time_limit, 1, MAX_TIME_LIMIT)
-    return place_for(None if broker is None else _text("broker", broker), _workers(workers), limit)
+    number = None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
+    return place_for(None if broker is None else _text("broker", broker), number, limit)
 
 
 def _console(progress: bool | None) -> Console | None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from traceback import walk_stack
 from types import FrameType
 
 #: Seconds after which an interruption that was swallowed is raised again.
@@ -30,7 +31,7 @@ class Interruption:
 
     While that exception unwinds the stack, later signals change nothing: the way out takes bounded time (it ends
     processes by SIGKILL). An exception that was swallowed, by Python as in a `__del__` or by a library, is raised
-    again `AGAIN_SECONDS` later.
+    again `AGAIN_SECONDS` later. A first one while a module is imported waits: pydantic would keep a broken class.
 
     Outside `handling()`, no signal handler is installed and nothing is raised. That is how a command runs that is
     called from Python, in any thread.
@@ -73,23 +74,27 @@ class Interruption:
                 waiting, self._waiting = self._waiting, None
                 self._interrupt(waiting)
 
-    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        self._asked = signum
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        again, self._asked = bool(self._asked), signum
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
         if self._shields:
             self._waiting = signum
-        else:
+        elif again or not _is_importing(frame):
             self._interrupt(signum)
 
-    def _on_alarm(self, _signum: int, _frame: FrameType | None) -> None:
-        if not self._shields:
+    def _on_alarm(self, _signum: int, frame: FrameType | None) -> None:
+        if not self._shields and not _is_importing(frame):
             self._interrupt(self._asked)
 
     @staticmethod
     def _interrupt(signum: int) -> None:
         if not _is_unwinding():
             raise Interrupted(signum)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    return any(each.f_code.co_filename == "<frozen importlib._bootstrap>" for each, _ in walk_stack(frame))
 
 
 def _is_unwinding() -> bool:

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 from nn.options.network import MAX_SEED
-from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import print_json, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AnySweep, AsJson, file, integer, path
 from orchestrator.cluster.connect import place_for
@@ -88,7 +87,7 @@ def verify_claim(
     if claim.suffix != ".json" and not os.path.lexists(claim):
         claim = open_sweep(str(claim), DEFAULT_OUTPUT).path
     place = place_for(None, tell=partial(say, console))
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         result = claiming.verify_claim(
             claim, place, folder=folder, rebuild=rebuild, jobs=jobs, seed=seed, signers=signers, data=data
         )

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nn.errors import Beside, InvalidInputError
 from nn.options import describe
-from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.outcome import outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import place_flags, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, NoReuse, Workers, integer
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
@@ -57,7 +57,7 @@ def command(
     flags = {"--top": top, "--fresh": fresh, "--seeds": seeds, "--metric": metric}
     given = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     again = ["orchestrator", "confirm", folder.name, *given, *place_flags(folder, broker)]
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         wanted = fresh or DEFAULT_SEEDS if seeds is None else vocabulary().parse({"seeds": seeds})["seeds"]
         plan = plan_confirmation(folder, place, top=top, seeds=wanted, metric=metric)
         if dry_run:

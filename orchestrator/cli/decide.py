@@ -6,7 +6,7 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.analysis.race import Terms
-from orchestrator.cli.shared.outcome import fail, interruptible, outcome, show_estimate
+from orchestrator.cli.shared.outcome import fail, outcome, show_estimate
 from orchestrator.cli.shared.output import place_flags, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
@@ -55,7 +55,7 @@ def command(
     terms = Terms(within, budget, metric)
     again = ["orchestrator", "decide", folder.name, "--within", str(within), "--budget", str(budget)]
     again += [*(["--metric", metric] if metric is not None else []), *place_flags(folder, broker)]
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         try:
             plan = plan_decide(folder, terms, place)
         except BrokerUnreachableError as error:

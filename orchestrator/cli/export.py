@@ -12,7 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import answer, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
 from orchestrator.cli.shared.parameters import file as a_file
@@ -57,7 +56,7 @@ def command(
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
-    with interruptible(), _counting() as on_progress:
+    with _counting() as on_progress:
         result = export(Sweep.read(folder), to, file=file, replace=replace, uri=tracking_uri, on_progress=on_progress)
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.outcome import outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
@@ -48,7 +48,7 @@ def command(
         raise InvalidInputError("reuse_anyway", Described("given"), Beside("--no-reuse"))
     typed: TypedWords = context.obj
     place = place_for(broker, workers, tell=notes_for(verbose))
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         own = folder.manifest().grown
         vocabulary = typed.vocabulary({"trainer": own.trainer, **own.options})
         values = typed.values(vocabulary)

@@ -54,7 +54,9 @@ def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> 
     from orchestrator.cluster.connect import place_for
     from orchestrator.commands import extend
 
-    withdrawn, jobs, rows = extend.undo(folder, place_for(broker, tell=complain))
+    place = place_for(broker, tell=complain)
+    with place.interruption.handling():
+        withdrawn, jobs, rows = extend.undo(folder, place)
     kept = f"{counted(rows, 'row')} kept for reuse. The looks stay recorded, so intervals get no narrower"
     told = f"Withdrawn from {folder.name}: {counted(jobs, 'job')} of {withdrawn.kind}, {kept}"
     return answer(told, as_json=as_json, name=folder.name, withdrawn=withdrawn.kind, jobs=jobs, rows=rows)

@@ -7,7 +7,6 @@ from nn.errors import printable
 from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain
 from orchestrator.cli.shared.parameters import AnySweep, BestJob, picking
 from worker.settings import load_settings
@@ -47,8 +46,7 @@ def weights(folder: AnySweep, words: BestJob = None) -> int:
     """
     read = Sweep.read(folder)
     job = read.jobs[pick_one(read.name, read.jobs, words) if words else best_job(read)]
-    with interruptible():
-        restore(read, job, load_settings().cache_dir, complain)
+    restore(read, job, load_settings().cache_dir, complain)
     path = str(read.folder.weights_path(str(read.rows[job.key].weights_sha256)))
     # A script needs it as it is.
     print(printable(path) if sys.stdout.isatty() else path)

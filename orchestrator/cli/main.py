@@ -17,6 +17,7 @@ from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]
 
 from nn.errors import SeedsweepError, meant
 from orchestrator.cli.shared.streams import OutputLost, guard
+from orchestrator.interruption import Interrupted, Interruption
 from worker.text import one_line
 
 #: Exit status of a command with invalid input, or one that could not begin.
@@ -134,6 +135,8 @@ def run(arguments: list[str]) -> int:
         status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
+    except Interrupted as interrupted:
+        return interrupted.status
     except OutputLost as lost:
         if lost.sentence:
             print(f"orchestrator: {lost.sentence}", file=sys.stderr)
@@ -230,4 +233,5 @@ def main() -> None:
     # Importing makes no garbage, and to look for some after every 700 objects takes a part of a short command's time.
     gc.set_threshold(10_000)
     guard()
-    sys.exit(run(sys.argv[1:]))
+    with Interruption().handling():
+        sys.exit(run(sys.argv[1:]))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import Beside, DatasetError, Described, InvalidInputError
-from orchestrator.cli.shared.outcome import interruptible, outcome, show_estimate, show_result
+from orchestrator.cli.shared.outcome import outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption, say
 from orchestrator.cli.shared.parameters import (
     DEFAULT_OUTPUT,
@@ -116,7 +116,7 @@ def command(
 
         MissingPackageError.check("--report")
     place = place_for(broker, workers, time_limit, notes_for(verbose))
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         named = [open_sweep(each, output) for each in reuse_from or ()]
         plan = make_plan(context.obj, name, output, place, resume=resume, skip_invalid=skip_invalid).judged_by(metric)
         if not report and verbose is not False:
@@ -164,7 +164,7 @@ def submit(
     Example: orchestrator submit --seeds 0-9 --name night-run --broker redis://gpu-host:6379/0
     """
     place = place_for(broker, tell=complain)
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         require_broker(place.settings)
         plan = make_plan(context.obj, name, output, place, resume=False, skip_invalid=skip_invalid).judged_by(metric)
         with plan.begin() as session, outcome(session, resumption(plan.folder, broker)):

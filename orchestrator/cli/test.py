@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from orchestrator.analysis.leaderboard.scores import OWN_SPLITS
-from orchestrator.cli.shared.outcome import interruptible
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, NamedSweep, option_words
 from orchestrator.commands.test import HeldOut, read_test_split
@@ -35,8 +34,7 @@ def command(
 
     Example: orchestrator test night-run
     """
-    with interruptible():
-        found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
+    found = read_test_split(folder, words or (), cache_dir=load_settings().cache_dir, tell=complain)
     if as_json:
         return print_json({"sweep": found.sweep, "repeated": found.repeated, **found.reading.model_dump(mode="json")})
     console = Console()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nn.errors import Beside, InvalidInputError, SeedsweepError
 from nn.options.network import MAX_SEED
-from orchestrator.cli.shared.outcome import fail, interruptible
+from orchestrator.cli.shared.outcome import fail
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, Workers, integer, picking
 from orchestrator.cluster.connect import place_for
@@ -51,7 +51,7 @@ def command(
         raise InvalidInputError("jobs", jobs, Beside("--all"))
     console = Console(stderr=as_json, highlight=False)
     place = place_for(broker, workers, tell=complain)
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         try:
             plan = plan_verification(
                 folder,

@@ -6,7 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from orchestrator.analysis.summary import Summary
-from orchestrator.cli.shared.outcome import interruptible, outcome, show_result, standing
+from orchestrator.cli.shared.outcome import outcome, show_result, standing
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, Broker, SweepElsewhere
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
@@ -29,7 +29,7 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
     display, tell = partial(progress_for, console, verbose=verbose), notes_for(verbose)
     again = ["orchestrator", "watch", folder.name, *place_flags(folder, broker)]
     place = place_for(broker, tell=tell)
-    with interruptible(place.interruption):
+    with place.interruption.handling():
         plan = watching.plan_watch(folder, place)
         with (
             plan.begin(display) as session,

@@ -115,10 +115,9 @@ class ConfirmationResult:
 
 def with_interval(metric: Metric, value: float | None, interval: Interval | None) -> str:
     """Return a number as text, with the distance to an end of its interval: to the farther one, if one was cut."""
-    number = metric.number(value)
     if value is None or interval is None:
-        return number
-    return f"{number} ± {metric.number(max(value - interval.low, interval.high - value))}"
+        return metric.number(value)
+    return f"{metric.number(value)} ± {metric.number(max(value - interval.low, interval.high - value))}"
 
 
 def plan_confirmation(

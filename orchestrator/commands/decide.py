@@ -108,8 +108,8 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
             progress.message(f"Training {session.place.describe(terms.budget)}")
             session.train(progress, grow=race.grow, expected=terms.budget)
     ended = race.standing(session.manifest, session.rows)
-    if ended.ended != "budget":
-        # A race that needed no jobs is the sweep's answer, too; one whose budget allows none leaves it as it is.
+    if ended.ended not in ("budget", "nothing trains"):
+        # A race that needed no jobs is the sweep's answer, too; one that can have none leaves it as it is.
         session.look("decide", terms.within, str(ended.sweep.scoring))
     finish(session)
     judged = snapshot(session, terms.metric).select(within=terms.within)

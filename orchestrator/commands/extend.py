@@ -60,10 +60,8 @@ class GrowthPlan(SweepPlan):
             OutputError: the folder cannot be written.
         """
         with self.folder.exclusive():
-            # An interruption is raised again soon, when the caller can say what is kept.
-            with contextlib.suppress(Interrupted), self.place.interruption.shield():
-                before = self.folder.manifest()
-                grown, is_new = self._grow(before)
+            before = self.folder.manifest()
+            grown, is_new = self._grow(before)
             session = self.session(grown)
             # Results that the cluster already has of new jobs come from another sweep.
             session.resuming = not is_new
@@ -74,12 +72,15 @@ class GrowthPlan(SweepPlan):
                     if session.again.keys() & session.rows.keys():
                         # A job that had failed before has ended meanwhile: what was seen before stays recorded.
                         before = before.model_copy(update={"looks": self.folder.manifest().looks})
-                    with contextlib.suppress(OutputError), self.place.interruption.shield():
-                        again = session.again.items()
-                        lost = [row for key, row in again if row.status == "cancelled" and key not in session.rows]
-                        if lost:
-                            self.folder.append(*lost)
-                        self.folder.write_manifest(before)
+                    try:
+                        with self.place.interruption.shield():
+                            again = session.again.items()
+                            lost = [row for key, row in again if row.status == "cancelled" and key not in session.rows]
+                            if lost:
+                                self.folder.append(*lost)
+                            self.folder.write_manifest(before)
+                    except OutputError as error:
+                        self.place.tell(f"The extension is not withdrawn: {error}. orchestrator undo withdraws it")
                 raise
 
     def _grow(self, before: Manifest) -> tuple[Manifest, bool]:
@@ -93,7 +94,9 @@ class GrowthPlan(SweepPlan):
                 # The cluster first: another session may be faster. `--resume` also takes up a round that is only there.
                 manifest = self.place.cluster.registry.register(manifest)
         manifest = manifest.with_session()
-        self.folder.write_manifest(manifest)
+        # An interruption is raised again soon, when the caller can say what is kept.
+        with contextlib.suppress(Interrupted), self.place.interruption.shield():
+            self.folder.write_manifest(manifest)
         return manifest, further is not None
 
 

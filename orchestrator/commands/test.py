@@ -106,7 +106,7 @@ def _checked(folder: SweepFolder, record: Reading) -> Reading:
     jobs = manifest.jobs_by_key()
     # Those that were withdrawn are not known any more.
     tested = [(each, jobs[each.job]) for each in record.jobs if each.job in jobs]
-    rows, why = folder.rows_of(jobs), ""
+    rows, why = {key: row for key, row in folder.rows_of(jobs).items() if row.accepted}, ""
     if not manifest.known_jobs.issuperset(each.job for each in record.jobs):
         why = "it has jobs that the sweep lacks"
     for each, job in tested:
@@ -122,8 +122,8 @@ def _checked(folder: SweepFolder, record: Reading) -> Reading:
     if any(job.configuration != tested[0][1].configuration for _, job in tested):
         why = "it has jobs of several configurations"
     elif tested and tested[0][1].is_exact and not manifest.withdrawn:
-        diverged = [jobs[key].configuration for key, row in rows.items() if row.status == "diverged"]
-        if record.diverged > diverged.count(tested[0][1].configuration):
+        others = [job for key, job in jobs.items() if key not in rows or rows[key].status == "diverged"]
+        if record.diverged > sum(job.configuration == tested[0][1].configuration for job in others):
             why = f"it has {counted(record.diverged, 'job')} that diverged"
     if why:
         raise HeldOutError(f"{folder.path / FILE} is not of this sweep: {why}")

@@ -10,6 +10,7 @@ import itertools
 import logging
 import math
 import os
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """Write a SQLite file. Its bytes differ from export to export, because MLflow gives runs random ids."""
     # Not written in place: SQLite opens a database by its path without links, where others may put a link.
     with temporary_folder() as folder:
-        made = folder / "export.db"
+        # Of a name of its own: MLflow keeps what it has opened, by its address.
+        made = folder / f"{secrets.token_hex(8)}.db"
         # Artifacts belong to the server of the file, not to a local folder.
         record(sweep, f"sqlite:///{made}", on_progress, artifacts=f"mlflow-artifacts:/{sweep.name}")
         shutil.copyfile(made, paths[0])
@@ -178,10 +180,11 @@ class _Recorder:
             # That of a job under way is still written to: the other export deletes it when it ends.
             if run.info.status != "RUNNING" or JOB not in run.data.tags:
                 self.client.delete_run(run.info.run_id)
-        for job, configuration in configuration_of.items():
-            run, parent = found[job][0], found[configuration][0].info.run_id
-            if run.data.tags.get(PARENT) != parent:
-                self.client.set_tag(run.info.run_id, PARENT, parent)
+        # Somebody may have deleted some meanwhile.
+        for job in configuration_of.keys() & found.keys():
+            run, (parent, *_) = found[job][0], found.get(configuration_of[job], found[job])
+            if run.data.tags.get(PARENT) != parent.info.run_id and parent is not run:
+                self.client.set_tag(run.info.run_id, PARENT, parent.info.run_id)
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
         """Return the id of the sweep's experiment, and its runs by their job or configuration."""

@@ -211,7 +211,8 @@ class Session:
         return [self.rows[row.job] for row in rows]
 
     def _note(self, row: Row) -> None:
-        self.rows[row.job] = row
+        # A result without weights stays one, if they cannot be made again.
+        self.rows[row.job] = row if row.accepted else self._lost.get(row.job, row)
         self.missing.pop(row.job, None)
 
     def train(

@@ -529,7 +529,8 @@ def test_nothing_is_appended_to_a_file_that_has_another_name(tmp_path: Path, fol
 
 
 def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
-    session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()), rows={JOBS[0].key: row(JOBS[0])})
+    session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
+    folder.append(row(JOBS[0]))
     assert how_to_go_on(session, ["go", "on"]).startswith("1 of 2 jobs are kept in")
     shutil.rmtree(folder.path)
     assert how_to_go_on(session, ["go", "on"]) == (

@@ -75,5 +75,5 @@ def _cpu() -> str:
     # CPUs of one name may differ: BLAS and the C library choose their kernels by what the CPU can do.
     kernels = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
     chosen_by = digest(f"{told.get('flags', told.get('Features'))}, {os.environ.get('GLIBC_TUNABLES')}".encode())[:8]
-    kinds = (platform.machine(), *kernels, " ".join(platform.libc_ver()), f"features {chosen_by}")
-    return f"{told.get('model name') or platform.processor() or 'an unknown CPU'} ({', '.join(kinds)})"
+    kinds = ", ".join((platform.machine(), *kernels, " ".join(platform.libc_ver()), f"features {chosen_by}"))
+    return f"{told.get('model name') or platform.processor() or 'an unknown CPU'} ({kinds})"

@@ -99,8 +99,7 @@ def _trained(_: Leaderboard, standing: Standing) -> str:
 
 
 def _rank(board: Leaderboard, standing: Standing) -> str:
-    first = board.standings[0]
-    return str(standing.rank) if first.n or first.diverged else NONE
+    return str(standing.rank) if board.standings[0].n or board.standings[0].diverged else NONE
 
 
 def _may_be_best(board: Leaderboard, standing: Standing) -> str:

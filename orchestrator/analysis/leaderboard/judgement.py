@@ -454,10 +454,13 @@ class Judgement:
             # The true standard deviation is not larger than this one, with this certainty.
             largest = sd * math.sqrt(df / chi_squared_quantile(1 - certainty, df))
             seeds = forecast(largest, room, 2 * alpha, power=0.5)
-            has, both = len(each.entries), [{entry.seed for entry in one.entries} for one in (each, self.candidates[0])]
-            trained = len(each.trained.keys() & self.candidates[0].trained.keys()) / len(set.intersection(*both))
-            # As many of the further jobs will train as did.
-            looks = LOOKS[(has < LOOKS) & ((math.inf if seeds is None else seeds) / trained <= LOOKS)]
+            leader, has = self.candidates[0], len(each.entries)
+            planned = {entry.seed for entry in each.entries} & {entry.seed for entry in leader.entries}
+            common = each.trained.keys() & leader.trained.keys()
+            # A race adds no jobs to those of which most did not train. Of the others, as many will train as did.
+            fit = common and all(2 * len(side.trained) >= len(side.entries) for side in (each, leader))
+            needed = seeds * len(planned) / len(common) if fit and seeds is not None else math.inf
+            looks = LOOKS[(has < LOOKS) & (needed <= LOOKS)]
             if not len(looks):
                 return None
             lacking.append(int(looks[0]) - has)

@@ -56,13 +56,13 @@ def compare(
         b: Scores by seed.
         confidence: The interval's confidence.
         sequential: Use an interval that holds at all looks together: at the first 5, 8, 12, 18, ... common seeds
-            (`boundaries.levels`), or, without common seeds, the confidence sequence.
+            (`boundaries.levels`), or, without common seeds in the same order, the confidence sequence.
         resolution: The least margin (`pairs.margin`).
     """
-    # The first pairs stay the first ones, whatever comes later, and whichever side is named first.
-    known = [{seed: i for i, seed in enumerate(side)} for side in (a, b)]
-    paired_at = {seed: max(known[0].get(seed, math.inf), known[1].get(seed, math.inf)) for seed in {*a, *b}}
-    values = as_array([a, b], sorted(paired_at, key=lambda seed: (paired_at[seed], seed)))
+    if sequential and [seed for seed in a if seed in b] != [seed for seed in b if seed in a]:
+        # Which pairs are the first could change with the next seed: there is no pair then.
+        b = {-1 - seed: score for seed, score in b.items()}
+    values = as_array([a, b], list(dict.fromkeys([*a, *b])))
     row = differences(values, moments(values), 0, sequential=sequential)
     alpha = 1 - confidence
     mean, error, paired = float(row.mean[1]), float(row.error[1]), bool(row.paired[1])

@@ -19,21 +19,11 @@ from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.interruption import Interrupted
 from orchestrator.running.session import Session
 from orchestrator.text import counted, duration
 from worker.redis.address import embedded_socket, hide_password
 from worker.settings import read_settings
-
-
-@contextlib.contextmanager
-def interruptible(interruption: Interruption | None = None) -> Iterator[None]:
-    """Handle signals while the block runs; a signal ends the command with exit status 129, 130 or 143."""
-    try:
-        with (interruption or Interruption()).handling():
-            yield
-    except Interrupted as interrupted:
-        raise typer.Exit(interrupted.status) from None
 
 
 @contextlib.contextmanager
