@@ -207,9 +207,8 @@ class _Recorder:
         while token != "":
             page = self.client.search_runs([experiment], max_results=PAGE, page_token=token)
             for run in page:
-                runs.setdefault(run.data.tags.get(JOB) or run.data.tags.get(CONFIGURATION, run.info.run_id), []).append(
-                    run
-                )
+                key = run.data.tags.get(JOB) or run.data.tags.get(CONFIGURATION, run.info.run_id)
+                runs.setdefault(key, []).append(run)
             token = page.token or ""
         return {key: sorted(each, key=lambda run: run.info.run_id) for key, each in runs.items()}
 

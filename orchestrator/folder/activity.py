@@ -94,9 +94,6 @@ def address(folder: Path) -> str | None:
         return None
     with contextlib.suppress(OSError, ValueError):
         stats = path.lstat(), path.parent.lstat()
-        return (
-            f"redis+socket://{path}"
-            if all(each.st_uid == os.geteuid() and not each.st_mode & 0o077 for each in stats)
-            else None
-        )
+        if all(each.st_uid == os.geteuid() and not each.st_mode & 0o077 for each in stats):
+            return f"redis+socket://{path}"
     return None
