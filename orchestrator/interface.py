@@ -719,11 +719,7 @@ def sweeps(output: str | os.PathLike[str] = OUTPUT) -> list[Sweep]:
 
 
 def summaries(output: str | os.PathLike[str] = OUTPUT) -> list[summing.Summary]:
-    """Return the state of each sweep of a folder, the last changed first, as `orchestrator list` shows it.
-
-    Raises:
-        SweepUnreadableError: the folder cannot be read.
-    """
+    """Return the state of each sweep of a folder, as `orchestrator list` shows it. Order and errors: see `sweeps`."""
     return summing.summaries(_path("output", output))
 
 

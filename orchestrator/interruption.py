@@ -12,6 +12,8 @@ from types import FrameType
 
 #: Seconds after which an interruption that was swallowed is raised again.
 AGAIN_SECONDS = 0.5
+#: After so many alarms, an import that goes on is interrupted: it may never end.
+MOST_ALARMS = 10
 
 
 class Interrupted(BaseException):
@@ -41,6 +43,7 @@ class Interruption:
         self._shields = 0
         self._waiting: int | None = None
         self._asked = 0
+        self._alarms = 0
 
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
@@ -84,7 +87,8 @@ class Interruption:
             self._interrupt(signum)
 
     def _on_alarm(self, _signum: int, frame: FrameType | None) -> None:
-        if not self._shields and not _is_importing(frame):
+        self._alarms += 1
+        if not self._shields and (self._alarms > MOST_ALARMS or not _is_importing(frame)):
             self._interrupt(self._asked)
 
     @staticmethod

@@ -88,9 +88,10 @@ class Race:
         """The further jobs; None while jobs are missing, or if the race has ended."""
         if self.ended is not None or not self.sweep.finished:
             return None
-        lacking = self._lacking[1]
+        look, lacking = self._lacking
         # Every configuration gets every seed that one of them lacks; a job that it already has keeps its key.
-        seeds = tuple(dict.fromkeys(seed for missing in lacking.values() for seed in missing))
+        wanted = set[int]().union(*lacking.values())
+        seeds = tuple(seed for seed in islice(self._seeds(), look) if seed in wanted)
         points = tuple(self.sweep.manifest.point(self._racing[i].options) for i in lacking)
         return Round(kind="decide", seeds=seeds, configurations=points)
 

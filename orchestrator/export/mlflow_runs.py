@@ -220,8 +220,8 @@ class _Recorder:
         figures = {f"{metric}.{name}": getattr(standing, name) for name in _OF_METRIC}
         figures |= {name: getattr(standing, name) for name in _OF_JOBS}
         before = {} if run is None else run.data.metrics
+        figures = {name: value for name, value in figures.items() if name in before or value is not None}
         known = {name: math.nan if value is None else float(value) for name, value in figures.items()}
-        known = {name: value for name, value in known.items() if name in before or not math.isnan(value)}
         # As text, because NaN differs from itself.
         if str(known) != str({name: before.get(name) for name in known}):
             # MLflow shows the figure of the highest step: that of the last export, whatever it was of.

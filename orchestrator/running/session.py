@@ -203,12 +203,15 @@ class Session:
         self.keeper.note(row)
 
     def accept(self, *rows: Row) -> list[Row]:
-        """Keep rows; return them as `rows` has them."""
+        """Keep rows; return what is to be shown of them."""
         with self.place.interruption.shield():
             self.folder.append(*rows)
             for row in rows:
                 self._note(row)
-        return [self.rows[row.job] for row in rows]
+        lost = [row for row in rows if not row.accepted and row.job in self._lost]
+        for row in lost:
+            self.place.tell(f"The weights of the job {row.job[:12]} are not made again; its result stays: {row.error}")
+        return [row if row in lost else self.rows[row.job] for row in rows]
 
     def _note(self, row: Row) -> None:
         # A result without weights stays one, if they cannot be made again.

@@ -159,6 +159,7 @@ class TestCompare:
         found, turned = compare(a, later, sequential=True), compare(later, a, sequential=True).negated()
         assert (found.mean, *ends(found.interval)) == pytest.approx((turned.mean, *ends(turned.interval)))
         assert (found.method, compare(a, b, sequential=True).method) == ("confidence sequence", "group-sequential t")
+        assert more_seeds(found, a, later) is None
 
     def test_one_seed_on_a_side_has_no_interval_and_leaves_a_tolerance_undecided(self) -> None:
         found = compare(by_seed(1.0), by_seed(0.5, 0.6))
@@ -174,6 +175,8 @@ class TestCompare:
         # Nor do differences that are equal but for rounding.
         found = compare(by_seed(0.5, 0.6, 0.7, 0.8, 0.9), by_seed(0.4, 0.5, 0.6, 0.7, 0.8))
         assert ends(found.interval) == pytest.approx((0.1, 0.1), abs=1e-15)
+        # Whichever is named first
+        assert compare(by_seed(*[0.0] * 3), by_seed(*[0.1] * 3)).interval is None
 
     def test_the_probability_to_win_is_the_statistic_of_mann_and_whitney(self) -> None:
         a, b = by_seed(1, 2, 2, 3), by_seed(2, 0, 4)

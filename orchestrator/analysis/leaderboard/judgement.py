@@ -445,7 +445,7 @@ class Judgement:
 
         The differences are what they seem or, unless `seems`, 0.
         """
-        of, alpha, lacking = self.from_leader, ALPHA / (len(self.candidates) - 1), []
+        of, alpha, leader, last, jobs = self.from_leader, ALPHA / (len(self.candidates) - 1), self.candidates[0], 0, 0
         for i, each in (self.blocking(within) | self._raced.blocking(within)).items():
             df, sd = float(of.df[i]), float(of.error[i] * np.sqrt(of.n[i]))
             if not (df > 0 and math.isfinite(sd)):
@@ -454,17 +454,16 @@ class Judgement:
             # The true standard deviation is not larger than this one, with this certainty.
             largest = sd * math.sqrt(df / chi_squared_quantile(1 - certainty, df))
             seeds = forecast(largest, room, 2 * alpha, power=0.5)
-            leader, has = self.candidates[0], len(each.entries)
-            planned = {entry.seed for entry in each.entries} & {entry.seed for entry in leader.entries}
+            both = [{entry.seed for entry in side.entries} for side in (each, leader)]
             common = each.trained.keys() & leader.trained.keys()
             # A race adds no jobs to those of which most did not train. Of the others, as many will train as did.
             fit = common and all(2 * len(side.trained) >= len(side.entries) for side in (each, leader))
-            needed = seeds * len(planned) / len(common) if fit and seeds is not None else math.inf
-            looks = LOOKS[(has < LOOKS) & (needed <= LOOKS)]
+            needed = seeds * len(both[0] & both[1]) / len(common) if fit and seeds is not None else math.inf
+            looks = LOOKS[(min(map(len, both)) < LOOKS) & (needed <= LOOKS)]
             if not len(looks):
                 return None
-            lacking.append(int(looks[0]) - has)
-        return sum(lacking) + max(lacking, default=0)
+            last, jobs = max(last, int(looks[0])), jobs + max(0, int(looks[0]) - len(each.entries))
+        return jobs + max(0, last - len(leader.entries))
 
     # The verdict
 

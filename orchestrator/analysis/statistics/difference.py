@@ -138,10 +138,10 @@ def more_seeds(found: Difference, a: Scores, b: Scores, alpha: float = 0.05, tol
         tolerance: The largest difference that does not matter.
 
     Returns:
-        At least 1; None if it cannot be estimated: a side has fewer than two seeds, or there is no gap.
+        At least 1; None if it cannot be estimated: a side has one seed, there is no gap, or common seeds are no pairs.
     """
     needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
-    if needed is None:
+    if needed is None or (found.method == "confidence sequence" and a.keys() & b.keys()):
         return None
     common, present = len(a.keys() & b.keys()), min(len(a), len(b))
     more = needed - present

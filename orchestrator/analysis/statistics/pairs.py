@@ -107,7 +107,7 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         present &= present.cumsum(axis=-1) <= last[..., None]
     common = moments(gaps, present)
     # Differences that vary in their last digits only do not vary.
-    rounding = EQUAL * np.nanmax(np.abs(own), axis=-1, initial=0.0)
+    rounding = EQUAL * np.fmax(*(np.nanmax(np.abs(side), axis=-1, initial=0.0) for side in (own, values)))
     common = replace(common, variance=np.where(np.sqrt(common.variance) <= rounding, 0.0, common.variance))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
