@@ -40,8 +40,8 @@ SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 METRICS, PAGE = 1000, 1000
 #: Longest configuration in the name of a run, in characters.
 LONGEST = 200
+#: Tags of the runs: the one by which MLflow nests them, and those that it does not know.
 PARENT = "mlflow.parentRunId"
-#: Tags of the runs, besides those that MLflow knows.
 JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
     f"seedsweep.{name}" for name in ("job", "configuration", "status", "weights_sha256", "sweep")
 )
@@ -180,11 +180,11 @@ class _Recorder:
             # That of a job under way is still written to: the other export deletes it when it ends.
             if run.info.status != "RUNNING" or JOB not in run.data.tags:
                 self.client.delete_run(run.info.run_id)
-        # Somebody may have deleted some meanwhile.
-        for job in configuration_of.keys() & found.keys():
-            run, (parent, *_) = found[job][0], found.get(configuration_of[job], found[job])
-            if run.data.tags.get(PARENT) != parent.info.run_id and parent is not run:
-                self.client.set_tag(run.info.run_id, PARENT, parent.info.run_id)
+        for job, configuration in configuration_of.items():
+            # Somebody may have deleted one of the two meanwhile.
+            kept, parent = found.get(job, [None])[0], found.get(configuration, [None])[0]
+            if kept and parent and kept.data.tags.get(PARENT) != parent.info.run_id:
+                self.client.set_tag(kept.info.run_id, PARENT, parent.info.run_id)
 
     def _experiment(self) -> tuple[str, dict[str, Run]]:
         """Return the id of the sweep's experiment, and its runs by their job or configuration."""

@@ -208,10 +208,10 @@ class Session:
             self.folder.append(*rows)
             for row in rows:
                 self._note(row)
-        lost = [row for row in rows if not row.accepted and row.job in self._lost]
-        for row in lost:
-            self.place.tell(f"The weights of the job {row.job[:12]} are not made again; its result stays: {row.error}")
-        return [row if row in lost else self.rows[row.job] for row in rows]
+        for row in rows:
+            if row.job in self._lost and not row.accepted:
+                self.place.tell(f"The weights of job {row.job[:12]} are not made again; its result stays: {row.error}")
+        return [self.rows[row.job] if row.accepted else row for row in rows]
 
     def _note(self, row: Row) -> None:
         # A result without weights stays one, if they cannot be made again.

@@ -253,9 +253,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     def with_session(self) -> Manifest:
         """Return the manifest with the session of this process, and without the oldest one if they are too many."""
-        return self.model_copy(
-            update={"resumed": [*self.resumed, provenance(self.specification.trainer)][-MAX_SESSIONS:]}
-        )
+        sessions = [*self.resumed, provenance(self.specification.trainer)]
+        return self.model_copy(update={"resumed": sessions[-MAX_SESSIONS:]})
 
     def with_look(self, look: Look | None) -> Manifest:
         """Return the manifest with one more look, and without the oldest one if they are too many."""

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -309,14 +308,17 @@ def test_an_interrupted_extension_keeps_the_look_at_a_job_that_it_tried_again(
     assert folder.rows(BY_KEY)[JOBS[1].key].status == ("succeeded" if ends else status)
 
 
-def test_an_interruption_while_a_round_is_added_comes_when_one_can_say_what_is_kept(tmp_path: Path) -> None:
-    folder = filled(tmp_path, SPECIFICATION, row)
+def test_an_interruption_while_a_round_is_added_comes_when_one_can_say_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, write, told = filled(tmp_path, SPECIFICATION, row), SweepFolder.write_manifest, list[str]()
     plan = plan_extension(folder, Place(load_settings()), {"seeds": (2,)}, vocabulary())
-    asked = replace(plan, make_round=lambda *of: os.kill(os.getpid(), signal.SIGINT) or plan.make_round(*of))
-    with plan.place.interruption.handling(), suppress(Interrupted), asked.begin() as session:
-        assert how_to_go_on(session, ()) == "No further job has ended: the sweep a stays as it was"
-        time.sleep(30)
-        pytest.fail("the interruption was lost")
+    with plan.place.interruption.handling(), suppress(Interrupted), monkeypatch.context() as patched:
+        patched.setattr(SweepFolder, "write_manifest", lambda *of: os.kill(os.getpid(), signal.SIGINT) or write(*of))
+        with plan.begin() as session:
+            told.append(how_to_go_on(session, ()))
+            time.sleep(30)
+    assert told == ["No further job has ended: the sweep a stays as it was"]
     assert folder.manifest().rounds == []
 
 

@@ -97,7 +97,8 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
     gaps = own - values
-    gaps = np.where(np.abs(gaps) <= EQUAL * np.maximum(np.abs(own), np.abs(values)), 0.0, gaps)
+    larger = np.maximum(np.abs(own), np.abs(values))
+    gaps = np.where(np.abs(gaps) <= EQUAL * larger, 0.0, gaps)
     present = ~np.isnan(gaps)
     pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
     paired = (pairs >= 2) & (2 * pairs >= smaller)
@@ -107,7 +108,7 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         present &= present.cumsum(axis=-1) <= last[..., None]
     common = moments(gaps, present)
     # Differences that vary in their last digits only do not vary.
-    rounding = EQUAL * np.fmax(*(np.nanmax(np.abs(side), axis=-1, initial=0.0) for side in (own, values)))
+    rounding = EQUAL * np.nanmax(larger, axis=-1, initial=0.0)
     common = replace(common, variance=np.where(np.sqrt(common.variance) <= rounding, 0.0, common.variance))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
