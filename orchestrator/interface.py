@@ -785,8 +785,7 @@ def cluster(
     known, settings, given = registry.trainer(_text("trainer", trainer), "trainer"), load_settings(), _data(data)
     own = settings.data if settings.trainer == trainer else None
     source = registry.source(known, (own or known.data) if given is None else given)
-    count = None if workers is None else _integer("workers", workers, 1, MAX_WORKERS)
-    place = Place(settings, workers=count)
+    place = Place(settings, workers=None if workers is None else _integer("workers", workers, 1, MAX_WORKERS))
     with place.open(trainer, source, jobs=MAX_WORKERS, tell=ignore) as embedded:
         while not embedded.roster.online():
             embedded.check()

@@ -48,6 +48,10 @@ class Interruption:
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
         """Handle SIGINT, SIGTERM and SIGHUP while the block runs."""
+        outer = getattr(signal.getsignal(signal.SIGALRM), "__self__", None)
+        if isinstance(outer, Interruption) and outer._asked:
+            # It has waited for an import, and knows no shield of this one.
+            raise Interrupted(outer._asked)
         numbers = [signal.SIGINT, signal.SIGTERM]
         # Under nohup, a command is meant to outlive its terminal.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -67,15 +71,15 @@ class Interruption:
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
-        """Defer a signal until the block has ended."""
+        """Defer a signal until the block has ended; if that fails, until the next alarm: the error is told first."""
         self._shields += 1
         try:
             yield
         finally:
             self._shields -= 1
-            if self._waiting is not None and not self._shields:
-                waiting, self._waiting = self._waiting, None
-                self._interrupt(waiting)
+        if self._waiting is not None and not self._shields:
+            waiting, self._waiting = self._waiting, None
+            self._interrupt(waiting)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         again, self._asked = bool(self._asked), signum

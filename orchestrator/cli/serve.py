@@ -14,7 +14,7 @@ from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, Open, Output, integer
 from orchestrator.errors import MissingPackageError, SweepNotFoundError
 from orchestrator.folder.sweeps import Sweeps, open_sweep
-from orchestrator.interruption import Interrupted
+from orchestrator.interruption import Interrupted, Interruption
 from orchestrator.live.server import Server
 
 #: A valid token; the same rule as for the passwords of docker-compose.yml.
@@ -61,7 +61,7 @@ def command(
             raise InvalidInputError("names", each, "the name of a host, such as sweeps.example.org")
     if not host or "\0" in host:
         raise InvalidInputError("host", host, "an address of this machine, such as 127.0.0.1")
-    with contextlib.suppress(Interrupted):
+    with contextlib.suppress(Interrupted), Interruption().handling():
         token = None if token_file is None else _token(token_file)
         MissingPackageError.check("The live page")
         shown = _sweeps(sweep, output)

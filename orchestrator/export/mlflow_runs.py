@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 #: Most metrics that MLflow takes at a time, and most runs that it returns.
 METRICS, PAGE = 1000, 1000
-#: Longest configuration in the name of a run, in characters.
-LONGEST = 200
+#: Longest configuration in the name of a run, and longest tag, in characters.
+LONGEST, LONGEST_TAG = 200, 4000
 #: Tags of the runs: the one by which MLflow nests them, and those that it does not know.
 PARENT = "mlflow.parentRunId"
 JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
@@ -170,7 +170,8 @@ class _Recorder:
         runs = {run.data.tags.get(PARENT) for run in map(there.__getitem__, gone)} - {None, *parents}
         for run_id in (*(there[key].info.run_id for key in gone), *runs):
             self.client.delete_run(run_id)
-        self._remove_doubles(experiment, configuration_of)
+        if self.artifacts is None:  # Others may write to a server.
+            self._remove_doubles(experiment, configuration_of)
         return added
 
     def _remove_doubles(self, experiment: str, configuration_of: Mapping[str, str]) -> None:
@@ -234,8 +235,6 @@ class _Recorder:
     def _job(self, experiment: str, parent: str, row: Row, run: Run | None) -> bool:
         """Write a job's run, unless it is there with the same result; return whether it was written."""
         job, status = self.sweep.jobs[row.job], _STATUS[row.status]
-        if run is not None and run.info.status == status and run.data.tags.get(WEIGHTS) == (row.weights_sha256 or ""):
-            return False
         tags = {
             SWEEP: self.sweep.name,
             "seedsweep.trainer": job.trainer,
@@ -248,7 +247,10 @@ class _Recorder:
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",
         }
-        known = {name: one_line(value) for name, value in tags.items() if value is not None}
+        known = {name: one_line(value)[:LONGEST_TAG] for name, value in tags.items() if value is not None}
+        told = {} if run is None else {name: text for name, text in run.data.tags.items() if name in tags}
+        if run is not None and run.info.status == status and told | {PARENT: parent} == known:
+            return False
         # The run is created with the tag that finds it again, so that an interrupted one is completed.
         start = start_of(self.sweep, row)
         run_id = self._id(run, experiment, f"{self._name(job)} seed {row.seed}", start, {JOB: row.job, **known})

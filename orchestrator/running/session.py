@@ -209,9 +209,9 @@ class Session:
             for row in rows:
                 self._note(row)
         for row in rows:
-            if row.job in self._lost and not row.accepted:
+            if row.job in self._lost and row.status == "failed":
                 self.place.tell(f"The weights of job {row.job[:12]} are not made again; its result stays: {row.error}")
-        return [self.rows[row.job] if row.accepted else row for row in rows]
+        return [row if row.job in self._lost and not row.accepted else self.rows[row.job] for row in rows]
 
     def _note(self, row: Row) -> None:
         # A result without weights stays one, if they cannot be made again.

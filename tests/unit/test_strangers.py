@@ -532,6 +532,9 @@ def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     session = Session(folder, folder.manifest(), dict(BY_KEY), Place(Settings()))
     folder.append(row(JOBS[0]))
     assert how_to_go_on(session, ["go", "on"]).startswith("1 of 2 jobs are kept in")
+    session.keep_own()
+    (shown,) = session.accept(lost_row(JOBS[0], "failed", "it broke"))
+    assert (shown.status, session.rows[JOBS[0].key].status) == ("failed", "succeeded")
     shutil.rmtree(folder.path)
     assert how_to_go_on(session, ["go", "on"]) == (
         f"Nothing is kept in {folder.path}, which was removed or damaged meanwhile"

@@ -234,8 +234,9 @@ def test_a_description_of_no_possible_sweep_is_refused(
 def test_of_its_sessions_a_sweep_remembers_the_first_and_the_last_thousand(
     folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.sweeps.provenance._git", lambda *_: None)
     manifest = folder.manifest()
+    own = manifest.provenance.model_copy(update={"pid": os.getpid()})
+    monkeypatch.setattr("orchestrator.sweeps.manifest.provenance", lambda _: own)
     many = manifest.model_copy(update={"resumed": MAX_SESSIONS * [manifest.provenance]}).with_session()
     assert (len(many.resumed), many.resumed[-1].pid) == (MAX_SESSIONS, os.getpid())
     folder.write_manifest(many.model_copy(update={"resumed": [*many.resumed, manifest.provenance]}))

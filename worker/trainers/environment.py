@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -72,8 +73,9 @@ def _cpu() -> str:
     except OSError:
         lines = []
     told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    # CPUs of one name may differ: BLAS and the C library choose their kernels by what the CPU can do.
+    # CPUs of one name may differ: BLAS and the C library choose kernels by its instructions, not its other flags.
     kernels = sorted({each["architecture"] for each in threadpool_info() if "architecture" in each})
-    chosen_by = digest(f"{told.get('flags', told.get('Features'))}, {os.environ.get('GLIBC_TUNABLES')}".encode())[:8]
-    kinds = ", ".join((platform.machine(), *kernels, " ".join(platform.libc_ver()), f"features {chosen_by}"))
+    sets = re.findall(r"\b(?:avx|s?sse|fma|bmi|f16c|asimd|sve)\w*", told.get("flags", told.get("Features", "")))
+    chosen_by = digest(f"{sorted(sets)}, {os.environ.get('GLIBC_TUNABLES')}".encode())[:8]
+    kinds = ", ".join(filter(None, (platform.machine(), *kernels, " ".join(platform.libc_ver()).strip(), chosen_by)))
     return f"{told.get('model name') or platform.processor() or 'an unknown CPU'} ({kinds})"

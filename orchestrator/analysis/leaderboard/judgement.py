@@ -373,11 +373,6 @@ class Judgement:
         """
         return {i: self.candidates[i] for i in np.flatnonzero(self._counts).tolist() if i > 0}
 
-    @property
-    def is_beaten(self) -> bool:
-        """Whether some rival is shown to be better than the leader: its seeds may not be those of the leader's mean."""
-        return any(self._bounds[i, 0] > 0 for i in self.rivals if i < len(self._bounds))
-
     @cached_property
     def unreliable(self) -> Sequence[Scored]:
         """The contenders of which jobs diverged, while none of the leader's did."""
@@ -576,11 +571,13 @@ def _tied(found: Judgement) -> list[str]:
     if not rivals:
         return []
     who = _several(list(rivals.values()), found.names)
-    if found.is_beaten and len(rivals) > 1:
+    # By the common seeds, which may not be those of the leader's mean.
+    is_beaten = any(found._bounds[i, 0] > 0 for i in rivals if i < len(found._bounds))
+    if is_beaten and len(rivals) > 1:
         # Which one it is would be a statement about the rivals: those of a verdict are about the best.
         return [f"At least one of {who} is better"]
     told = f"{who} {'is' if len(rivals) == 1 else 'are'} "
-    told += "as good or better" if found.is_beaten else "not distinguishable from it"
+    told += "as good or better" if is_beaten else "not distinguishable from it"
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
     if who.endswith("others") or len(gaps) < len(rivals):
         return [told]
