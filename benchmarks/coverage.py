@@ -635,7 +635,7 @@ def advised(random: Generator, name: str, n: int, count: int) -> Row:
                                       for seed, score in enumerate(own)))
             for own in values[order, :n].tolist()
         ]  # fmt: skip
-        told = Judgement(scored, {}, names, seeds=range(n)).advice
+        told = Judgement(scored, {}, names).advice
         if told is None:
             continue
         race = Race(values, told.within, [n] * k).run(told.budget)

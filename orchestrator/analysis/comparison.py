@@ -165,6 +165,9 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     resolution = max(each.sweep.judgement.resolution for each in (first, second))
     x, y = (first.scored.in_order, second.scored.in_order) if sequential else scores
+    if sequential and first.sweep is second.sweep:
+        later = {seed: max(each.scored.places[seed] for each in (first, second)) for seed in x.keys() & y.keys()}
+        x, y = ({seed: side[seed] for seed in sorted(side, key=lambda seed: later.get(seed, 0))} for side in (x, y))
     early = not x or not y  # The first job of a side is missing, so that nothing can be compared yet.
     if early:
         x, y = scores

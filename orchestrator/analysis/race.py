@@ -122,7 +122,7 @@ class Race:
 
     def _seeds(self) -> Iterator[int]:
         """Yield the seeds of the race: those of the sweep in its order, then the integers after the largest."""
-        known = dict.fromkeys(self.sweep.judgement.seeds)
+        known = dict.fromkeys(job.seed for job in self.sweep.jobs.values())
         yield from known
         after = max(known) + 1
         yield from (seed for each in range(after, after + _SEEDS) if (seed := each % _SEEDS) not in known)

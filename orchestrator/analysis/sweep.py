@@ -202,11 +202,10 @@ class Sweep:
 
     @functools.cached_property
     def _without_races(self) -> Judgement:
-        seeds = tuple(dict.fromkeys(job.seed for job in self.jobs.values()))
         listed = set(self.manifest.jobs)
         gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and not listed.issuperset(each.jobs)]
         whole = len(self.jobs) == len(self.manifest.jobs)
-        settings = (self.seen, seeds, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
+        settings = (self.seen, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property

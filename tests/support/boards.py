@@ -75,9 +75,9 @@ def leaderboard(
     **judged: Any,
 ) -> Leaderboard:
     """Return the leaderboard of jobs and rows, each by key, judged by these arguments of `Judgement`."""
-    names, seeds = JobNames(jobs.values(), axes), tuple(dict.fromkeys(job.seed for job in jobs.values()))
+    names = JobNames(jobs.values(), axes)
     found = ranked(jobs, rows, names.metric, scoring)
-    return Leaderboard(jobs, data, Judgement(found, rows, names, scoring, seeds=seeds, **judged))
+    return Leaderboard(jobs, data, Judgement(found, rows, names, scoring, **judged))
 
 
 def board_of(outcomes: Mapping[float, Sequence[Outcome]], **judged: Any) -> Leaderboard:

@@ -186,6 +186,20 @@ def test_after_a_look_the_interval_holds_at_all_looks(tmp_path: Path, capsys: py
     assert found.new_images is None
 
 
+def test_pairs_count_in_the_order_in_which_both_sides_got_them(tmp_path: Path) -> None:
+    scores = {rate: np.random.default_rng(n).random(10).tolist() for n, rate in enumerate((0.01, 0.03))}
+    made = Sweep.read(folder_of(tmp_path, scores))
+    # Given that one side got the seeds 5 to 7 last
+    late = {key: job for key, job in made.jobs.items() if job.seed in (5, 6, 7) and job.options.learning_rate == 0.03}
+    made = replace(made, jobs={key: job for key, job in made.jobs.items() if key not in late} | late, seen="extended")
+
+    of_leader, found = made.judgement.from_leader, compare(made, made, FIRST, SECOND)
+
+    assert (of_leader.n[1], known(found.difference).method) == (8, "group-sequential t")
+    expected = np.subtract(*scores.values())[[0, 1, 2, 3, 4, 8, 9, 5]].mean()
+    assert (abs(of_leader.mean[1]), known(found.difference).mean) == pytest.approx((abs(expected), expected))
+
+
 #: How jobs ended, and what is said.
 SPARSE: dict[str, tuple[dict[float, list[Outcome]], str]] = {
     "one seed each": (

@@ -167,7 +167,7 @@ def test_the_leader_and_those_that_may_be_better_by_more_than_the_tolerance_get_
     raced = run(around(means, 0.002), within, budget, sweep(int(luck.integers(1, 9)), rates))
     for (_, race), further in zip(raced.before, raced.rounds, strict=True):
         leader, *others = race.sweep.judgement.candidates
-        scores = as_array([each.oriented for each in (leader, *others)], race.sweep.judgement.seeds)
+        scores = as_array([each.oriented for each in (leader, *others)])
         bounds = lower_bounds(scores, 0.05 / (len(rates) - 1), sequential=True)
         stays = ~(np.triu(bounds, 1) > 0).any(axis=0)
         racing = [leader, *(each for i, each in enumerate(others, 1) if stays[i] and -bounds[0, i] > within)]

@@ -290,10 +290,12 @@ class TestLowerBounds:
 
     @pytest.mark.parametrize("seed", range(20))
     def test_of_a_sequential_one_the_first_pairs_count_up_to_the_last_look(self, seed: int) -> None:
-        order = RNG(seed).permutation(14).tolist()
+        when = RNG(seed).permutation(70).reshape(5, 14)
         scores = some_missing(seed, 14)
-        found = lower_bounds(as_array(scores, order), 0.0125, sequential=True)
+        values = as_array([*scores, dict.fromkeys(range(14), 0.0)])[:5]
+        found = lower_bounds(values, 0.0125, sequential=True, when=np.where(np.isnan(values), np.nan, when))
         for i, j in permutations(range(5), 2):
+            order = np.maximum(when[i], when[j]).argsort().tolist()
             assert found[i, j] == pytest.approx(self.sequential(scores[i], scores[j], order, 0.0125))
 
     @staticmethod

@@ -163,7 +163,6 @@ class Judgement:
         names: Names the configurations, and has the metric.
         scoring: How a job is scored.
         history: How the sweep came to its rows.
-        seeds: The seeds, in the order in which the sweep got them.
         within: The regret that suffices; None if every difference counts.
         running: Whether the sweep has further jobs to come, perhaps of other configurations.
         whole: Whether these are all jobs of the sweep; if not, no race is advised, since a race has all of them.
@@ -175,7 +174,6 @@ class Judgement:
     names: JobNames
     scoring: Scoring = LAST
     history: History = "fixed"
-    seeds: Sequence[int] = ()
     within: float | None = None
     running: bool = False
     whole: bool = True
@@ -267,13 +265,20 @@ class Judgement:
 
     @cached_property
     def _values(self) -> NDArray[np.float64]:
-        """The scores of the candidates, shape (K, n_seeds); for a sequential comparison, in the order of the seeds.
+        """The scores of the candidates, shape (K, n_seeds).
 
-        Those after a job that is still missing do not count then: what has been compared must not change later.
+        In a sequential comparison, those after a job that is still missing do not count: what has been compared must
+        not change later.
         """
-        if not self.sequential:
-            return as_array([each.oriented for each in self.candidates])
-        return as_array([each.in_order for each in self.candidates], self.seeds)
+        return as_array([each.in_order if self.sequential else each.oriented for each in self.candidates])
+
+    @cached_property
+    def _order(self) -> dict[str, Any]:
+        """The arguments by which comparisons know when the sweep got each score."""
+        when = as_array([each.places for each in self.candidates]) if self.sequential else np.empty((0, 0))
+        # To sort the pairs of thousands of configurations takes longer than all the rest, and most sweeps have them so.
+        is_sorted = (when == np.fmax.accumulate(when, axis=-1)) | np.isnan(when)
+        return {"sequential": self.sequential, "when": None if is_sorted.all() else when}
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
@@ -282,7 +287,7 @@ class Judgement:
         return lower_bounds(
             self._values,
             ALPHA / max(k - 1, 1),
-            sequential=self.sequential,
+            **self._order,
             resolution=self.resolution,
             rows=k if k <= MOST_IN_PAIRS else FIRST_ONES,
         )
@@ -401,7 +406,7 @@ class Judgement:
     @cached_property
     def from_leader(self) -> Differences:
         """How much better the leader is than each candidate, shape (K,), as the comparisons have it."""
-        return differences(self._values, moments(self._values), 0, sequential=self.sequential)
+        return differences(self._values, moments(self._values), 0, **self._order)
 
     @property
     def decided(self) -> bool:

@@ -107,19 +107,23 @@ class Entry(BaseModel, frozen=True):
     weights_sha256: str | None
     #: Its epochs, if it succeeded with fewer than its options say; else 0.
     stopped: int = Field(default=0, exclude=True)
+    #: Its place among the jobs of the sweep.
+    place: int = Field(default=0, exclude=True)
 
     @classmethod
-    def of(cls, key: str, job: Job, row: Row | None, metric: Metric, scoring: Scoring = LAST) -> Entry:
-        """Return the entry of a job, which has this key; a job without a row is missing."""
+    def of(cls, place: int, key: str, job: Job, row: Row | None, metric: Metric, scoring: Scoring) -> Entry:
+        """Return the entry of a job, which has this place and key; a job without a row is missing."""
         # Not validated again: for 100,000 jobs, that would take as long as everything else.
         if row is None:
-            return cls.model_construct(key=key, seed=job.seed, status="missing", score=None, weights_sha256=None)
+            return cls.model_construct(
+                key=key, seed=job.seed, status="missing", score=None, weights_sha256=None, place=place
+            )
         score = scoring.score(scoring.values(row), metric) if row.accepted else None
         # Its square would be 0.
         score = 0.0 if score is not None and abs(score) < 1 / MAX_SCORE else score
         return cls.model_construct(
             key=key, seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
-            stopped=0 if row.stopped is None else len(row.validation_score),
+            stopped=0 if row.stopped is None else len(row.validation_score), place=place,
         )  # fmt: skip
 
 
@@ -161,8 +165,13 @@ class Scored:
     @functools.cached_property
     def in_order(self) -> Mapping[int, float]:
         """`oriented`, up to the first job that is missing or cancelled, in the sweep's order."""
+        return {seed: self.oriented[seed] for seed in self.places}
+
+    @functools.cached_property
+    def places(self) -> Mapping[int, int]:
+        """The places of these jobs among those of the sweep, by seed."""
         ended = itertools.takewhile(lambda each: each.status not in ("missing", "cancelled"), self.entries)
-        return {each.seed: self.oriented[each.seed] for each in ended if each.seed in self.oriented}
+        return {each.seed: each.place for each in ended if each.seed in self.oriented}
 
     @functools.cached_property
     def mean(self) -> float | None:
@@ -269,8 +278,8 @@ def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row], metric: Metric, sco
         scoring: How a job is scored.
     """
     groups: dict[Configuration, list[Entry]] = {}
-    for key, job in jobs.items():
-        groups.setdefault(job.configuration, []).append(Entry.of(key, job, rows.get(key), metric, scoring))
+    for place, (key, job) in enumerate(jobs.items()):
+        groups.setdefault(job.configuration, []).append(Entry.of(place, key, job, rows.get(key), metric, scoring))
     found = [
         Scored(each.options, tuple(entries), metric.higher_is_better, each.trained_by.draws_split(each.options))
         for each, entries in groups.items()

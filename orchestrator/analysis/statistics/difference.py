@@ -62,8 +62,8 @@ def compare(
     if sequential and [seed for seed in a if seed in b] != [seed for seed in b if seed in a]:
         # Which pairs are the first could change with the next seed: there is no pair then.
         b = {-1 - seed: score for seed, score in b.items()}
-    values = as_array([a, b], list(dict.fromkeys([*a, *b])))
-    row = differences(values, moments(values), 0, sequential=sequential)
+    values, when = as_array([a, b]), as_array([{seed: i for i, seed in enumerate(side)} for side in (a, b)])
+    row = differences(values, moments(values), 0, sequential=sequential, when=when)
     alpha = 1 - confidence
     mean, error, paired = float(row.mean[1]), float(row.error[1]), bool(row.paired[1])
     tail = alpha if sequential and not paired else alpha / 2

@@ -48,14 +48,9 @@ class Differences:
     own: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
 
 
-def as_array(scores: Sequence[Scores], seeds: Sequence[int] | None = None) -> Floats:
-    """Return scores as float64, shape (n_configurations, n_seeds), with NaN for a missing one.
-
-    Args:
-        scores: The scores of each configuration.
-        seeds: The order of the seeds; None for ascending.
-    """
-    seeds = sorted(set().union(*scores)) if seeds is None else seeds
+def as_array(scores: Sequence[Scores]) -> Floats:
+    """Return the scores of configurations as float64, shape (n_configurations, n_seeds), with NaN for a missing one."""
+    seeds = sorted(set().union(*scores))
     rows = [[each.get(seed, np.nan) for seed in seeds] for each in scores]
     return np.array(rows, dtype=np.float64).reshape(len(scores), len(seeds))
 
@@ -82,7 +77,9 @@ def moments(values: Floats, present: NDArray[Any] | None = None) -> Moments:
     return Moments(count, mean, variance)
 
 
-def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False) -> Differences:
+def differences(
+    values: Floats, of: Moments, i: int, *, sequential: bool = False, when: Floats | None = None
+) -> Differences:
     """Compare configuration `i` with each one.
 
     Two are paired on their common seeds if at least two, and at least half of those of the smaller side, are common.
@@ -93,12 +90,16 @@ def differences(values: Floats, of: Moments, i: int, *, sequential: bool = False
         of: Their moments.
         i: Index of the configuration.
         sequential: Whether only the first pairs count, up to the last of `LOOKS` that there are enough of.
+        when: If sequential, the time of each score, of the shape of `values`: a pair is as late as the later of its
+            two. None for the order of the seeds.
     """
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
     gaps = own - values
     larger = np.maximum(np.abs(own), np.abs(values))
     gaps = np.where(np.abs(gaps) <= EQUAL * larger, 0.0, gaps)
+    if when is not None:
+        gaps = np.take_along_axis(gaps, np.maximum(when[..., i : i + 1, :], when).argsort(axis=-1), axis=-1)
     present = ~np.isnan(gaps)
     pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
     paired = (pairs >= 2) & (2 * pairs >= smaller)
@@ -150,7 +151,13 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False, resolutio
 
 
 def lower_bounds(
-    values: Floats, alpha: float, *, sequential: bool = False, resolution: float = 0.0, rows: int | None = None
+    values: Floats,
+    alpha: float,
+    *,
+    sequential: bool = False,
+    when: Floats | None = None,
+    resolution: float = 0.0,
+    rows: int | None = None,
 ) -> Floats:
     """Return the lower confidence bounds of the differences between configurations.
 
@@ -163,7 +170,8 @@ def lower_bounds(
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         alpha: The probability that a difference is below its bound.
-        sequential: As for `margin`; the order of the seeds is that in which they came.
+        sequential: As for `margin`.
+        when: As for `differences`.
         resolution: As for `margin`.
         rows: How many rows to return, the first ones; None for all.
 
@@ -172,7 +180,7 @@ def lower_bounds(
     """
     of, found = moments(values), []
     for i in range(values.shape[-2] if rows is None else rows):
-        row = differences(values, of, i, sequential=sequential)
+        row = differences(values, of, i, sequential=sequential, when=when)
         half = margin(row, alpha, sequential=sequential, resolution=resolution)
         with np.errstate(invalid="ignore"):
             bounds = row.mean - half
