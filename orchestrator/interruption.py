@@ -48,10 +48,8 @@ class Interruption:
     @contextlib.contextmanager
     def handling(self) -> Iterator[None]:
         """Handle SIGINT, SIGTERM and SIGHUP while the block runs."""
-        outer = getattr(signal.getsignal(signal.SIGALRM), "__self__", None)
-        if isinstance(outer, Interruption) and outer._asked:
-            # It has waited for an import, and knows no shield of this one.
-            raise Interrupted(outer._asked)
+        # One that has waited for an import knows no shield of this one.
+        raise_swallowed()
         numbers = [signal.SIGINT, signal.SIGTERM]
         # Under nohup, a command is meant to outlive its terminal.
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -99,6 +97,13 @@ class Interruption:
     def _interrupt(signum: int) -> None:
         if not _is_unwinding():
             raise Interrupted(signum)
+
+
+def raise_swallowed() -> None:
+    """Raise an interruption that is still to be raised again, if any: whatever fails then may fail because of it."""
+    handler = getattr(signal.getsignal(signal.SIGALRM), "__self__", None)
+    if isinstance(handler, Interruption) and handler._asked:
+        raise Interrupted(handler._asked)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

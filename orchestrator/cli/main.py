@@ -17,7 +17,7 @@ from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]
 
 from nn.errors import SeedsweepError, meant
 from orchestrator.cli.shared.streams import OutputLost, guard
-from orchestrator.interruption import Interrupted, Interruption
+from orchestrator.interruption import Interrupted, Interruption, raise_swallowed
 from worker.text import one_line
 
 #: Exit status of a command with invalid input, or one that could not begin.
@@ -155,10 +155,11 @@ def _run(arguments: list[str]) -> int:
         return int(app(args=arguments, prog_name="orchestrator", standalone_mode=False) or 0)
     except typer.Abort:
         return 130
-    except typer.TyperException as error:
-        message = usage_message(error, arguments)
-    except SeedsweepError as error:
-        message = str(error)
+    except Exception as error:
+        raise_swallowed()
+        if not isinstance(error, SeedsweepError | typer.TyperException):
+            raise
+        message = usage_message(error, arguments) if isinstance(error, typer.TyperException) else str(error)
     if len(told := one_line(message)) > LONGEST_MESSAGE:
         told = f"{told[: LONGEST_MESSAGE // 2]}...{told[-LONGEST_MESSAGE // 2 :]}"
     if told:

@@ -90,8 +90,8 @@ def record(sweep: Sweep, uri: str, on_progress: OnProgress, *, artifacts: str | 
         from sqlalchemy.exc import SQLAlchemyError
 
         # Their own logs do not help the user.
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for name in ("mlflow", "alembic", "sqlalchemy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             return _Recorder(sweep, client, artifacts).record(on_progress)

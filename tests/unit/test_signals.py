@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.cli import main
+from orchestrator.errors import OutputError
 from orchestrator.interruption import AGAIN_SECONDS, Interrupted, Interruption
 
 
@@ -97,6 +99,17 @@ def test_a_signal_that_a_library_swallowed_waits_for_the_end_of_a_shielded_step(
     with interruption.handling(), pytest.raises(Interrupted):
         work()
     assert steps == ["finished"]
+
+
+def test_an_error_after_a_signal_that_a_library_swallowed_is_that_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def command(**_words: object) -> None:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise OutputError("it broke")
+
+    monkeypatch.setattr(main, "app", command)
+    with Interruption().handling():
+        assert main.run([]) == 143
 
 
 def test_the_handlers_from_before_come_back() -> None:
