@@ -62,4 +62,4 @@ def command(
         with plan.begin() as session, outcome(session, again, verbose=verbose):
             display = partial(progress_for, console, verbose=verbose)
             result = train(session, reuse=not no_reuse, any_code=reuse_anyway, display=display)
-    return show_result(console, result, as_json=as_json, broker=broker)
+    return show_result(console, result, as_json=as_json, broker=broker, unmade=session.unmade)

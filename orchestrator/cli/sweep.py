@@ -137,10 +137,11 @@ def command(
                 keep_weights=keep_weights,
                 display=partial(progress_for, console, verbose=verbose),
             )
+        show = partial(show_result, console, result, as_json=as_json, broker=broker, unmade=session.unmade)
         if as_json and report:
             path = rewritten(plan.folder, place.settings)
-            return show_result(console, result, as_json=True, report=None if path is None else str(path))
-        status = show_result(console, result, as_json=as_json, broker=broker)
+            return show(report=None if path is None else str(path))
+        status = show()
         if report and (path := rewritten(plan.folder, place.settings)):
             say(console, f"Report: {path}")
         return status

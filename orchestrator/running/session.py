@@ -22,7 +22,7 @@ from orchestrator.running.listener import SILENT, Progress
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.sweeps.rounds import Going
 from orchestrator.text import counted, some
-from worker.job import Job, Result
+from worker.job import Job, Mismatch, Result
 from worker.trainers import registry
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Session:
         keeper: Decides which weights the folder keeps.
         reuse_from: The sweeps that the user named for reuse, beside those in the same output folder.
         any_code: Whether to reuse results that other code of the trainer made than is installed here.
+        unmade: How many jobs failed of which the folder has the result without its weights. The result stays.
     """
 
     folder: SweepFolder
@@ -66,6 +67,7 @@ class Session:
     fail_fast: int | None = None
     reuse_from: Collection[SweepFolder] = ()
     any_code: bool = False
+    unmade: int = field(default=0, init=False)
     _others_code: str | None = field(default=None, init=False)
     #: The rows, by job key, whose weights the folder should have and has not.
     _lost: dict[str, Row] = field(default_factory=dict, init=False)
@@ -204,14 +206,22 @@ class Session:
 
     def accept(self, *rows: Row) -> list[Row]:
         """Keep rows; return what is to be shown of them."""
+        rows = tuple(map(self._compared, rows))
         with self.place.interruption.shield():
             self.folder.append(*rows)
             for row in rows:
                 self._note(row)
-        for row in rows:
-            if row.job in self._lost and row.status == "failed":
-                self.place.tell(f"The weights of job {row.job[:12]} are not made again; its result stays: {row.error}")
+                self.unmade += row.job in self._lost and row.status == "failed"
         return [row if row.job in self._lost and not row.accepted else self.rows[row.job] for row in rows]
+
+    def _compared(self, row: Row) -> Row:
+        """Return a row, with evidence if the weights that the folder lost were others."""
+        lost, made = self._lost.get(row.job), str(row.weights_sha256)
+        same = lost and (lost.weights_sha256 == made or (lost.code, lost.environment) != (row.code, row.environment))
+        if lost is None or same or not row.accepted:
+            return row
+        found = Mismatch(first=str(lost.weights_sha256), second=made, run=row.job, worker=str(row.worker))
+        return row.model_copy(update={"mismatches": [found, *row.mismatches]})
 
     def _note(self, row: Row) -> None:
         # A result without weights stays one, if they cannot be made again.

@@ -534,7 +534,11 @@ def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     assert how_to_go_on(session, ["go", "on"]).startswith("1 of 2 jobs are kept in")
     session.keep_own()
     (shown,) = session.accept(lost_row(JOBS[0], "failed", "it broke"))
-    assert (shown.status, session.rows[JOBS[0].key].status) == ("failed", "succeeded")
+    assert (shown.status, session.rows[JOBS[0].key].status, session.unmade) == ("failed", "succeeded", 1)
+    # Other weights than those that were lost replace them, with the evidence.
+    (shown,) = session.accept(row(JOBS[0], other := nan()))
+    assert [(each.first, each.second) for each in shown.mismatches] == [(digest(BLOB), digest(other))]
+    assert session.rows[JOBS[0].key] == shown
     shutil.rmtree(folder.path)
     assert how_to_go_on(session, ["go", "on"]) == (
         f"Nothing is kept in {folder.path}, which was removed or damaged meanwhile"

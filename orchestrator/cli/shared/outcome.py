@@ -111,16 +111,20 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
     return f"{told}; go on with: {shlex.join(command)}"
 
 
-def show_result(console: Console, result: Sweep, *, as_json: bool, broker: str | None = None, **more: object) -> int:
+def show_result(
+    console: Console, result: Sweep, *, as_json: bool, broker: str | None = None, unmade: int = 0, **more: object
+) -> int:
     """Print the result of a sweep and return the exit status.
 
-    It is 0 if every job has a result, no two attempts differ, and some configuration can be recommended; else 1.
+    It is 0 if every job has a result and its weights, no two attempts differ, and some configuration can be
+    recommended; else 1.
 
     Args:
         console: Where to print what is not JSON.
         result: The result.
         as_json: Whether to print JSON.
         broker: The cluster that the command line names.
+        unmade: The number of jobs whose weights could not be made again.
         more: Further fields of the JSON.
     """
     if as_json:
@@ -130,7 +134,13 @@ def show_result(console: Console, result: Sweep, *, as_json: bool, broker: str |
     mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
         say(console, _alarm(result, mismatched), style="bold red")
-    return 0 if result.accounting.complete and result.leaderboard.verdict.leader is not None else 1
+    if unmade:
+        say(
+            console,
+            f"The lost weights of {counted(unmade, 'job')} could not be made again: see above why. Results stay",
+        )
+    complete = result.accounting.complete and not unmade
+    return 0 if complete and result.leaderboard.verdict.leader is not None else 1
 
 
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
