@@ -153,7 +153,7 @@ class _Recorder:
         """Write all runs, and return the number of those that are new or changed."""
         experiment, there = self._experiment()
         sweep = self.sweep
-        added, parents, configuration_of = 0, set[str | None](), dict[str, str]()
+        added, parents, configuration_of = 0, set[str](), dict[str, str]()
         gone = {key for each in sweep.manifest.withdrawn for key in each.jobs if key in there} - sweep.jobs.keys()
         for standing in sweep.leaderboard.standings:
             fields = sweep.jobs[standing.scored.keys[0]].fields()
@@ -167,7 +167,8 @@ class _Recorder:
                 configuration_of[row.job] = key
                 on_progress(len(configuration_of), len(sweep.ended))
         # What undo has withdrawn since an earlier export; MLflow can restore it.
-        runs = {run.data.tags.get(PARENT) for run in map(there.__getitem__, gone)} - {None, *parents}
+        own = {run.info.run_id for run in there.values() if CONFIGURATION in run.data.tags}
+        runs = {run.data.tags.get(PARENT) for run in map(there.__getitem__, gone)} & own - parents
         for run_id in (*(there[key].info.run_id for key in gone), *runs):
             self.client.delete_run(run_id)
         if self.artifacts is None:  # Others may write to a server.
