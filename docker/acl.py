@@ -110,6 +110,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("unlink", "%W~seedsweep:weights:*"),
         ("eval_ro zrangebyscore zadd zremrangebyrank expire unlink", "~seedsweep:released"),
         ("incrby expire unlink", "~seedsweep:released:bytes"),
+        # Absent if Redis has lost what came before a result.
+        (READ_STRING, "%R~seedsweep:finished:*"),
         (READ_LIST, "%R~seedsweep:mismatch:*"),
         (READ_HASH, "%R~seedsweep:attempts:*"),
         (READ_STRING, "%R~seedsweep:log:*"),

@@ -384,6 +384,11 @@ class Result(BaseModel, frozen=True, extra="forbid"):
         return self
 
     @property
+    def made_by(self) -> str | None:
+        """The environment and the code, of which others may train to other bits; None for an exact job."""
+        return ", ".join(filter(None, (self.environment, self.code))) or None
+
+    @property
     def attempt(self) -> Attempt | None:
         """The attempt that made the result; None if the result does not say when that began."""
         if self.started is None:

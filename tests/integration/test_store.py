@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from nn.errors import WeightsError
+from nn.files import digest
 from orchestrator.cluster.registry import Registry
 from tests.support import presences
 from tests.support.redis_server import RedisServer
@@ -28,13 +29,13 @@ def store(client: redis.Redis) -> Store:
 
 
 def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
-    sha256 = store.put_weights(JOB, b"weights")
+    store.put_weights(JOB, sha256 := digest(b"weights"), b"weights")
     assert store.weights(JOB, sha256, 7) == b"weights"
     assert 0 < client.ttl(f"seedsweep:weights:{artifact(JOB, sha256)}") <= 100
     client.set(f"seedsweep:weights:{artifact(JOB, sha256)}", b"weighty")
     with pytest.raises(WeightsError, match="are damaged"):
         store.weights(JOB, sha256, 7)
-    store.put_weights("f" * 64, b"weights")
+    store.put_weights("f" * 64, digest(b"weights"), b"weights")
     store.drop("weights", [artifact(JOB, sha256)])
     with pytest.raises(WeightsMissingError, match="are not in the store; train the job again"):
         store.weights(JOB, sha256, 7)
@@ -80,7 +81,7 @@ def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Red
 
 
 def test_everything_expires(store: Store, client: redis.Redis) -> None:
-    store.put_weights(JOB, b"weights")
+    store.put_weights(JOB, digest(b"weights"), b"weights")
     store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
     store.compare_with_first(JOB, "2" * 64, JOB, "second@host")
     store.cancel([JOB], "why")

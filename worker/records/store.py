@@ -10,7 +10,7 @@
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
 | seedsweep:weights:<job key>     | string | artifact of a trainer     | worker, before result | when a sweep has its  |
 |   .<first digits of its SHA-256>|        |                           |                       | row, `result_expires` |
-| seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before result | `result_expires`      |
+| seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before weights| `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
 | seedsweep:checkpoint:<task id>  | string | `records.checkpoints`     | worker, at epoch ends | with the job          |
@@ -94,11 +94,9 @@ class Store:
         self.expires = expires
         self.open_expires = max(expires, OPEN_SECONDS)
 
-    def put_weights(self, job_key: str, blob: bytes) -> str:
-        """Store a job's weights and return their SHA-256."""
-        sha256 = digest(blob)
+    def put_weights(self, job_key: str, sha256: str, blob: bytes) -> None:
+        """Store a job's weights, which have this hash."""
         self.client.set(key("weights", artifact(job_key, sha256)), blob, ex=self.expires)
-        return sha256
 
     def weights(self, job_key: str, sha256: str, size: int) -> bytes:
         """Return a job's weights by their hash; at most `size` bytes are read.
@@ -133,9 +131,7 @@ class Store:
         Returns:
             Whether the weights are equal, or this is the first attempt that finished.
         """
-        name = key("finished", job_key)
-        if environment is not None:
-            name += f".{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
+        name = _finished(job_key, environment)
         stored = bytes.fromhex(sha256)
         # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
         if task_id == job_key and self.client.set(name, stored, ex=self.expires, nx=True):
@@ -150,6 +146,13 @@ class Store:
             pipeline.expire(key("mismatch", job_key), self.expires)
             pipeline.execute()
         return False
+
+    def has_finished(self, job_key: str, environment: str | None = None) -> bool:
+        """Return whether an attempt has finished, as `compare_with_first` records it: it precedes weights and result.
+
+        If it has not, the store has lost what it had when the job ended.
+        """
+        return read(self.client, _finished(job_key, environment), limits.SHORT) is not None
 
     def mismatches(self, keys: Collection[str]) -> Iterator[tuple[str, list[Mismatch]]]:
         """Yield the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
@@ -211,6 +214,11 @@ class Store:
                 for name in chunk:
                     command(pipeline, name)
                 pipeline.execute()
+
+
+def _finished(job_key: str, environment: str | None) -> str:
+    name = key("finished", job_key)
+    return name if environment is None else f"{name}.{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
 
 
 def read_reason(stored: bytes | None) -> str | None:

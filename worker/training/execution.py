@@ -147,12 +147,13 @@ class Execution:
         use_threads(self.task.app.settings.threads)
         trained = train(self.job, self.task.data.ready(), on_epoch=self._after_epoch, resume_from=checkpoint)
         result = self._result(trained)
-        # Other code may train to other bits, as another environment may.
-        where = ", ".join(filter(None, (result.environment, result.code))) or None
         if not self.store.compare_with_first(
-            result.job, result.weights_sha256, self.task_id, self.attempt.worker, where
+            result.job, result.weights_sha256, self.task_id, self.attempt.worker, result.made_by
         ):
             logger.critical("MISMATCH: %s has other weights than the first execution of the same job", self.job)
+        # A verification task only compares hashes.
+        if self.task_id == result.job:
+            self.store.put_weights(result.job, result.weights_sha256, trained.weights)
         return result
 
     def _show_life(self, *seconds: float) -> None:
@@ -204,17 +205,15 @@ class Execution:
         self.task.tell_flower(state, f"epoch {report.epoch} of {self.job.epochs}: {score}")
 
     def _result(self, trained: TrainedJob) -> Result:
-        trainer, weights, key = self.job.trained_by, trained.weights, self.job.key
-        # A verification task only compares hashes.
-        sha256 = self.store.put_weights(key, weights) if self.task_id == key else digest(weights)
+        trainer = self.job.trained_by
         return Result(
-            job=key,
+            job=self.job.key,
             status="diverged" if trained.problem else "succeeded",
             validation_score=[record.score for record in trained.history],
             others={name: [record.others[i] for record in trained.history] for i, name in enumerate(self.job.others)},
             epoch_seconds=[record.seconds for record in trained.history],
-            weights_sha256=sha256,
-            weights_bytes=len(weights),
+            weights_sha256=digest(trained.weights),
+            weights_bytes=len(trained.weights),
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             started=self.attempt.started,
