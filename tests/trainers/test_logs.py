@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 import seedsweep
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, CommandLine
-from tests.support.own_trainer import installed
+from tests.support.own_trainer import found_by_commands
 from worker.redis import limits
 from worker.training.joblog import MAX_BYTES, JobLog, job_log
 
@@ -42,12 +41,7 @@ def look_up(metrics):
 LINE = SOURCE.splitlines().index('    metrics["loss\\x1b[2J"]') + 1
 SWEEP = ("sweep", "--trainer", "buggy", "--seeds", "0-1", "--name", "a")
 
-
-@pytest.fixture
-def buggy(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment in which the trainer is found."""
-    with installed(tmp_path / "site", "buggy", SOURCE, "Buggy") as found:
-        yield found
+buggy = found_by_commands("buggy", SOURCE, "Buggy")
 
 
 def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
