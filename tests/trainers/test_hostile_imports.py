@@ -24,18 +24,13 @@ IMPORTS = {
 }
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    return tmp_path / "site"
-
-
 @pytest.mark.parametrize("source", IMPORTS)
 def test_an_import_that_does_harm_is_named(
-    source: str, site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "longer" in IMPORTS[source]:
         monkeypatch.setattr(trainers, "PROBE_SECONDS", 5.0)
-    with installed(site, "harmful", source, "Harmful"):
+    with installed(tmp_path, "harmful", source, "Harmful"):
         assert run(["trainers", "--json"]) == 0
     listed = {each["name"]: each["problem"] for each in json.loads(capsys.readouterr().out)["trainers"]}
     assert listed.keys() == {"network", "sklearn", "harmful"}
@@ -43,10 +38,10 @@ def test_an_import_that_does_harm_is_named(
     assert IMPORTS[source] in listed["harmful"]
 
 
-def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_import_prints_is_no_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = "import os; print('loud'); os.write(1, b'louder'); os.chdir('/')\n"
     source, before = EXAMPLE_SOURCE.replace("\nimport ", f"\n{noise}import ", 1), Path.cwd()
-    with installed(site, "softmax", source, "SoftmaxTrainer"):
+    with installed(tmp_path, "softmax", source, "SoftmaxTrainer"):
         assert run(["trainers", "--json"]) == 0
         listed = json.loads(capsys.readouterr().out)["trainers"]
         assert (registry.trainer("softmax").name, Path.cwd()) == ("softmax", before)
@@ -54,8 +49,8 @@ def test_what_an_import_prints_is_no_json(site: Path, capsys: pytest.CaptureFixt
     assert {option["name"] for option in listed[-1]["options"]} >= {"epochs", "learning_rate"}
 
 
-def test_a_second_network_changes_nothing_and_is_mentioned(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with installed(site, "network", "raise RuntimeError", "Network"):
+def test_a_second_network_changes_nothing_and_is_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with installed(tmp_path, "network", "raise RuntimeError", "Network"):
         assert run(["trainers"]) == 0
         assert run(["sweep", "--help"]) == 0
         assert registry.code("network") is None
