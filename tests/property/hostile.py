@@ -1,7 +1,6 @@
 """What the property tests share: hostile values, and a call that must end well on them."""
 
 import datetime
-import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from nn.errors import SeedsweepError
+from tests.support.memory import at_most
 
 T = TypeVar("T")
 
@@ -67,19 +67,14 @@ def nearly(
 
 def answer(call: Callable[..., T], *arguments: object, error: type[SeedsweepError]) -> T | None:
     """Return what the call returns, or None if it raises an error of ours, in one sentence and in little memory."""
-    tracemalloc.start()
-    try:
-        returned = call(*arguments)
-    except error as refusal:
-        sentence = str(refusal)
-        assert sentence
-        assert len(sentence) <= LONGEST_MESSAGE
-        returned = None
-    finally:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    assert peak < PEAK_BYTES, f"{peak} bytes were allocated"
-    return returned
+    with at_most(PEAK_BYTES):
+        try:
+            return call(*arguments)
+        except error as refusal:
+            sentence = str(refusal)
+            assert sentence
+            assert len(sentence) <= LONGEST_MESSAGE
+            return None
 
 
 @st.composite
