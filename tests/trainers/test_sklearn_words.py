@@ -17,10 +17,6 @@ def read(path: Path) -> SweepSpecification:
     return specification(file.values(words), words)
 
 
-def made(**options: Any) -> SweepSpecification:
-    return SweepSpecification(trainer="sklearn", options=options, grid={})
-
-
 def layers(made: SweepSpecification) -> Any:
     return made.values("hidden_layer_sizes")
 
