@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.boards import trained
 from tests.support.command_line import SMALL, CommandLine, command_line_in
-from tests.support.live_server import LiveServer, Serve, released, servers, wait_until_gone, whole_index
+from tests.support.live_server import LiveServer, Serve, servers, whole_index
 from tests.support.sweep_folders import filled
 from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
@@ -172,8 +172,9 @@ def _ends(server: LiveServer, number: int) -> None:
         # Reset, if the server had not accepted it yet
         with contextlib.suppress(ConnectionResetError):
             assert idle.recv(1) == b""
-    wait_until_gone(processes)
-    assert released(server.port)
+    wait_for(lambda: not [each for each in processes if each.is_running()], "the end of the server's processes")
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", server.port)) != 0
     assert "Traceback" not in server.log
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -105,13 +104,3 @@ def put(command_line: CommandLine, name: str, words: tuple[str, ...]) -> None:
     command_line.finished("s", *words)
     if name != "s":
         command_line.sweep("s").rename(command_line.sweep(name))
-
-
-def released(port: int) -> bool:
-    """Whether nobody listens at a port."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) != 0
-
-
-def wait_until_gone(processes: list[psutil.Process]) -> None:
-    wait_for(lambda: not [each for each in processes if each.is_running()], "the end of the server's processes")
