@@ -36,15 +36,11 @@ def press(page: Page, *keys: str) -> None:
     ActionChains(page.driver).send_keys(*keys).perform()
 
 
-def focused(page: Page) -> dict[str, Any] | None:
-    return page.run(FOCUSED)
-
-
 def stops(page: Page) -> Iterator[dict[str, Any]]:
     """Press the tab key until the page has no further stop; yield each."""
     for _ in range(400):
         press(page, Keys.TAB)
-        found = focused(page)
+        found = page.run(FOCUSED)
         if found is None:
             return
         yield found

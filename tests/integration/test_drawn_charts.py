@@ -27,10 +27,6 @@ def parsed(svg: str) -> ElementTree.Element:
     return ElementTree.fromstring(svg)  # noqa: S314 - our own
 
 
-def marks(svg: str) -> list[ElementTree.Element]:
-    return [each for each in parsed(svg).iter() if each.get("class") == "mark"]
-
-
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return mixed_sweep(tmp_path_factory.mktemp("mixed"))
@@ -113,7 +109,8 @@ def test_beyond_a_number_of_jobs_none_has_a_mark_of_its_own(mixed: Sweep, monkey
     # Given a limit that is smaller than that of thousands
     monkeypatch.setattr(configurations, "MOST_JOBS", 5)
     for name in ("intervals", "metric-by-learning_rate", "curves", "differences"):
-        found = marks(drawing.svg(chart_of(mixed, name)))
+        svg = drawing.svg(chart_of(mixed, name))
+        found = [each for each in parsed(svg).iter() if each.get("class") == "mark"]
         assert found, name
         assert not [each for each in found if each.get("data-seed")], name
         if name == "metric-by-learning_rate":

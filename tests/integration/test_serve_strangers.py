@@ -20,11 +20,6 @@ from tests.support.sweep_folders import filled, made
 from tests.support.sweeps import sweep_of
 
 
-def states(body: bytes) -> dict[str, str]:
-    found = re.findall(r'<tr id="sweep-(\w+)">.*?<td title="[^"]*">([^<]*)</td>', gzip.decompress(body).decode(), re.S)
-    return dict(found)
-
-
 @pytest.mark.timeout(600)  # The processes have a lower priority than all others, and start three times.
 def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -58,7 +53,8 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
             # Then the index has them all, and asks for none again
             for expected in ({"summary"}, set()):
                 asked.clear()
-                shown = states((await pages.page(None)).body)
+                index = gzip.decompress((await pages.page(None)).body).decode()
+                shown = dict(re.findall(r'<tr id="sweep-(\w+)">.*?<td title="[^"]*">([^<]*)</td>', index, re.S))
                 assert shown.pop("large") == shown.pop("deadly") == "too large"
                 assert shown == {"small": "finished"}
                 assert {each[0] for each in asked if each != "index"} == expected

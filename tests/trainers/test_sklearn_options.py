@@ -20,10 +20,6 @@ def said(error: pytest.ExceptionInfo[InvalidInputError]) -> str:
     return str(error.value)
 
 
-def value_of(estimator: str, name: str, text: object) -> Any:
-    return Reader(TRAINER.options_for({"estimator": estimator}), name)(text)
-
-
 def test_every_estimator_has_options_whose_defaults_scikit_learn_accepts() -> None:
     for name, found in estimators().items():
         options = read(estimator=name)
@@ -120,7 +116,7 @@ def test_an_estimator_that_is_not_one_text_is_left_to_the_model(value: object) -
     ],
 )
 def test_a_value_is_read_from_text_in_its_own_type(estimator: str, name: str, text: object, value: object) -> None:
-    found = value_of(estimator, name, text)
+    found = Reader(TRAINER.options_for({"estimator": estimator}), name)(text)
     assert found == value
     assert type(found) is type(value)
     options = read(estimator=estimator, **{name: found})

@@ -41,10 +41,6 @@ LOST = [
 LOST_HISTORY = [AttemptRecord.of(attempt) for attempt in LOST]
 
 
-def ranked(jobs: Mapping[str, Job], rows: Mapping[str, Row]) -> tuple[Standing, ...]:
-    return leaderboard(jobs, rows, "bundled").standings
-
-
 def printed(board: Leaderboard, width: int | None = None, shown: TextTable | None = None) -> list[str]:
     """Return the lines that a terminal of this width shows; None for an output that is no terminal."""
     file = io.StringIO()
@@ -384,7 +380,7 @@ def test_intervals_on_new_samples_need_the_answers_of_every_job() -> None:
         return only.low_new, only.high_new
 
     low, high = map(known, new(rows))
-    assert low < known(ranked(jobs, rows)[0].low) < high
+    assert low < known(leaderboard(jobs, rows).standings[0].low) < high
 
     # Damaged ones, those of other samples, and those that give another accuracy are none.
     first = next(iter(jobs))
