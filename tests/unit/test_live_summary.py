@@ -26,22 +26,10 @@ from tests.support.sweep_folders import BY_KEY, JOBS, SPECIFICATION, filled, mad
 from worker.settings import Settings
 
 
-def elsewhere(folder: SweepFolder) -> None:
-    """Let the sweep be one of another host, whose processes cannot be seen."""
-    manifest = folder.manifest()
-    began = manifest.provenance.model_copy(update={"host": "another-host"})
-    folder.write_manifest(manifest.model_copy(update={"provenance": began}))
-
-
 def age(folder: SweepFolder, seconds: float) -> None:
     """Let every file be older."""
     for path in folder.path.iterdir():
         os.utime(path, (time.time() - seconds,) * 2)
-
-
-def close(folder: SweepFolder) -> None:
-    """Write what a session writes at its end."""
-    (folder.path / "leaderboard.json").write_text("{}")
 
 
 def state(folder: SweepFolder) -> str:
@@ -98,7 +86,10 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
 ) -> None:
     if not lock_is_told:
         monkeypatch.setattr("orchestrator.folder.locks._LOCKS", tmp_path / "none")
-    elsewhere(folder)
+    # Given a sweep of another host, whose processes cannot be seen
+    manifest = folder.manifest()
+    began = manifest.provenance.model_copy(update={"host": "another-host"})
+    folder.write_manifest(manifest.model_copy(update={"provenance": began}))
     folder.append(row(JOBS[0]))
     assert state(folder) == "running"
     # What is refused meanwhile changes nothing, not even an unfinished line.
@@ -115,10 +106,11 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     with folder.exclusive():
         pass
 
-    # All rows are there, and its session has not ended: it may add jobs
+    # All rows are there, and its session has not ended: it may add jobs,
     folder.append(row(JOBS[1]))
     assert state(folder) == "running"
-    close(folder)
+    # until it writes what a session writes at its end.
+    (folder.path / "leaderboard.json").write_text("{}")
     assert state(folder) == "finished"
 
 
