@@ -33,11 +33,6 @@ def run(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Run
     return of
 
 
-@pytest.fixture
-def _from_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-
-
 @pytest.mark.slow(reason="runs a benchmark")
 def test_the_kernels_benchmark_trains_the_same_network_in_every_row(run: Run) -> None:
     figures, printed = run("kernel", "--samples 300 --rounds 1")
@@ -86,8 +81,8 @@ def test_the_benchmark_of_other_tools_counts_every_point(run: Run) -> None:
     assert "| Ray Tune | not installed |" in printed
 
 
-@pytest.mark.usefixtures("_from_the_benchmarks")
-def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand() -> None:
+def test_the_share_of_the_noise_that_is_the_validation_sets_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from validation_noise import validation_noise
 
     # Two seeds, four images: the accuracies are 1 and 1/2, of variance 1/8. Two images differ between the seeds,
