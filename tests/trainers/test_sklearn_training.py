@@ -1,6 +1,5 @@
 """Training scikit-learn's estimators: the same bits, epochs, resuming, divergence, artifacts, and a whole sweep."""
 
-import hashlib
 import json
 import pickle
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 import safetensors.numpy
 
 from nn.errors import InvalidInputError, WeightsError
+from nn.files import digest
 from seedsweep import Checkpoint
 from tests.support.command_line import CommandLine
 from tests.trainers.sklearn_jobs import TRAINER, check, read, toy, train
@@ -246,10 +246,6 @@ def test_jobs_cannot_change_the_data_that_they_share() -> None:
 TABLE = "a,b,label\n" + "".join(f"{(n * 7) % 20 - 10},{n % 3},{'np'[(n * 7) % 20 >= 10]}\n" for n in range(60))
 
 
-def sha256(artifact: bytes) -> str:
-    return hashlib.sha256(artifact).hexdigest()
-
-
 def test_a_sweep_over_the_estimators_of_a_table(command_line: CommandLine) -> None:
     (command_line.folder / "table.csv").write_text(TABLE)
     data = TRAINER.load(f"{command_line.folder / 'table.csv'}#label", command_line.folder)
@@ -264,4 +260,4 @@ def test_a_sweep_over_the_estimators_of_a_table(command_line: CommandLine) -> No
         assert row["status"] == "succeeded"
         assert row["validation_score"] == alone.values
         assert len(row["epoch_seconds"]) == epochs
-        assert row["weights_sha256"] == sha256(alone.trained.artifact)
+        assert row["weights_sha256"] == digest(alone.trained.artifact)
