@@ -12,7 +12,6 @@ from nn.files import digest
 from tests.support.cluster import Cluster
 from tests.support.command_line import QUICK, SMALL, CommandLine, small
 from tests.support.output import Output
-from tests.support.redis_server import free_port
 from tests.support.sweeps import sweep_of
 from worker.errors import TooManyAttemptsError
 
@@ -20,6 +19,8 @@ FIELDS = {
     "job", "seed", "options", "status", "validation_score", "epoch_seconds", "weights_sha256",
     "attempts", "worker", "error",
 }  # fmt: skip
+#: The address of a server that is not there.
+NOWHERE = "redis://127.0.0.1:1/0"
 
 
 def test_a_sweep_makes_every_file_and_a_second_one_reuses_them(command_line: CommandLine) -> None:
@@ -205,14 +206,9 @@ def test_failed_and_cancelled_jobs_are_rows_that_a_resumed_sweep_tries_again(
     assert [(look["command"], look["rows"]) for look in command_line.description("a")["looks"]] == [("resume", 2)]
 
 
-def nowhere() -> str:
-    """Return the address of a server that is not there."""
-    return f"redis://127.0.0.1:{free_port()}/0"
-
-
 def test_the_option_wins_over_the_environment(cluster: Cluster, command_line: CommandLine) -> None:
     # Given an environment that names a cluster which is not there
-    elsewhere = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL"), nowhere())
+    elsewhere = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL"), NOWHERE)
     cluster.start_worker()
     # When a sweep names another one
     command_line.run("sweep", *QUICK, "--name", "s", "--broker", cluster.server.url, **elsewhere)
@@ -222,7 +218,7 @@ def test_the_option_wins_over_the_environment(cluster: Cluster, command_line: Co
 
 def test_an_embedded_cluster_is_its_own_whatever_the_environment_says(command_line: CommandLine) -> None:
     names = ("CELERY_RESULT_BACKEND", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
-    elsewhere = dict.fromkeys(names, nowhere())
+    elsewhere = dict.fromkeys(names, NOWHERE)
     # A variable that is empty is not set.
     command_line.run("sweep", *QUICK, "--name", "s", CELERY_BROKER_URL="", SEEDSWEEP_DATA="", **elsewhere)
     assert [row["status"] for row in command_line.rows("s")] == ["succeeded"]
