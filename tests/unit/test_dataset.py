@@ -133,11 +133,6 @@ def test_what_is_no_file_is_a_missing_one(small_folder: Path, name: str, ending:
             ask(small_folder)
 
 
-def test_a_cache_folder_that_cannot_be_costs_no_error(small_folder: Path) -> None:
-    for cache_dir in (Path("a" * 5000), Path("/dev/null/deeper")):
-        assert load_mnist(small_folder, cache_dir=cache_dir).digest == load_mnist(small_folder).digest
-
-
 def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idx, "read_folder", lambda _: (np.zeros((1, 4), np.uint8), np.zeros(1, np.uint8)))
 

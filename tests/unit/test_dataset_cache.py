@@ -112,6 +112,11 @@ def test_a_folder_in_the_files_place_is_not_ours_to_remove(cached: Path, small: 
     assert cached.is_dir()
 
 
+def test_a_cache_folder_that_cannot_be_costs_no_error(small: Dataset) -> None:
+    for cache_dir in (Path("a" * 5000), Path("/dev/null/deeper")):
+        assert same_data(load_mnist(cache_dir=cache_dir), small)
+
+
 def test_only_mnist_is_cached(tmp_path: Path) -> None:
     write_idx_folder(tmp_path / "idx")
 
