@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from orchestrator.cli.main import run
+from tests.support import own_trainer
 from tests.support.cluster import Cluster
-from tests.support.own_trainer import found_here, install_source
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers import registry
@@ -93,14 +93,12 @@ FAULTS = {
 @pytest.fixture
 def installed(tmp_path: Path) -> Iterator[Path]:
     """A folder of the path with the package of a trainer, which this process finds, too."""
-    folder = tmp_path / "site"
-    install_source(folder, "faulty", SOURCE, "Faulty")
-    with found_here(folder):
-        yield folder
+    with own_trainer.installed(tmp_path / "site", "faulty", SOURCE, "Faulty"):
+        yield tmp_path / "site"
 
 
-def job(fault: str, seed: int = 0) -> Job:
-    return Job.of({"fault": fault}, seed=seed, dataset="d" * 64, trainer="faulty")
+def job(fault: str) -> Job:
+    return Job.of({"fault": fault}, seed=0, dataset="d" * 64, trainer="faulty")
 
 
 def test_what_a_trainer_does_wrong_fails_its_job_and_nothing_else(cluster: Cluster, installed: Path) -> None:
