@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from nn.errors import Described, InvalidInputError, SeedsweepError
-from orchestrator.analysis.evaluation import Evaluation, Mistake, data_of, evaluate, probabilities
+from orchestrator.analysis.evaluation import data_of, evaluate, probabilities
 from orchestrator.analysis.lookup import TrainedJob, best_job, drawings, draws, trained_job
 from orchestrator.analysis.selection import pick_one
 from orchestrator.analysis.sweep import Sweep
@@ -61,9 +61,19 @@ def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) ->
     say(console, title(network))
     _say_curve(console, network.row, network.job.metric)
     say(console, "Confusion matrix: true class by row, prediction by column")
-    _print_confusion(console, evaluation)
+    classes = range(len(evaluation.confusion))
+    rows = [
+        (str(label), *(str(count) if count else "·" for count in counts), percent(share))
+        for label, counts, share in zip(classes, evaluation.confusion, evaluation.class_accuracy, strict=True)
+    ]
+    print_table(console, ("", *map(str, classes), "right"), rows, spare=("right",), padding=(0, 1, 0, 0))
     say(console, f"The most confident of {counted(len(evaluation.mistakes), 'mistake')}")
-    _print_mistakes(console, evaluation.mistakes)
+    headings = ("validation index", "image of the data set", "true", "predicted", "probability")
+    rows = [
+        (*map(str, (mistake.index, mistake.image, mistake.true, mistake.predicted)), percent(mistake.probability))
+        for mistake in evaluation.mistakes[:MISTAKES]
+    ]
+    print_table(console, headings, rows, spare=("validation index", "probability"))
     return 0
 
 
@@ -127,25 +137,6 @@ def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
         printed = f" {notebook[i]:>7.3f}" if notebook else ""
         lines.append(f"{i + 1:>6} {metric.shown(accuracies[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"
-
-
-def _print_confusion(console: Console, evaluation: Evaluation) -> None:
-    classes = range(len(evaluation.confusion))
-    rows = [
-        (str(label), *(str(count) if count else "·" for count in counts), percent(share))
-        for label, counts, share in zip(classes, evaluation.confusion, evaluation.class_accuracy, strict=True)
-    ]
-    headings = ("", *map(str, classes), "right")
-    print_table(console, headings, rows, spare=("right",), padding=(0, 1, 0, 0))
-
-
-def _print_mistakes(console: Console, mistakes: list[Mistake]) -> None:
-    headings = ("validation index", "image of the data set", "true", "predicted", "probability")
-    rows = [
-        (*map(str, (mistake.index, mistake.image, mistake.true, mistake.predicted)), percent(mistake.probability))
-        for mistake in mistakes[:MISTAKES]
-    ]
-    print_table(console, headings, rows, spare=("validation index", "probability"))
 
 
 def predict(
