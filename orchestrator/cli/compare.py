@@ -60,7 +60,13 @@ def command(
     if as_json:
         print_json(found.as_dict())
     else:
-        _print(Console(), found)
+        console = Console()
+        unit = " in %" if found.metric.is_share else ""
+        say(console, str(found))
+        rows = [(name, *_figures(found, side)) for name, side in (("a", found.a), ("b", found.b))]
+        print_table(console, ("", "configuration", "n", f"mean{unit}", "95 % interval"), rows)
+        for line in _details(found):
+            say(console, line)
     return 0 if found.decided else 1
 
 
@@ -75,15 +81,6 @@ def _sides(
     if len(sweeps) > 1 or not fits or sweeps != list(others[: len(sweeps)]):
         raise InvalidInputError("B", " ".join(others) or Described("missing"), ALLOWED)
     return open_sweep(sweeps[0], root) if sweeps else first, (words[0], words[-1]) if words else ((), ())
-
-
-def _print(console: Console, found: Comparison) -> None:
-    unit = " in %" if found.metric.is_share else ""
-    say(console, str(found))
-    rows = [(name, *_figures(found, side)) for name, side in (("a", found.a), ("b", found.b))]
-    print_table(console, ("", "configuration", "n", f"mean{unit}", "95 % interval"), rows)
-    for line in _details(found):
-        say(console, line)
 
 
 def _figures(found: Comparison, side: Chosen) -> tuple[str, ...]:
