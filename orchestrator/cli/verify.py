@@ -79,7 +79,15 @@ def command(
         }
         print_json(content)
     else:
-        _print_table(console, result)
+        rows = [
+            (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
+            for check in result.different
+            for difference in check.differences
+        ]
+        if rows:
+            headings = ("job", "what", "kept", "trained again")
+            print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
+        say(console, str(result), style="bold red" if rows else None)
     return 1 if different or noted else 0
 
 
@@ -114,18 +122,6 @@ def describe(check: Check, names: JobNames) -> str:
     if first.what == WEIGHTS_FILE:
         what = f"its {first.what} is {first.kept}"
     return one_line(f"{name}: DIFFERENT: {what}{more}")
-
-
-def _print_table(console: Console, result: Verification) -> None:
-    rows = [
-        (check.job[:12], difference.what, _short(difference.kept), _short(difference.again))
-        for check in result.different
-        for difference in check.differences
-    ]
-    if rows:
-        headings = ("job", "what", "kept", "trained again")
-        print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
-    say(console, str(result), style="bold red" if rows else None)
 
 
 def _short(value: str | float | None) -> str:
