@@ -10,7 +10,7 @@ from orchestrator.cli.shared.output import print_json, print_table, say
 from orchestrator.cli.shared.parameters import AsJson, Broker
 from orchestrator.cli.shared.words import TypedWords
 from orchestrator.cluster.connect import place_for
-from orchestrator.commands.trainers import TrainerFacts, trainers
+from orchestrator.commands.trainers import trainers
 from orchestrator.text import counted
 
 
@@ -33,22 +33,19 @@ def command(
     found = trainers(cluster, TypedWords({}, fixed).given)
     if as_json:
         return print_json({"trainers": [asdict(each) for each in found]})
-    for each in found:
-        _print(console, each, on_cluster=cluster is not None)
+    for facts in found:
+        if facts.ignored:
+            theirs = ", ".join(facts.ignored)
+            say(console, f"Ignored, because {facts.name} is one of Seedsweep's own trainers: {theirs}")
+        if facts.problem is not None:
+            say(console, f"{facts.name}: {facts.problem}")
+        else:
+            bits = "the same bits on every CPU" if facts.exact else "not the same bits on every CPU"
+            say(console, f"{facts.name}, version {facts.version}: {facts.metric}; {bits}")
+            say(console, f"Data set: {facts.data}")
+            rows = [(each["name"], each["help"], each["allowed"]) for each in facts.options]
+            print_table(console, ("option", "meaning", "allowed"), rows, spare=("allowed",), is_text=True)
+        if cluster is not None:
+            say(console, f"{counted(len(facts.workers), 'worker')} with it (orchestrator status shows all)")
+        say(console, "")
     return 0
-
-
-def _print(console: Console, facts: TrainerFacts, *, on_cluster: bool) -> None:
-    if facts.ignored:
-        say(console, f"Ignored, because {facts.name} is one of Seedsweep's own trainers: {', '.join(facts.ignored)}")
-    if facts.problem is not None:
-        say(console, f"{facts.name}: {facts.problem}")
-    else:
-        bits = "the same bits on every CPU" if facts.exact else "not the same bits on every CPU"
-        say(console, f"{facts.name}, version {facts.version}: {facts.metric}; {bits}")
-        say(console, f"Data set: {facts.data}")
-        rows = [(each["name"], each["help"], each["allowed"]) for each in facts.options]
-        print_table(console, ("option", "meaning", "allowed"), rows, spare=("allowed",), is_text=True)
-    if on_cluster:
-        say(console, f"{counted(len(facts.workers), 'worker')} with it (orchestrator status shows all)")
-    say(console, "")
