@@ -17,7 +17,6 @@ from orchestrator.cli.shared.parameters import CLUSTER_ADVICE, names_cluster
 from orchestrator.cli.shared.streams import OutputLost
 from orchestrator.commands.estimate import estimate
 from orchestrator.commands.extend import is_void
-from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.interruption import Interrupted
 from orchestrator.running.session import Session
@@ -133,7 +132,16 @@ def show_result(
         print_result(console, result, broker)
     mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
-        say(console, _alarm(result, mismatched), style="bold red")
+        row = mismatched[0]
+        first = row.mismatches[0]
+        alarm = (
+            f"WARNING: {len(mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
+            "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
+            f"First: {result.names.job(row.seed, row.options)}, "
+            f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). "
+            f"All are in {result.folder.path}/results.jsonl."
+        )
+        say(console, alarm, style="bold red")
     if unmade:
         say(
             console,
@@ -147,15 +155,3 @@ def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: 
     """Print what a session from `SweepPlan.rehearse` would do, and return the exit status."""
     found = estimate(session, reuse=reuse, race=race)
     return answer(str(found), as_json=as_json, **asdict(found))
-
-
-def _alarm(result: Sweep, mismatched: Sequence[Row]) -> str:
-    row = mismatched[0]
-    first = row.mismatches[0]
-    return (
-        f"WARNING: {len(mismatched)} of {counted(result.accounting.jobs, 'job')} ended with different weights "
-        "in two attempts, which must not happen: a machine computes wrongly or runs other code. "
-        f"First: {result.names.job(row.seed, row.options)}, "
-        f"{first.first[:12]} and {first.second[:12]} (by {first.worker}). "
-        f"All are in {result.folder.path}/results.jsonl."
-    )
