@@ -8,7 +8,6 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.parts import DataTable, Fact
 from orchestrator.sweeps.fields import seeds_as_text
 from orchestrator.sweeps.provenance import Provenance
-from orchestrator.sweeps.rounds import Round
 from orchestrator.text import counted, moment
 
 #: Most sessions, rounds, and kinds of machines that are shown.
@@ -37,7 +36,10 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
     if sampling is not None:
         yield Fact("Sampler", f"{sampling.sampler}, {counted(sampling.samples, 'configuration')}")
     for round_ in manifest.rounds[:MOST_ROUNDS]:
-        yield Fact(f"Extended by {round_.kind}", _extension(round_))
+        added = [f"seeds {seeds_as_text(round_.seeds)}"] if round_.seeds else []
+        added += [f"{name} {', '.join(map(written, each))}" for name, each in round_.grid.items()]
+        which = f" for {counted(len(round_.configurations), 'configuration')}" if round_.configurations else ""
+        yield Fact(f"Extended by {round_.kind}", f"{', '.join(added)}{which}")
     if len(manifest.rounds) > MOST_ROUNDS:
         yield Fact("Extended", f"{len(manifest.rounds) - MOST_ROUNDS} times more")
     for gone in manifest.withdrawn[-MOST_ROUNDS:]:
@@ -53,13 +55,6 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
     environments = Counter(row.environment for row in sweep.rows.values() if row.environment is not None)
     for environment, jobs in environments.most_common(MOST_ENVIRONMENTS):
         yield Fact("Trained on", f"{environment} ({counted(jobs, 'job')})")
-
-
-def _extension(round_: Round) -> str:
-    seeds = [f"seeds {seeds_as_text(round_.seeds)}"] if round_.seeds else []
-    values = [f"{name} {', '.join(map(written, each))}" for name, each in round_.grid.items()]
-    which = f" for {counted(len(round_.configurations), 'configuration')}" if round_.configurations else ""
-    return f"{', '.join([*seeds, *values])}{which}"
 
 
 def _session(session: Provenance) -> tuple[str, ...]:
