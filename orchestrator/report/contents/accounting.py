@@ -41,7 +41,13 @@ def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
         jobs = counted(accounting.mismatches, "job")
         yield Fact("Mismatches", f"{jobs} of which two executions ended with different weights: evidence of a fault")
     if made.spans:
-        yield from _times(sweep, made)
+        said = f"{duration(made.seconds - made.paused)} from the first attempt to the end of the last one"
+        if made.pauses:
+            said += f", without {counted(len(made.pauses), 'pause')} of {duration(made.paused)} in all"
+        yield Fact("Time", said)
+        counting = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
+        busy = attempts.busy_seconds(made.spans)
+        yield Fact("Training", f"{duration(counting)} in epochs that count, of {duration(busy)} in attempts")
 
 
 #: The words for each cause, to follow `after`.
@@ -74,16 +80,6 @@ def _reused(rows: Iterable[Row]) -> str:
     if len(origins) > len(shown):
         shown.append(f"{sum(count for _, count in origins.most_common()[5:])} from others")
     return f"{counted(sum(origins.values()), 'result')}, not trained for this sweep: {', '.join(shown)}"
-
-
-def _times(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
-    said = f"{duration(made.seconds - made.paused)} from the first attempt to the end of the last one"
-    if made.pauses:
-        said += f", without {counted(len(made.pauses), 'pause')} of {duration(made.paused)} in all"
-    yield Fact("Time", said)
-    trained = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
-    busy = attempts.busy_seconds(made.spans)
-    yield Fact("Training", f"{duration(trained)} in epochs that count, of {duration(busy)} in attempts")
 
 
 # Who trained what
