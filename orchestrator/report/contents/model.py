@@ -109,16 +109,28 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
         return None
     from orchestrator.analysis.evaluation import data_of, evaluate
 
-    key = lookup.best_job(sweep)
-    fault = sweep.folder.weights_fault(sweep.jobs[key], sha256)
+    job = sweep.jobs[lookup.best_job(sweep)]
+    fault = sweep.folder.weights_fault(job, sha256)
     if fault is not None:
-        return _without_weights(sweep, sweep.jobs[key], f"its weights {sha256[:12]} are {fault}")
+        return _without_weights(sweep, job, f"its weights {sha256[:12]} are {fault}")
     try:
+        whose = f"The best seed of the first configuration ({sweep.names.job(job.seed, job.options)})"
         if not _is_network(sweep):
-            return without(sweep) if cache_dir is None else _drawn(sweep, sweep.jobs[key], cache_dir)
-        job = lookup.trained_job(sweep)
-        dataset = data_of(sweep.manifest, job.job, cache_dir)
-        return _portrait(sweep, job, dataset, evaluate(job, dataset))
+            if cache_dir is None:
+                return without(sweep)
+            shown = [(each.title, _told(each)) for each in lookup.drawings(sweep, job, cache_dir)]
+            return Portrait(whose, drawings=shown) if shown else None
+        network = lookup.trained_job(sweep)
+        dataset = data_of(sweep.manifest, job, cache_dir)
+        found = evaluate(network, dataset)
+        return Portrait(
+            sentence=f"{whose}, on the validation samples",
+            facts=_facts(network, dataset, found),
+            # A bad network has thousands of mistakes, and the live server caches portraits.
+            found=replace(found, mistakes=[]),
+            mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
+            nodes=_nodes(network),
+        )
     except DatasetError:
         # The folder gives the data set's path: the reason why nothing is there would reveal local files.
         said = (
@@ -147,31 +159,11 @@ def _without_weights(sweep: Sweep, job: Job, why: str) -> Portrait:
 # The portrait
 
 
-def _drawn(sweep: Sweep, job: Job, cache_dir: Path) -> Portrait | None:
-    shown = [(each.title, _told(each)) for each in lookup.drawings(sweep, job, cache_dir)]
-    return Portrait(_whose(sweep, job), drawings=shown) if shown else None
-
-
 def _told(drawing: Drawing) -> DataTable | Picture:
     if drawing.png is None:
         rows = [[str(cell) for cell in row] for row in drawing.rows]
         return DataTable.of(drawing.title, drawing.columns, rows, "row", MOST_ROWS)
     return _picture(drawing.png)
-
-
-def _whose(sweep: Sweep, job: Job) -> str:
-    return f"The best seed of the first configuration ({sweep.names.job(job.seed, job.options)})"
-
-
-def _portrait(sweep: Sweep, job: TrainedJob, dataset: Dataset, found: Evaluation) -> Portrait:
-    return Portrait(
-        sentence=f"{_whose(sweep, job.job)}, on the validation samples",
-        facts=_facts(job, dataset, found),
-        # A bad network has thousands of mistakes, and the live server caches portraits.
-        found=replace(found, mistakes=[]),
-        mistakes=[_mistake(each, dataset) for each in found.mistakes[:MOST_MISTAKES]],
-        nodes=_nodes(job),
-    )
 
 
 def _facts(job: TrainedJob, dataset: Dataset, found: Evaluation) -> list[Fact]:
