@@ -93,7 +93,8 @@ class LeaseStep(bootsteps.StartStopStep):
         restore = qos.restore_unacked_once
 
         def restore_but_running(stderr: Any = None) -> None:
-            if not _is_ending():
+            # Once set, Celery's flags hold an exit status, which may be 0.
+            if all(flag is None or flag is False for flag in (state.should_stop, state.should_terminate)):
                 for request in _unacknowledged(state.active_requests):
                     qos._delivered.pop(request.message.delivery_tag, None)
             try:
@@ -118,8 +119,3 @@ class LeaseStep(bootsteps.StartStopStep):
 
 def _unacknowledged(requests: Iterable[Any]) -> list[Any]:
     return [request for request in snapshot(requests) if request.task.acks_late and not request.acknowledged]
-
-
-def _is_ending() -> bool:
-    # Once set, Celery's flags hold an exit status, which may be 0.
-    return any(flag is not None and flag is not False for flag in (state.should_stop, state.should_terminate))
