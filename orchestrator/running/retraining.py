@@ -76,30 +76,26 @@ def choose(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
 
 def compare(job: Job, row: Row, result: Result) -> list[Difference]:
     """Return the differences between a row and the result of training its job again."""
-    found: list[Difference] = []
-    if row.status != result.status:
-        found.append(Difference(what="status", kept=row.status, again=result.status))
+    values: list[tuple[str, Any, Any]] = [("status", row.status, result.status)]
     for what in ("stopped", "error"):
         kept, again = getattr(row, what), getattr(result, what)
         # Another version may word it in another way.
         if bool(kept) != bool(again):
-            found.append(Difference(what=what, kept=kept, again=again))
+            values.append((what, kept, again))
     metrics = [(job.metric.name, row.validation_score, result.validation_score)]
     metrics += [
         (name.replace("_", " "), row.others.get(name, []), result.others.get(name, []))
         for name in dict.fromkeys((*row.others, *result.others))
     ]
     for what, kept, again in metrics:
-        for epoch, (before, now) in enumerate(zip_longest(kept, again), 1):
-            if before != now:
-                found.append(Difference(what=f"{what}, epoch {epoch}", kept=before, again=now))
-    if row.weights_sha256 != result.weights_sha256:
-        found.append(Difference(what="weights_sha256", kept=row.weights_sha256, again=result.weights_sha256))
-    answers = _answers(row.correct), _answers(result.correct)
+        epochs = enumerate(zip_longest(kept, again), 1)
+        # There may be very many, of which hardly any differs.
+        values += ((f"{what}, epoch {epoch}", *both) for epoch, both in epochs if both[0] != both[1])
+    values.append(("weights_sha256", row.weights_sha256, result.weights_sha256))
     # A row may lack them: one of very many, and of a claim.
-    if row.correct is not None and answers[0] != answers[1]:
-        found.append(Difference(what="hash of the correct answers", kept=answers[0], again=answers[1]))
-    return found
+    if row.correct is not None:
+        values.append(("hash of the correct answers", _answers(row.correct), _answers(result.correct)))
+    return [Difference(what=what, kept=kept, again=again) for what, kept, again in values if kept != again]
 
 
 def _answers(packed: str | None) -> str | None:
