@@ -67,7 +67,12 @@ def command(
         shown = _sweeps(sweep, output)
         server = Server(shown, host=host, port=port, token=token, names=names or (), tell=complain)
         with server.running():
-            _say(server, token_file, as_json=as_json)
+            # A token from a file is not printed: the output may end in a log.
+            address = server.address if token_file is None else server.bare_address
+            more = "" if token_file is None else f", with ?token= and the token in {token_file}"
+            folder = str(shown.output)
+            told = f"Serving {shown.only or folder} at {address}{more} (Ctrl-C ends it)"
+            answer(told, as_json=as_json, address=address, folder=folder, sweep=shown.only)
             if opens:
                 _open(server)
             server.wait()
@@ -97,15 +102,6 @@ def _token(file: str) -> str:
         allowed = "a file with at least 16 letters, digits, - and _, and nothing else"
         raise InvalidInputError("token_file", Described(f"{file!r} with something else"), allowed)
     return text
-
-
-def _say(server: Server, token_file: str | None, *, as_json: bool) -> None:
-    # A token from a file is not printed: the output may end in a log.
-    address = server.address if token_file is None else server.bare_address
-    only, folder = server.sweeps.only, str(server.sweeps.output)
-    more = "" if token_file is None else f", with ?token= and the token in {token_file}"
-    told = f"Serving {only or folder} at {address}{more} (Ctrl-C ends it)"
-    answer(told, as_json=as_json, address=address, folder=folder, sweep=only)
 
 
 def _open(server: Server) -> None:
