@@ -41,7 +41,10 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
     board = sweep.leaderboard
     facts = [Fact("The leader", f"{board.name(leader.options)}: {_mean(board, leader)}"), *_regret(board)]
     if leader.p_best is not None:
-        facts.append(Fact("Probability that it is the best", _probability(leader)))
+        chance = leader.p_best
+        text = "more than 99 %" if chance > 0.99 else "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
+        text += "" if leader.n >= 10 else ", roughly: it has fewer than 10 seeds"
+        facts.append(Fact("Probability that it is the best", text))
     if leader.honest_mean is not None:
         facts.append(Fact("What to expect of it", _expected(board, leader)))
     if len(board.verdict.contenders) > 1 and not board.verdict.decided:
@@ -68,12 +71,6 @@ def _regret(board: Leaderboard) -> list[Fact]:
         return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best{sure}")]
     is_best = verdict.regret is not None and len(verdict.contenders) == 1
     return [Fact("Regret", f"None: it is the best{sure}")] if is_best else []
-
-
-def _probability(leader: Standing) -> str:
-    chance = leader.p_best or 0.0
-    text = "more than 99 %" if chance > 0.99 else "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
-    return f"{text}{'' if leader.n >= 10 else ', roughly: it has fewer than 10 seeds'}"
 
 
 def _expected(board: Leaderboard, leader: Standing) -> str:
