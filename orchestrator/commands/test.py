@@ -158,6 +158,12 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
     data = load_data(chosen.sweep.manifest, chosen.configuration, cache_dir)
     # One after another: each may have gigabytes.
     found = [_evaluated(job, data, artifact(folder, job, str(row.weights_sha256))) for job, row in jobs]
+    values = [float(each.value) for each in found]
+    answers = [np.asarray(each.correct, bool) for each in found if each.correct is not None]
+    known = len(answers) == len(found) and len({each.shape for each in answers}) == 1
+    on_new = new_images_interval(answers) if known else None
+    is_share = sweep.names.metric.is_share
+    ends = (each and each.possible(is_share=is_share) for each in (t_interval(values), on_new))
     options = chosen.configuration.options
     return Reading(
         read=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -170,7 +176,7 @@ def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
         validation=_estimate(
             list(chosen.scored.trained.values()), chosen.interval, sweep.judgement.on_new_samples(chosen.scored)
         ),
-        test=_test_estimate(found, is_share=sweep.names.metric.is_share),
+        test=_estimate(values, *ends),
         diverged=chosen.scored.diverged,
         jobs=[
             ReadJob(
@@ -192,15 +198,6 @@ def _evaluated(job: Job, data: Data, blob: bytes) -> Evaluated:
     if refusal := job.metric.refusal(result.value):
         raise HeldOutError(f"The trainer {job.trainer} reports {refusal}")
     return result
-
-
-def _test_estimate(results: Sequence[Evaluated], *, is_share: bool) -> Estimate:
-    values = [float(each.value) for each in results]
-    answers = [np.asarray(each.correct, bool) for each in results if each.correct is not None]
-    known = len(answers) == len(results) and len({each.shape for each in answers}) == 1
-    on_new = new_images_interval(answers) if known else None
-    ends = (each and each.possible(is_share=is_share) for each in (t_interval(values), on_new))
-    return _estimate(values, *ends)
 
 
 def _estimate(values: Sequence[float], interval: Interval | None, new: Interval | None) -> Estimate:
