@@ -46,7 +46,12 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
         text += "" if leader.n >= 10 else ", roughly: it has fewer than 10 seeds"
         facts.append(Fact("Probability that it is the best", text))
     if leader.honest_mean is not None:
-        facts.append(Fact("What to expect of it", _expected(board, leader)))
+        metric, honest, mean = board.names.metric, leader.honest_mean, leader.mean or 0.0
+        text = f"{metric.shown(honest)} of a further seed (honest mean)"
+        chosen = sum(each.scored.is_candidate for each in board.standings) > 1
+        if chosen and metric.shown(honest) != metric.shown(mean) and (mean > honest) == metric.higher_is_better:
+            text += "; its own mean is flattered, because it was chosen for it"
+        facts.append(Fact("What to expect of it", text))
     if len(board.verdict.contenders) > 1 and not board.verdict.decided:
         facts.append(_what_decides(sweep))
     return facts
@@ -71,15 +76,6 @@ def _regret(board: Leaderboard) -> list[Fact]:
         return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best{sure}")]
     is_best = verdict.regret is not None and len(verdict.contenders) == 1
     return [Fact("Regret", f"None: it is the best{sure}")] if is_best else []
-
-
-def _expected(board: Leaderboard, leader: Standing) -> str:
-    metric, honest, mean = board.names.metric, leader.honest_mean or 0.0, leader.mean or 0.0
-    text = f"{metric.shown(honest)} of a further seed (honest mean)"
-    chosen = sum(each.scored.is_candidate for each in board.standings) > 1
-    if chosen and metric.shown(honest) != metric.shown(mean) and (mean > honest) == metric.higher_is_better:
-        return f"{text}; its own mean is flattered, because it was chosen for it"
-    return text
 
 
 def _what_decides(sweep: Sweep) -> Fact:
