@@ -36,7 +36,12 @@ def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
         trained = counted(accounting.jobs - accounting.reused, "job")
         yield Fact("Attempts", f"{accounting.attempts} at {trained}; repeated: {repeated or 'none'}")
     if accounting.reused:
-        yield Fact("Reused", _reused(sweep.rows.values()))
+        origins = Counter(row.reused_from for row in sweep.rows.values() if row.reused_from is not None)
+        shown = [f"{count} from {origin}" for origin, count in origins.most_common(5)]
+        if len(origins) > len(shown):
+            shown.append(f"{sum(count for _, count in origins.most_common()[5:])} from others")
+        results = counted(sum(origins.values()), "result")
+        yield Fact("Reused", f"{results}, not trained for this sweep: {', '.join(shown)}")
     if accounting.mismatches:
         jobs = counted(accounting.mismatches, "job")
         yield Fact("Mismatches", f"{jobs} of which two executions ended with different weights: evidence of a fault")
@@ -72,14 +77,6 @@ def _jobs(sweep: Sweep) -> str:
     }
     ended = f"{told.accepted} of {told.jobs} {'has' if told.accepted == 1 else 'have'} a result"
     return "; ".join([ended, *(f"{count} {word}" for word, count in counts.items() if count)])
-
-
-def _reused(rows: Iterable[Row]) -> str:
-    origins = Counter(row.reused_from for row in rows if row.reused_from is not None)
-    shown = [f"{count} from {origin}" for origin, count in origins.most_common(5)]
-    if len(origins) > len(shown):
-        shown.append(f"{sum(count for _, count in origins.most_common()[5:])} from others")
-    return f"{counted(sum(origins.values()), 'result')}, not trained for this sweep: {', '.join(shown)}"
 
 
 # Who trained what
