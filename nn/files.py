@@ -155,11 +155,11 @@ def remove_stale(
     # Who can write to it could give such a name to anything in it.
     if not is_private(folder, 0):
         return
-    # Another process may remove it first, and what cannot be removed must not prevent a write.
+    # Another process may remove it first, and what cannot be removed (nested too deep) must not prevent a write.
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         # One by one: there may be millions of others.
         for left in (each for each in entries if fnmatch.fnmatchcase(each.name, pattern)):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RecursionError):
                 if not left.is_symlink() and time.time() - left.stat(follow_symlinks=False).st_mtime >= seconds:
                     remove(Path(left.path))
 
