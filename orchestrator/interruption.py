@@ -111,9 +111,9 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _is_unwinding() -> bool:
-    """Return whether an `Interrupted` is on its way up: this runs in a `finally`, an `except` or an `__exit__`."""
+    """Return whether an `Interrupted`, or the exit, is on its way up: in a `finally`, an `except` or an `__exit__`."""
     error = sys.exc_info()[1]
-    while error is not None and not isinstance(error, Interrupted):
+    while error is not None and not isinstance(error, Interrupted | SystemExit):
         error = error.__context__
     return error is not None
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 
@@ -99,6 +100,19 @@ def test_a_signal_that_a_library_swallowed_waits_for_the_end_of_a_shielded_step(
     with interruption.handling(), pytest.raises(Interrupted):
         work()
     assert steps == ["finished"]
+
+
+def test_an_alarm_that_was_still_to_come_does_not_disturb_the_exit() -> None:
+    def end() -> None:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGINT)
+        try:
+            sys.exit(130)
+        finally:
+            time.sleep(2 * AGAIN_SECONDS)
+
+    with pytest.raises(SystemExit), Interruption().handling():
+        end()
 
 
 def test_an_error_after_a_signal_that_a_library_swallowed_is_that_signal(monkeypatch: pytest.MonkeyPatch) -> None:
