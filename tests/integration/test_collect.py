@@ -327,6 +327,8 @@ def test_each_stored_state_is_parsed_once(shared_cluster: Cluster) -> None:
     store(revoked, TaskRevokedError("not wanted"), "REVOKED")
     store(started, {"pid": 1}, "STARTED")
     store(back, None, "GIVEN_BACK")
+    # The report of a job that is over its time limit, before its process is killed
+    store(crashed, {}, "PROGRESS")
 
     states = dict(ClusterView(shared_cluster.settings).results.states([*keys, make_job(seed=100).key]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -59,17 +59,17 @@ class _StoredError(BaseModel):
     exc_message: str | list[Any]
 
 
-#: Replaces a task's state, unless that may be a success: it is compressed, or has the word. Then the caller reads it.
+#: Replaces a task's state, unless that may be final: it is compressed, or has such a word. Then the caller reads it.
 #: KEYS[1]: the task's key. ARGV[1]: the new state. ARGV[2]: seconds to keep it; 0 for no expiry.
-#: ARGV[3]: the SHA-1 of a state that the caller has read, and that is not a success.
-#: ARGV[4]: the most bytes of a valid state. ARGV[5] and ARGV[6]: how a compressed state begins, and the word.
+#: ARGV[3]: the SHA-1 of a state that the caller has read, and that is not final.
+#: ARGV[4]: the most bytes of a valid state. ARGV[5] and the rest: how a compressed state begins, and the words.
 _REPLACE = """
 local stored = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[4])
-if type(stored) == 'string' and #stored <= tonumber(ARGV[4])
-    and (string.sub(stored, 1, 1) == ARGV[5] or string.find(stored, ARGV[6], 1, true))
-    and redis.sha1hex(stored) ~= ARGV[3]
-then
-    return 0
+if type(stored) == 'string' and #stored <= tonumber(ARGV[4]) and redis.sha1hex(stored) ~= ARGV[3] then
+    if string.sub(stored, 1, 1) == ARGV[5] then return 0 end
+    for i = 6, #ARGV do
+        if string.find(stored, ARGV[i], 1, true) then return 0 end
+    end
 end
 if tonumber(ARGV[2]) > 0 then
     redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
@@ -86,8 +86,9 @@ class LedgerBackend(RedisBackend):
 
     - Submitting a task does not subscribe to its channel: the orchestrator polls, and 10,000 subscriptions cost more
       than 10,000 jobs. `AsyncResult.get()` still subscribes.
-    - A stored success is final. Celery reads the state and then writes; a worker that was frozen in between would
-      overwrite the result of another worker with its progress report. Here, one script does both.
+    - A stored success is final, and for a progress report, a failure, too: the report of a job that is over its time
+      limit may come before its process is killed. Celery reads the state and then writes; a worker that was frozen in
+      between would overwrite the result of another worker. Here, one script does both.
     - All transient errors are retried, including those of a Redis that is full or rejects writes.
     - A success is stored compressed, because it stays beside hundreds of thousands of others.
     - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process
@@ -175,16 +176,15 @@ class LedgerBackend(RedisBackend):
         if state == states.SUCCESS and len(value) <= _LONGEST:
             packing = zlib.compressobj(zdict=_USUAL)
             value = packing.compress(value) + packing.flush()
-        self.stored = self.ensure(self._store_unless_succeeded, (key, value, math.ceil(expires or 0)))
+        final = {states.SUCCESS} if state in states.READY_STATES else states.READY_STATES
+        self.stored = self.ensure(self._store_unless, (final, key, value, math.ceil(expires or 0)))
 
-    def _store_unless_succeeded(self, key: Any, value: Any, expires: int) -> bool:
-        seen = ""
-        while not self._replace(
-            keys=[key], args=[value, expires, seen, limits.RESULT, _COMPRESSED, f'"{states.SUCCESS}"']
-        ):
+    def _store_unless(self, final: Collection[str], key: Any, value: Any, expires: int) -> bool:
+        seen, words = "", [f'"{each}"' for each in final]
+        while not self._replace(keys=[key], args=[value, expires, seen, limits.RESULT, _COMPRESSED, *words]):
             stored = self.get(key) or b""
             # After a connection that was lost, it may be this one.
-            if stored and parse(stored)["status"] == states.SUCCESS:
+            if stored and parse(stored)["status"] in final:
                 return bool(stored == value)
             seen = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
         return True
