@@ -66,7 +66,7 @@ def command(
             swept = train(session, reuse=not no_reuse, display=partial(progress_for, console, verbose=verbose))
             result = confirmed(session, swept, metric)
     found = {"seeds": list(result.seeds), "configurations": [asdict(each) for each in result.confirmed]}
-    status = show_result(console, result.sweep, as_json=as_json, broker=broker, confirmed=found)
+    status = show_result(console, result.sweep, as_json=as_json, broker=broker, unmade=session.unmade, confirmed=found)
     if not as_json:
         print_confirmation(console, result)
     return status

@@ -6,7 +6,7 @@ from typing import Annotated
 from rich.console import Console
 
 from orchestrator.analysis.race import Terms
-from orchestrator.cli.shared.outcome import fail, outcome, show_estimate
+from orchestrator.cli.shared.outcome import fail, outcome, show_estimate, show_faults
 from orchestrator.cli.shared.output import place_flags, print_result, print_result_as_json, say
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, Metric, Workers, integer, positive
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
@@ -70,6 +70,7 @@ def command(
         print_result_as_json(result.sweep, race=race | {"within": within, "budget": budget}, session=told)
     else:
         show(console, result)
+    show_faults(console, result.sweep, session.unmade)
     return 0 if result.sweep.judgement.verdict.decided else TIED
 
 

@@ -210,6 +210,10 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         kept = sorted(told.values(), key=lambda record: record.started)
         return self.model_copy(update={"history": kept[-MAX_HISTORY:]})
 
+    def with_mismatches(self, found: Iterable[Mismatch]) -> Self:
+        """Return the row with this evidence, the first of it."""
+        return self.model_copy(update={"mismatches": list(dict.fromkeys(found))[: limits.MISMATCHES]})
+
     def reused(self, origin: str) -> Self:
         """Return the row for another sweep that did not train the job."""
         return self.model_copy(update={"reused_from": self.reused_from or origin, "history": []})

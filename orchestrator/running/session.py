@@ -215,13 +215,14 @@ class Session:
         return [row if row.job in self._lost and not row.accepted else self.rows[row.job] for row in rows]
 
     def _compared(self, row: Row) -> Row:
-        """Return a row, with evidence if the weights that the folder lost were others."""
+        """Return a row with the evidence of the one whose weights the folder lost, also if those were others."""
         lost, made = self._lost.get(row.job), str(row.weights_sha256)
-        same = lost and (lost.weights_sha256 == made or (lost.code, lost.environment) != (row.code, row.environment))
-        if lost is None or same or not row.accepted:
+        if lost is None or not row.accepted:
             return row
-        found = Mismatch(first=str(lost.weights_sha256), second=made, run=row.job, worker=str(row.worker))
-        return row.model_copy(update={"mismatches": [found, *row.mismatches]})
+        found = [*lost.mismatches, *row.mismatches]
+        if lost.weights_sha256 != made and (lost.code, lost.environment) == (row.code, row.environment):
+            found.append(Mismatch(first=str(lost.weights_sha256), second=made, run=row.job, worker=str(row.worker)))
+        return row.with_mismatches(found)
 
     def _note(self, row: Row) -> None:
         # A result without weights stays one, if they cannot be made again.
@@ -348,7 +349,7 @@ class Session:
         from orchestrator.running.collect import completed
 
         for key, mismatches in sweep.cluster.store.mismatches(self.jobs):
-            self.rows[key] = self.rows[key].model_copy(update={"mismatches": mismatches})
+            self.rows[key] = self.rows[key].with_mismatches([*self.rows[key].mismatches, *mismatches])
         for row in completed(sweep.cluster, self.rows):
             self.rows[row.job] = row
         sweep.cluster.registry.finish(self.manifest.name)

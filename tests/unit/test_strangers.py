@@ -539,6 +539,9 @@ def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     (shown,) = session.accept(row(JOBS[0], other := nan()))
     assert [(each.first, each.second) for each in shown.mismatches] == [(digest(BLOB), digest(other))]
     assert session.rows[JOBS[0].key] == shown
+    # Lost once more, it keeps the evidence.
+    session._lost[JOBS[0].key] = shown
+    assert session.accept(row(JOBS[0], other))[0].mismatches == shown.mismatches
     shutil.rmtree(folder.path)
     assert how_to_go_on(session, ["go", "on"]) == (
         f"Nothing is kept in {folder.path}, which was removed or damaged meanwhile"

@@ -148,10 +148,7 @@ class Store:
         return False
 
     def has_finished(self, job_key: str, environment: str | None = None) -> bool:
-        """Return whether an attempt has finished, as `compare_with_first` records it: it precedes weights and result.
-
-        If it has not, the store has lost what it had when the job ended.
-        """
+        """Return whether the first attempt that finished is on record: if not, the store has lost what came after."""
         return read(self.client, _finished(job_key, environment), limits.SHORT) is not None
 
     def mismatches(self, keys: Collection[str]) -> Iterator[tuple[str, list[Mismatch]]]:

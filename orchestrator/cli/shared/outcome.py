@@ -130,6 +130,13 @@ def show_result(
         print_result_as_json(result, **more)
     else:
         print_result(console, result, broker)
+    show_faults(console, result, unmade)
+    complete = result.accounting.complete and not unmade
+    return 0 if complete and result.leaderboard.verdict.leader is not None else 1
+
+
+def show_faults(console: Console, result: Sweep, unmade: int) -> None:
+    """Print an alarm about jobs that ended with different weights, and the number of those that could not be made."""
     mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
         row = mismatched[0]
@@ -143,12 +150,7 @@ def show_result(
         )
         say(console, alarm, style="bold red")
     if unmade:
-        say(
-            console,
-            f"The lost weights of {counted(unmade, 'job')} could not be made again: see above why. Results stay",
-        )
-    complete = result.accounting.complete and not unmade
-    return 0 if complete and result.leaderboard.verdict.leader is not None else 1
+        say(console, f"The lost weights of {counted(unmade, 'job')} could not be made again. The results stay")
 
 
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
