@@ -203,9 +203,9 @@ class Sweep:
     @functools.cached_property
     def _without_races(self) -> Judgement:
         listed = set(self.manifest.jobs)
-        gone = [each for each in self.manifest.withdrawn if each.kind == "confirm" and not listed.issuperset(each.jobs)]
-        whole = len(self.jobs) == len(self.manifest.jobs)
-        settings = (self.seen, self.within, self.running, whole, tuple({each.seeds: None for each in gone}))
+        gone = [each for each in self.manifest.withdrawn if each.seeds and not listed.issuperset(each.jobs)]
+        whole, further = len(self.jobs) == len(self.manifest.jobs), self.manifest.specification.remaining
+        settings = (self.seen, self.within, self.running, whole, tuple({each.seeds: None for each in gone}), further)
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property

@@ -229,12 +229,12 @@ def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None
     assert [(look["command"], look["rows"]) for look in manifest["looks"]] == [("confirm", 6), ("confirm", 8)]
     # What is withdrawn is said, and its seeds are not fresh again: the same command takes it back.
     command_line.run("undo", "a")
-    assert "1 confirmation withdrawn (seeds 20-21)." in command_line.run("leaderboard", "a").stdout
+    assert "1 round withdrawn (seeds 20-21)." in command_line.run("leaderboard", "a").stdout
     refused = command_line.run("confirm", "a", "--top", "1", "--seeds", "21,22", status=2).stderr
     assert "--seeds is '21-22'; allowed: fresh seeds; the sweep has, or has had, 0-1,7,9,20-21" in refused
     again = command_line.run("confirm", "a", "--top", "1", "--seeds", "20,21").stdout
     assert "2 rows taken back from what undo withdrew" in again
-    assert "confirmation withdrawn" not in again
+    assert "round withdrawn" not in again
     # Without a number, three are confirmed, under 20 seeds.
     planned = command_line.run("confirm", "a", "--dry-run").stdout
     assert planned.startswith("a: 3 configurations, 70 jobs: 10 kept, 0 reused and 60 to train; ")

@@ -426,6 +426,10 @@ def test_rows_show_the_confidence_sequence_of_a_sweep_that_was_seen() -> None:
     # What a t test separates, one that holds at all looks may leave open.
     close = {0.1: [0.97, 0.971, 0.972, 0.969, 0.97], 0.03: [0.969, 0.970, 0.971, 0.9695, 0.9685]}
     assert (board_of(close).verdict.decided, board_of(close, history="race").verdict.decided) == (True, False)
+    # Configurations that are yet to be drawn count from the first look on.
+    lows = [board_of(scores, running=True, further=further).standings[0].low for further in (0, 9)]
+    regrets = [board_of(close, running=True, further=further).verdict.regret for further in (0, 9)]
+    assert (lows[0] > lows[1], regrets[0] < regrets[1]) == (True, True)  # type: ignore[operator]
 
 
 GRID = manifest_of(sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=2))

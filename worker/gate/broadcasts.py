@@ -27,15 +27,11 @@ MAX_SHOWN = 2000
 
 _MAX_CLOCK = 2**62
 
-
-def _clamped(clock: Any) -> Any:
-    # Processes adopt the largest clock that they receive. Rejecting a huge value would therefore reject every later
-    # message of a process that had adopted it.
-    return min(clock, _MAX_CLOCK) if type(clock) is int else clock
-
-
+# Processes adopt the largest clock that they receive. Rejecting a huge value would therefore reject every later message
+# of a process that had adopted it.
+_clamped = BeforeValidator(lambda clock: min(clock, _MAX_CLOCK) if type(clock) is int else clock)
 #: Celery's logical clock, which orders events for display.
-Clock = Annotated[int, BeforeValidator(_clamped), Field(ge=0)]
+Clock = Annotated[int, _clamped, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=1e11)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

@@ -166,7 +166,8 @@ class Judgement:
         within: The regret that suffices; None if every difference counts.
         running: Whether the sweep has further jobs to come, perhaps of other configurations.
         whole: Whether these are all jobs of the sweep; if not, no race is advised, since a race has all of them.
-        withdrawn: The fresh seeds of each confirmation that was withdrawn.
+        withdrawn: The seeds of each round that was withdrawn.
+        further: How many more configurations the sweep will have: they count in what holds at all looks.
     """
 
     scored: Sequence[Scored]
@@ -178,6 +179,7 @@ class Judgement:
     running: bool = False
     whole: bool = True
     withdrawn: Sequence[tuple[int, ...]] = ()
+    further: int = 0
 
     # How it is judged
 
@@ -232,7 +234,7 @@ class Judgement:
         return Interval(low, high, found.method).possible(is_share=self.names.metric.is_share)
 
     def _chosen_of(self, scored: Scored) -> int:
-        return len(self.candidates) if scored is self.leader else 1
+        return len(self.candidates) + self.further if scored is self.leader else 1
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
         """Return the interval for the mean on new samples and seeds.
@@ -286,7 +288,7 @@ class Judgement:
         k = len(self.candidates)
         return lower_bounds(
             self._values,
-            ALPHA / max(k - 1, 1),
+            ALPHA / max(k + self.further - 1, 1),
             **self._order,
             resolution=self.resolution,
             rows=k if k <= MOST_IN_PAIRS else FIRST_ONES,
@@ -641,7 +643,7 @@ def _reservations(found: Judgement) -> list[str]:
         told.append(f"Of {counted(jobs, 'job')}, {listed(ended, 'and')}")
     if found.withdrawn:
         seeds = seeds_as_text(sorted({seed for each in found.withdrawn for seed in each}))
-        told.append(f"{counted(len(found.withdrawn), 'confirmation')} withdrawn (seeds {seeds})")
+        told.append(f"{counted(len(found.withdrawn), 'round')} withdrawn (seeds {seeds})")
     return told
 
 
