@@ -385,7 +385,7 @@ class Result(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def made_by(self) -> str | None:
-        """The environment and the code, of which others may train to other bits; None for an exact job."""
+        """The environment and the code, of which others may train to other bits; None if neither matters."""
         return ", ".join(filter(None, (self.environment, self.code))) or None
 
     @property

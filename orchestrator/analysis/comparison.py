@@ -172,7 +172,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     if early:
         x, y = scores
     # A leader was chosen for its results: the interval allows for all that could have been.
-    alpha = ALPHA / math.prod(len(each.sweep.judgement.candidates) for each in (first, second) if each.is_leader)
+    alpha = ALPHA / math.prod(each.sweep.judgement.considered for each in (first, second) if each.is_leader)
     found = compare_scores(x, y, 1 - alpha, sequential=sequential, resolution=resolution)
     if early:
         found = replace(found, interval=None)

@@ -202,10 +202,10 @@ class Sweep:
 
     @functools.cached_property
     def _without_races(self) -> Judgement:
-        listed = set(self.manifest.jobs)
-        gone = [each for each in self.manifest.withdrawn if each.seeds and not listed.issuperset(each.jobs)]
+        listed, rounds = set(self.manifest.jobs), self.manifest.withdrawn
+        gone = {each.jobs: each.seeds for each in rounds if each.seeds and not listed.issuperset(each.jobs)}
         whole, further = len(self.jobs) == len(self.manifest.jobs), self.manifest.specification.remaining
-        settings = (self.seen, self.within, self.running, whole, tuple({each.seeds: None for each in gone}), further)
+        settings = (self.seen, self.within, self.running, whole, tuple(gone.values()), further)
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)
 
     @functools.cached_property

@@ -38,7 +38,7 @@ def command(folder: AnySweep, broker: Broker = None, verbose: Verbose = None, as
             result = watching.follow(session, display=display)
     if plan.place.cluster is None:
         tell(standing(folder, broker))
-    return show_result(console, result, as_json=as_json, broker=broker)
+    return show_result(console, result, as_json=as_json, broker=broker, unmade=session.unmade)
 
 
 def cancel(folder: AnySweep, broker: Broker = None, as_json: AsJson = False) -> int:

@@ -52,7 +52,7 @@ class Session:
         keeper: Decides which weights the folder keeps.
         reuse_from: The sweeps that the user named for reuse, beside those in the same output folder.
         any_code: Whether to reuse results that other code of the trainer made than is installed here.
-        unmade: How many jobs failed of which the folder has the result without its weights. The result stays.
+        unmade: How many jobs have a result that lost its weights, and had no other one here. The result stays.
     """
 
     folder: SweepFolder
@@ -211,7 +211,7 @@ class Session:
             self.folder.append(*rows)
             for row in rows:
                 self._note(row)
-                self.unmade += row.job in self._lost and row.status == "failed"
+                self.unmade += row.job in self._lost and not row.accepted
         return [row if row.job in self._lost and not row.accepted else self.rows[row.job] for row in rows]
 
     def _compared(self, row: Row) -> Row:

@@ -455,6 +455,7 @@ def test_a_sweep_and_each_part_of_it_know_how_it_came_to_its_rows(case: str) -> 
     whole = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, jobs, rows)
     for sweep in (whole, whole.select(["learning_rate=0.1"])):
         assert (sweep.judgement.history, sweep.judgement.state) == (history, state)
+        assert sweep.judgement.considered == len(sweep.scored) + manifest.specification.remaining
 
 
 def test_many_configurations_are_compared_in_parts_and_the_best_stay(monkeypatch: pytest.MonkeyPatch) -> None:

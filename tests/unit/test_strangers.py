@@ -1,6 +1,7 @@
 """A sweep folder from somebody else: what it costs to read is bounded, and what is reused of it was checked."""
 
 import grp
+import io
 import json
 import os
 import pwd
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nn import files
 from nn.errors import DatasetError, WeightsError
@@ -21,7 +23,7 @@ from orchestrator.analysis import summary
 from orchestrator.analysis.lookup import load_data
 from orchestrator.analysis.statement import Claim
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.outcome import how_to_go_on
+from orchestrator.cli.shared.outcome import how_to_go_on, show_result
 from orchestrator.cluster.connect import Place
 from orchestrator.commands.claim import write_claim
 from orchestrator.commands.manage import annotate, prune, remove, rename
@@ -539,6 +541,10 @@ def test_what_was_removed_is_not_said_to_be_kept(folder: SweepFolder) -> None:
     (shown,) = session.accept(row(JOBS[0], other := nan()))
     assert [(each.first, each.second) for each in shown.mismatches] == [(digest(BLOB), digest(other))]
     assert session.rows[JOBS[0].key] == shown
+    whole, said = Sweep.of(folder, session.manifest, BY_KEY, {job.key: row(job) for job in JOBS}), io.StringIO()
+    console = Console(file=said, width=200)
+    assert [show_result(console, whole, as_json=False, unmade=unmade) for unmade in (0, 1)] == [0, 1]
+    assert said.getvalue().endswith("The lost weights of 1 job were not made again. The results stay\n")
     # Lost once more, it keeps the evidence.
     session._lost[JOBS[0].key] = shown
     assert session.accept(row(JOBS[0], other))[0].mismatches == shown.mismatches

@@ -148,7 +148,7 @@ class Store:
         return False
 
     def has_finished(self, job_key: str, environment: str | None = None) -> bool:
-        """Return whether the first attempt that finished is on record: if not, the store has lost what came after."""
+        """Return whether the first finished attempt is on record: else it expired, or was lost with what came after."""
         return read(self.client, _finished(job_key, environment), limits.SHORT) is not None
 
     def mismatches(self, keys: Collection[str]) -> Iterator[tuple[str, list[Mismatch]]]:

@@ -167,7 +167,7 @@ class Judgement:
         running: Whether the sweep has further jobs to come, perhaps of other configurations.
         whole: Whether these are all jobs of the sweep; if not, no race is advised, since a race has all of them.
         withdrawn: The seeds of each round that was withdrawn.
-        further: How many more configurations the sweep will have: they count in what holds at all looks.
+        further: How many more configurations the sweep will have.
     """
 
     scored: Sequence[Scored]
@@ -234,7 +234,7 @@ class Judgement:
         return Interval(low, high, found.method).possible(is_share=self.names.metric.is_share)
 
     def _chosen_of(self, scored: Scored) -> int:
-        return len(self.candidates) + self.further if scored is self.leader else 1
+        return self.considered if scored is self.leader else 1
 
     def on_new_samples(self, scored: Scored) -> Interval | None:
         """Return the interval for the mean on new samples and seeds.
@@ -266,6 +266,11 @@ class Judgement:
         return [each for each in self.scored if each.is_candidate]
 
     @cached_property
+    def considered(self) -> int:
+        """How many configurations a verdict allows for: while the sweep runs, all that can still be recommended."""
+        return len(self.scored) + self.further if self.state == "so far" else len(self.candidates)
+
+    @cached_property
     def _values(self) -> NDArray[np.float64]:
         """The scores of the candidates, shape (K, n_seeds).
 
@@ -278,7 +283,7 @@ class Judgement:
     def _order(self) -> dict[str, Any]:
         """The arguments by which comparisons know when the sweep got each score."""
         when = as_array([each.places for each in self.candidates]) if self.sequential else np.empty((0, 0))
-        # To sort the pairs of thousands of configurations takes longer than all the rest, and most sweeps have them so.
+        # To sort the pairs of thousands of configurations takes longer than all the rest, and few sweeps need it.
         is_sorted = (when == np.fmax.accumulate(when, axis=-1)) | np.isnan(when)
         return {"sequential": self.sequential, "when": None if is_sorted.all() else when}
 
@@ -288,7 +293,7 @@ class Judgement:
         k = len(self.candidates)
         return lower_bounds(
             self._values,
-            ALPHA / max(k + self.further - 1, 1),
+            ALPHA / max(self.considered - 1, 1),
             **self._order,
             resolution=self.resolution,
             rows=k if k <= MOST_IN_PAIRS else FIRST_ONES,
@@ -384,11 +389,6 @@ class Judgement:
     def unreliable(self) -> Sequence[Scored]:
         """The contenders of which jobs diverged, while none of the leader's did."""
         return [self.candidates[i] for i in np.flatnonzero(self._stays & ~self._counts).tolist()]
-
-    @cached_property
-    def ruled_out(self) -> Sequence[Scored]:
-        """The candidates that are not the best, by rank."""
-        return [each for each, stays in zip(self.candidates, self._stays, strict=True) if not stays]
 
     def gap(self, other: int) -> tuple[float, float, float] | None:
         """Return how much better the leader is than another candidate, and the ends of that difference's interval.
@@ -605,7 +605,7 @@ def _tied(found: Judgement) -> list[str]:
 
 
 def _ruled_out(found: Judgement) -> list[str]:
-    out = found.ruled_out
+    out = [each for i, each in enumerate(found.candidates) if not found.contends(i)]
     if not out or not found.rivals:
         return []
     return [f"{_several(out, found.names)} {'is' if len(out) == 1 else 'are'} ruled out"]

@@ -123,7 +123,7 @@ def show_result(
         result: The result.
         as_json: Whether to print JSON.
         broker: The cluster that the command line names.
-        unmade: The number of jobs whose weights could not be made again.
+        unmade: The number of jobs whose lost weights were not made again.
         more: Further fields of the JSON.
     """
     if as_json:
@@ -136,7 +136,7 @@ def show_result(
 
 
 def show_faults(console: Console, result: Sweep, unmade: int) -> None:
-    """Print an alarm about jobs that ended with different weights, and the number of those that could not be made."""
+    """Print an alarm about jobs that ended with different weights, and how many lost weights were not made again."""
     mismatched = [row for row in result.ended if row.mismatches]
     if mismatched:
         row = mismatched[0]
@@ -150,7 +150,7 @@ def show_faults(console: Console, result: Sweep, unmade: int) -> None:
         )
         say(console, alarm, style="bold red")
     if unmade:
-        say(console, f"The lost weights of {counted(unmade, 'job')} could not be made again. The results stay")
+        say(console, f"The lost weights of {counted(unmade, 'job')} were not made again. The results stay")
 
 
 def show_estimate(session: Session, *, as_json: bool, reuse: bool = True, race: int | None = None) -> int:
