@@ -86,9 +86,9 @@ class LedgerBackend(RedisBackend):
 
     - Submitting a task does not subscribe to its channel: the orchestrator polls, and 10,000 subscriptions cost more
       than 10,000 jobs. `AsyncResult.get()` still subscribes.
-    - A stored success is final, and for a progress report, each end is: that of a job that is over its time limit may
-      come before its process is killed. Celery reads the state and then writes; a worker that was frozen in
-      between would overwrite the result of another worker. Here, one script does both.
+    - A stored success is final. A progress report replaces no failure, either: a job over its time limit fails before
+      its process is killed. Celery reads the state and then writes; a worker that was frozen in between would overwrite
+      the result of another worker. Here, one script does both.
     - All transient errors are retried, including those of a Redis that is full or rejects writes.
     - A success is stored compressed, because it stays beside hundreds of thousands of others.
     - An invalid stored state counts as absent and is replaced by the next result. Celery would raise in every process

@@ -267,7 +267,7 @@ class Judgement:
 
     @cached_property
     def considered(self) -> int:
-        """How many configurations a verdict allows for: while the sweep runs, all that can still be recommended."""
+        """How many configurations a verdict allows for: while the sweep runs, all that it has or will have."""
         return len(self.scored) + self.further if self.state == "so far" else len(self.candidates)
 
     @cached_property

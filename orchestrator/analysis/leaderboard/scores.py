@@ -114,16 +114,13 @@ class Entry(BaseModel, frozen=True):
     def of(cls, place: int, key: str, job: Job, row: Row | None, metric: Metric, scoring: Scoring) -> Entry:
         """Return the entry of a job, which has this place and key; a job without a row is missing."""
         # Not validated again: for 100,000 jobs, that would take as long as everything else.
-        if row is None:
-            return cls.model_construct(
-                key=key, seed=job.seed, status="missing", score=None, weights_sha256=None, place=place
-            )
-        score = scoring.score(scoring.values(row), metric) if row.accepted else None
+        score = scoring.score(scoring.values(row), metric) if row is not None and row.accepted else None
         # Its square would be 0.
         score = 0.0 if score is not None and abs(score) < 1 / MAX_SCORE else score
         return cls.model_construct(
-            key=key, seed=job.seed, status=row.status, score=score, weights_sha256=row.weights_sha256,
-            stopped=0 if row.stopped is None else len(row.validation_score), place=place,
+            key=key, seed=job.seed, status="missing" if row is None else row.status, score=score,
+            weights_sha256=None if row is None else row.weights_sha256, place=place,
+            stopped=0 if row is None or row.stopped is None else len(row.validation_score),
         )  # fmt: skip
 
 
