@@ -75,14 +75,16 @@ def standard_normal(random_state: np.random.RandomState, n: int) -> Array:
 
 def _pairs(random_state: np.random.RandomState, n_points: int) -> Array:
     """Return the draws of the next points of the square, two for each that is in the disc, in order."""
-    uniform = random_state.random_sample((n_points, 2))
     # Exact: the generator's doubles are multiples of 2**-53.
-    x1, x2 = 2.0 * uniform[:, 0] - 1.0, 2.0 * uniform[:, 1] - 1.0
+    points = 2.0 * random_state.random_sample(2 * n_points) - 1.0
+    x1, x2 = points[::2], points[1::2]
     r2 = x1 * x1 + x2 * x2
     inside = np.flatnonzero((r2 < 1.0) & (r2 != 0.0))
     r2 = r2[inside]
     factor = np.sqrt(-2.0 * log(r2) / r2)
-    return np.stack((factor * x2[inside], factor * x1[inside]), axis=1).ravel()
+    draws = np.empty(2 * len(inside))
+    draws[::2], draws[1::2] = factor * x2[inside], factor * x1[inside]
+    return draws
 
 
 def log(x: Array) -> Array:

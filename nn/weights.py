@@ -102,10 +102,11 @@ def initial_weights(
     for (rows, columns), part in zip(shapes, np.split(drawn, ends[:-1]), strict=True):
         variance = VARIANCES[scheme](rows, columns)
         spread = np.sqrt(3.0 * variance if uniform else variance)
-        matrices.append(part.reshape(rows, columns) * (spread * initial_scale))
-    zeros = (np.zeros(rows, dtype) for rows, _ in shapes) if biases else ()
-    with np.errstate(over="ignore"):
-        return Weights(*(matrix.astype(dtype) for matrix in matrices), *zeros)
+        # In place: the C library returns what more memory than that has to the system, and asks for it again.
+        part *= spread * initial_scale
+        with np.errstate(over="ignore"):
+            matrices.append(part.reshape(rows, columns).astype(dtype))
+    return Weights(*matrices, *(np.zeros(rows, dtype) for rows, _ in shapes if biases))
 
 
 def max_blob_bytes(layer_sizes: LayerSizes, dtype: str) -> int:

@@ -113,10 +113,12 @@ def _register(app: Celery) -> None:
             JobRefusedError: the job is invalid, or not the job that the task id names.
         """
         needs = needed(task.request.id, job)
-        stored = task.backend.get_task_meta(task.request.id, cache=False)
-        if stored["status"] == "SUCCESS":
-            logger.info("Job %s already has a result and is not trained again", task.request.id[:12])
-            return stored["result"]
+        # Celery has just stored that the job began, unless a final state keeps that away.
+        if not task.backend.stored:
+            stored = task.backend.get_task_meta(task.request.id, cache=False)
+            if stored["status"] == "SUCCESS":
+                logger.info("Job %s already has a result and is not trained again", task.request.id[:12])
+                return stored["result"]
         # Imported here because the orchestrator, which only submits jobs, does not need it.
         from worker.training.execution import execute
 

@@ -91,6 +91,7 @@ class Roster:
         store: The store that keeps their presence.
         lease_seconds: The lease of messages. A worker sends a heartbeat and renews its leases at least three times per
             lease, so a worker that was silent for a whole lease has lost its messages.
+        clock: A clock that others use, too; None for one of its own.
 
     Attributes:
         store: The store.
@@ -98,10 +99,10 @@ class Roster:
         clock: Redis's clock, measured whenever the roster is read.
     """
 
-    def __init__(self, store: Store, lease_seconds: float) -> None:
+    def __init__(self, store: Store, lease_seconds: float, clock: ServerClock | None = None) -> None:
         self.store = store
         self.lease = lease_seconds
-        self.clock = ServerClock()
+        self.clock = clock or ServerClock()
 
     def now(self) -> float:
         """Ask Redis for its time, and return it in seconds since the epoch."""

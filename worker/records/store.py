@@ -105,7 +105,7 @@ class Store:
             WeightsMissingError: the weights are not in the store.
             WeightsError: they do not match their hash and size.
         """
-        blob = read(self.client, key("weights", artifact(job_key, sha256)), size)
+        blob = read(self.client, key("weights", artifact(job_key, sha256)), size, usual=size)
         if blob is None:
             raise WeightsMissingError(
                 f"the weights {sha256} are not in the store; train the job again to get the same ones"

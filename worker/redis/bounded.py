@@ -89,9 +89,12 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield remaining[start : start + size]
 
 
-def read(client: Redis, name: str, limit: int) -> bytes | None:
-    """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid."""
-    some = min(limit, _SHORT)
+def read(client: Redis, name: str, limit: int, usual: int = _SHORT) -> bytes | None:
+    """Return the value of a string of at most `limit` bytes; None if it is absent, `b""` if it is invalid.
+
+    A value of up to `usual` bytes is read without the script that measures it, and no more of a longer one.
+    """
+    some = min(limit, usual)
     try:
         value: Any = client.getrange(name, 0, some)
     except (ResponseError, SeedsweepError) as error:
@@ -99,7 +102,6 @@ def read(client: Redis, name: str, limit: int) -> bytes | None:
         if "WRONGTYPE" not in str(error):
             raise
         return b""
-    # Only a long value is worth the script that measures it.
     return next(read_each(client, [name], limit)) if len(value) > some else value or None
 
 

@@ -10,6 +10,8 @@ from redis import Redis
 
 #: The fraction of a lease by which two clocks may differ before it is reported.
 TOLERANCE = 1 / 3
+#: Seconds for which a measurement counts as recent: jobs that take less need not ask for each of their times.
+RECENT = 1.0
 #: How many hosts a message names.
 SHOWN = 5
 
@@ -26,6 +28,7 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._zero: float | None = None
+        self._at = 0.0
         self.ahead = 0.0
 
     def measure(self, client: Redis) -> float:
@@ -34,12 +37,17 @@ class ServerClock:
         seconds, microseconds = client.time()
         after, local = time.monotonic(), time.time()
         server = seconds + microseconds / 1e6
-        self._zero = server - after
+        self._zero, self._at = server - after, after
         # Redis read its clock at some moment between `before` and `after`.
         most = local - server
         least = most - (after - before)
         self.ahead = max(least, 0.0) + min(most, 0.0)
         return server
+
+    def recent(self, client: Redis) -> float:
+        """Return Redis's time in seconds since the epoch, measured at most `RECENT` seconds ago."""
+        fresh = self._zero is not None and time.monotonic() - self._at < RECENT
+        return self.now() if fresh else self.measure(client)
 
     @property
     def measured(self) -> bool:

@@ -13,6 +13,7 @@ from worker.job import Attempt, End
 from worker.records.attempts import Attempts
 from worker.records.presence import Roster
 from worker.records.store import Store
+from worker.redis.clock import ServerClock
 from worker.trainers.registry import AnyTrainer, source, trainer
 from worker.trainers.sharing import SharedData
 from worker.training.shared import IsolationLock, StopFlag
@@ -65,6 +66,11 @@ class TrainingTask(Task):
         """The lock that lets only one of the worker's processes at a time train a suspect job."""
         return IsolationLock()
 
+    @cached_property
+    def clock(self) -> ServerClock:
+        """Redis's clock, as this process last measured it."""
+        return ServerClock()
+
     def store(self, *, patient: bool = True) -> Store:
         """Return the store beside Celery's results, on this thread's connection."""
         client = self.backend.patient if patient else self.backend.client
@@ -72,7 +78,7 @@ class TrainingTask(Task):
 
     def roster(self, *, patient: bool = True) -> Roster:
         """Return the workers that report to this cluster."""
-        return Roster(self.store(patient=patient), self.app.settings.lease_seconds)
+        return Roster(self.store(patient=patient), self.app.settings.lease_seconds, self.clock)
 
     def attempts(self, *, patient: bool = True) -> Attempts:
         """Return the records of attempts."""
