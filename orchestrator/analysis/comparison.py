@@ -165,15 +165,19 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         return Comparison(a, b, metric, tolerance, None, None, None, "undecided", None)
     resolution = max(each.sweep.judgement.resolution for each in (first, second))
     x, y = (first.scored.in_order, second.scored.in_order) if sequential else scores
-    if sequential and first.sweep is second.sweep:
-        later = {seed: max(each.scored.places[seed] for each in (first, second)) for seed in x.keys() & y.keys()}
-        x, y = ({seed: side[seed] for seed in sorted(side, key=lambda seed: later.get(seed, 0))} for side in (x, y))
     early = not x or not y  # The first job of a side is missing, so that nothing can be compared yet.
     if early:
         x, y = scores
+    timed = x, y
+    if sequential and first.sweep is second.sweep and not early:
+        p, q = (each.scored.places for each in (first, second))
+        later = {seed: max(p[seed], q[seed]) for seed in p.keys() & q.keys()}
+        # By the later job of each pair; NaN for a job that is still to come.
+        one, other = (sorted(each, key=lambda seed: later.get(seed, 0)) for each in (p, q))
+        timed = {seed: x.get(seed, math.nan) for seed in one}, {seed: y.get(seed, math.nan) for seed in other}
     # A leader was chosen for its results: the interval allows for all that could have been.
     alpha = ALPHA / math.prod(each.sweep.judgement.considered for each in (first, second) if each.is_leader)
-    found = compare_scores(x, y, 1 - alpha, sequential=sequential, resolution=resolution)
+    found = compare_scores(*timed, 1 - alpha, sequential=sequential, resolution=resolution)
     if early:
         found = replace(found, interval=None)
     outcome = within(found, tolerance)

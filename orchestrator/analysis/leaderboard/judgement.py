@@ -277,7 +277,9 @@ class Judgement:
         In a sequential comparison, those after a job that is still missing do not count: what has been compared must
         not change later.
         """
-        return as_array([each.in_order if self.sequential else each.oriented for each in self.candidates])
+        if not self.sequential:
+            return as_array([each.oriented for each in self.candidates])
+        return as_array([{seed: each.in_order.get(seed, math.nan) for seed in each.places} for each in self.candidates])
 
     @cached_property
     def _order(self) -> dict[str, Any]:

@@ -162,13 +162,14 @@ class Scored:
     @functools.cached_property
     def in_order(self) -> Mapping[int, float]:
         """`oriented`, up to the first job that is missing or cancelled, in the sweep's order."""
-        return {seed: self.oriented[seed] for seed in self.places}
+        ended = itertools.takewhile(lambda each: each.status not in ("missing", "cancelled"), self.entries)
+        return {each.seed: self.oriented[each.seed] for each in ended if each.seed in self.oriented}
 
     @functools.cached_property
     def places(self) -> Mapping[int, int]:
-        """The places of these jobs among those of the sweep, by seed."""
-        ended = itertools.takewhile(lambda each: each.status not in ("missing", "cancelled"), self.entries)
-        return {each.seed: each.place for each in ended if each.seed in self.oriented}
+        """The places among the sweep's jobs, by seed, of the jobs that are `in_order`, missing or cancelled."""
+        counted = self.in_order
+        return {e.seed: e.place for e in self.entries if e.seed in counted or e.status in ("missing", "cancelled")}
 
     @functools.cached_property
     def mean(self) -> float | None:

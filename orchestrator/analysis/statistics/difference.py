@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -52,7 +51,7 @@ def compare(
     (Biometrika 34, 1947).
 
     Args:
-        a: Scores by seed; if sequential, in the order in which the seeds came.
+        a: Scores by seed; if sequential, in the order in which the seeds came, with NaN for one that is still to come.
         b: Scores by seed.
         confidence: The interval's confidence.
         sequential: Use an interval that holds at all looks together: at the first 5, 8, 12, 18, ... common seeds
@@ -72,8 +71,8 @@ def compare(
     sd: float | None = error * math.sqrt(float(row.n[1]))
     if not paired:
         method = "confidence sequence" if sequential else "Welch t"
-        several = min(len(a), len(b)) > 1
-        sd = math.hypot(*(statistics.stdev(side.values()) for side in (a, b))) if several else None
+        (own, n), (others, m) = row.own
+        sd = math.hypot(float(own[0]), float(others[1])) if min(n[0], m[1]) > 1 else None
     return Difference(
         mean=mean,
         interval=Interval(mean - half, mean + half, method) if math.isfinite(half) else None,

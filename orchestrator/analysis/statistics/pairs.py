@@ -91,16 +91,19 @@ def differences(
         i: Index of the configuration.
         sequential: Whether only the first pairs count, up to the last of `LOOKS` that there are enough of.
         when: If sequential, the time of each score, of the shape of `values`: a pair is as late as the later of its
-            two. None for the order of the seeds.
+            two. A missing score that has a time is still to come, and so are later pairs. None for the order of the
+            seeds, in which no score is still to come.
     """
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
     gaps = own - values
     larger = np.maximum(np.abs(own), np.abs(values))
     gaps = np.where(np.abs(gaps) <= EQUAL * larger, 0.0, gaps)
-    if when is not None:
-        gaps = np.take_along_axis(gaps, np.maximum(when[..., i : i + 1, :], when).argsort(axis=-1), axis=-1)
     present = ~np.isnan(gaps)
+    if when is not None:
+        later = np.maximum(when[..., i : i + 1, :], when)
+        gaps, present, later = (np.take_along_axis(each, later.argsort(axis=-1), -1) for each in (gaps, present, later))
+        present &= np.logical_and.accumulate(present | np.isnan(later), axis=-1)
     pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
     paired = (pairs >= 2) & (2 * pairs >= smaller)
     if sequential:
