@@ -71,7 +71,7 @@ class WatchPlan(SweepPlan):
         if not self.folder.exists():
             # If two watchers begin at once, one makes the folder, and the other looks on.
             with self.place.interruption.shield(), contextlib.suppress(SweepExistsError):
-                self.folder.create(self.manifest)
+                self.folder.create(self.manifest.model_copy(update={"followed": True}))
         try:
             stack.enter_context(self.folder.exclusive())
         except SweepBusyError:

@@ -25,10 +25,11 @@ class Keeper:
     Attributes:
         bare: Whether a row is complete without its weights, if these are gone.
         releases: Whether weights leave Redis once this session has them.
+        gone: How many rows have no weights because these were gone.
     """
 
     def __init__(self, folder: SweepFolder, policy: str) -> None:
-        self.bare, self.releases = policy != "all", True
+        self.bare, self.releases, self.gone = policy != "all", True, 0
         self._folder = folder
         #: The most weights of a configuration.
         self._most = int(policy.partition(":")[2] or 0) if self.bare else MAX_JOBS

@@ -205,6 +205,7 @@ class Collector:
             missing = self._keeper.bare and isinstance(error, WeightsMissingError)
             # Else Redis has lost them, and no other session has removed them.
             if missing and self._cluster.store.has_finished(job.key, result.made_by):
+                self._keeper.gone += 1
                 return row, None
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1
             if tries < WEIGHTS_TRIES:

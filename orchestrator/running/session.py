@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import socket
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -318,10 +317,8 @@ class Session:
         Yields:
             The row of each job as it ends.
         """
-        # The other session has weights removed from the cluster once it has them; one of another host may still need
-        # them after it was interrupted.
-        self.keeper.bare = True
-        self.keeper.releases = self.manifest.provenance.host == socket.gethostname()
+        if self.manifest.followed:
+            self.keeper.bare, self.keeper.releases = True, False
         with self._connected(progress) as sweep:
             sweep.register()
             going_on = True
@@ -332,6 +329,9 @@ class Session:
                 if not going_on and (going_on := sweep.grow(self.rows)):
                     self._submit(sweep, None)
             self._end(sweep)
+            if gone := self.keeper.gone:
+                again = "`orchestrator weights` trains a job again for them"
+                sweep.progress.message(f"The weights of {counted(gone, 'job')} had left the cluster: {again}")
 
     def _submit(self, sweep: Membership, origin: str | None, *, reuse: bool = True) -> None:
         """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""

@@ -53,6 +53,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
             resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
         metric: How its jobs are scored unless a command is told otherwise (`--metric`).
+        followed: Whether `watch` made the folder. Weights leave the cluster for the folder of the session that
+            submitted the jobs; one that only follows it is complete without those that have left.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     looks: list[Look] = Field(default_factory=list, max_length=MAX_ROUNDS, exclude_if=operator.not_)
     keep_weights: str = Field(default="all", pattern=_KEEP_WEIGHTS, exclude_if="all".__eq__)
     metric: str = Field(default="last", max_length=200, exclude_if="last".__eq__)
+    followed: bool = Field(default=False, exclude_if=operator.not_)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

@@ -1,7 +1,5 @@
 """Weights are a cache, in Redis and in the folder: rows count without them, and they can be had again."""
 
-import socket
-
 import pytest
 
 import seedsweep
@@ -95,6 +93,7 @@ def test_sweeps_that_share_jobs_leave_each_other_their_artifacts(
     late = command_line.run("watch", "a", "--output", "late", "--broker", broker, **NONE_LEFT)
     assert "attempts 6, reused 0" in late.stdout
     assert "trained again" not in late.stdout
+    assert "The weights of 6 jobs had left the cluster: `orchestrator weights` trains a job again for" in late.stdout
     # And a later one that wants none takes their results, while one that wants all trains again.
     for policy, said in (("none", "attempts 0, reused 6"), ("all", "attempts 6, reused 0")):
         words = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "1", "--limit", "200")
@@ -103,19 +102,21 @@ def test_sweeps_that_share_jobs_leave_each_other_their_artifacts(
         assert said in done.stdout
 
 
-def test_who_follows_a_sweep_from_another_host_leaves_its_artifacts(
-    cluster: Cluster, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+def test_who_follows_a_sweep_in_another_folder_leaves_its_artifacts(
+    cluster: Cluster, command_line: CommandLine
 ) -> None:
-    # Given a sweep that was submitted on another host, whose session is interrupted now
+    # Given a sweep that was submitted from one folder, and followed in another one, twice
     broker = cluster.server.url
     options = {"seeds": 2, "learning_rate": 0.01, "epochs": 1, "limit": 200}
-    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     seedsweep.submit(name="a", output=command_line.folder / "there", broker=broker, **options)
     cluster.start_worker()
-    # When this host follows it
-    command_line.run("watch", "a", "--broker", broker, **NONE_LEFT)
-    # Then it has the weights, and the session that goes on will find them.
-    assert len(files(command_line, "a")) == left(cluster) == 2
+    for _ in range(2):
+        command_line.run("watch", "a", "--broker", broker, **NONE_LEFT)
+        # Then that has the weights, and the session that goes on will find them
+        assert len(files(command_line, "a")) == left(cluster) == 2
+    # And they leave the cluster with it.
+    command_line.run("watch", "a", "--output", "there", "--broker", broker, **NONE_LEFT)
+    assert (len(files(command_line, "a", "there")), left(cluster)) == (2, 0)
 
 
 def test_a_release_takes_a_bounded_number_of_what_was_released_before(
