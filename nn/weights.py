@@ -102,7 +102,7 @@ def initial_weights(
     for (rows, columns), part in zip(shapes, np.split(drawn, ends[:-1]), strict=True):
         variance = VARIANCES[scheme](rows, columns)
         spread = np.sqrt(3.0 * variance if uniform else variance)
-        # In place: the C library returns what more memory than that has to the system, and asks for it again.
+        # In place: after each job, the C library would return the memory of a copy to the system.
         part *= spread * initial_scale
         with np.errstate(over="ignore"):
             matrices.append(part.reshape(rows, columns).astype(dtype))

@@ -77,7 +77,7 @@ class Attempts:
             number=len(earlier) + 1,
             cause=_cause(earlier[-1] if earlier else None),
             worker=worker,
-            started=self._now(),
+            started=self.roster.now(),
             epochs_before=epochs,
         )
         attempt_id = uuid.uuid4().hex
@@ -86,7 +86,7 @@ class Attempts:
 
     def finish(self, task_id: str, attempt_id: str, attempt: Attempt, end: End) -> None:
         """Record how an attempt ended."""
-        self._put(task_id, attempt_id, attempt.model_copy(update={"end": end, "ended": self._now()}))
+        self._put(task_id, attempt_id, attempt.model_copy(update={"end": end, "ended": self.roster.now()}))
 
     def finish_on(self, task_id: str, worker: str, end: End) -> None:
         """Record the end of a worker's open attempts at a task."""
@@ -113,9 +113,6 @@ class Attempts:
         names = [key("attempts", task_id) for task_id in task_ids]
         stored = read_hashes(self.store.client, names, limits.ATTEMPT, limits.ATTEMPTS)
         return ((task_id, _in_order(_parse(found))) for task_id, found in zip(task_ids, stored, strict=True))
-
-    def _now(self) -> float:
-        return self.roster.clock.recent(self.store.client)
 
     def _put(self, task_id: str, attempt_id: str, attempt: Attempt) -> None:
         name = key("attempts", task_id)

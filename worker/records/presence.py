@@ -105,8 +105,8 @@ class Roster:
         self.clock = clock or ServerClock()
 
     def now(self) -> float:
-        """Ask Redis for its time, and return it in seconds since the epoch."""
-        return self.clock.measure(self.store.client)
+        """Return Redis's time in seconds since the epoch, measured now or just before."""
+        return self.clock.recent(self.store.client)
 
     def report(self, presence: Presence) -> None:
         """Record a worker's presence."""
@@ -121,7 +121,7 @@ class Roster:
 
     def all(self) -> list[Presence]:
         """Return the recorded workers, sorted by name; remove those silent for more than `FORGOTTEN_AFTER` leases."""
-        now = self.now()
+        now = self.clock.measure(self.store.client)
         stored = read_hash(self.store.client, WORKERS, limits.PRESENCE, limits.PRESENCES)
         found = []
         while stored:
@@ -147,7 +147,7 @@ class Roster:
 
     def is_alive(self, name: str, since: float) -> bool:
         """Return whether the worker that had this name at `since`, by Redis's clock, still holds its leases."""
-        now = self.now()
+        now = self.clock.measure(self.store.client)
         value = read_fields(self.store.client, WORKERS, [name], limits.PRESENCE)[0]
         presence = None if value is None else read_record(Presence, value, limits.PRESENCE_VALUES)
         # A process of this name that started later is a different worker.

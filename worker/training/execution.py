@@ -217,7 +217,7 @@ class Execution:
             worker=self.attempt.worker,
             attempts=self.attempt.number,
             started=self.attempt.started,
-            ended=self.task.clock.recent(self.store.client),
+            ended=self.task.roster().now(),
             cause=self.attempt.cause,
             epochs_before=self.attempt.epochs_before,
             error=trained.problem,
