@@ -147,11 +147,13 @@ def allowed(info: FieldInfo, *, several: bool = False) -> str:
     return option(info).allowed or _phrase(info.annotation, info.metadata, several=several)
 
 
-def first_fault(error: ValidationError) -> str:
+def first_fault(error: ValueError) -> str:
     """Return the first problem of an untrusted text, as the end of a sentence: ` at seeds at 0: Field required`.
 
-    Of very many, only the number is told: a list of them takes much more memory than the text.
+    Of very many that pydantic found, only the number is told: a list of them takes much more memory than the text.
     """
+    if not isinstance(error, ValidationError):
+        return f": {error}"
     if (count := error.error_count()) > MOST_FAULTS:
         return f": it has {count} faults"
     # Without what would keep the text alive, in a circle of references.

@@ -7,7 +7,7 @@ import math
 from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 from pydantic_core import from_json, to_json
 
 from nn.errors import clipped
@@ -139,8 +139,7 @@ class Claim(_Part):
                 raise ValueError("it names weights by another SHA-256 than theirs")
             return claim
         except ValueError as error:
-            why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
-            raise ClaimError(one_line(f"{name} is not a claim{clipped(why, 300)}")) from None
+            raise ClaimError(one_line(f"{name} is not a claim{clipped(first_fault(error), 300)}")) from None
 
     def as_bytes(self) -> bytes:
         """Return the content of its file."""

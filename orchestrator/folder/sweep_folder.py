@@ -13,7 +13,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
 import secrets
 import shlex
 import shutil
@@ -63,8 +62,8 @@ from orchestrator.text import counted, moment
 from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.redis import limits
+from worker.trainers.registry import DIGEST
 
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 #: Most bytes of a job's log that are read: twice those that a worker keeps.
 MAX_LOG = 2**21
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
@@ -219,8 +218,7 @@ class SweepFolder:
                 raise SweepNotFoundError(f"There is no sweep named {self.name} in {self.path.parent}") from None
             raise SweepUnreadableError(file, error) from None
         except ValueError as error:
-            why = first_fault(error) if isinstance(error, ValidationError) else f": {error}"
-            raise SweepNotFoundError(f"{file} does not describe a sweep{why}") from None
+            raise SweepNotFoundError(f"{file} does not describe a sweep{first_fault(error)}") from None
         self.known = manifest.known_jobs
         return manifest
 
@@ -358,7 +356,7 @@ class SweepFolder:
         Raises:
             WeightsError: the text is not a SHA-256.
         """
-        if not _SHA256.fullmatch(sha256):
+        if not DIGEST.fullmatch(sha256):
             raise WeightsError(f"{sha256!r} is not a SHA-256")
         paths = [self.weights_folder / f"{sha256}{suffix}" for suffix in (_SAFETENSORS, _OTHERS)]
         return next((path for path in paths if os.path.lexists(path)), paths[0])
