@@ -10,13 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """Return a plain, contiguous, read-only view, so that one compiled kernel serves memory maps and new arrays."""
-    view = np.ascontiguousarray(array).view(np.ndarray)
-    view.setflags(write=False)
-    return view
-
-
 @dataclass(frozen=True)
 class Samples:
     """Rows of features, each with a class index. Only nonzero features are stored, in ascending order.
@@ -41,7 +34,10 @@ class Samples:
 
     def __post_init__(self) -> None:
         for name in ("spans", "indices", "values", "labels"):
-            object.__setattr__(self, name, _read_only(getattr(self, name)))
+            # Plain, contiguous and read-only, so that one compiled kernel serves memory maps and new arrays.
+            view = np.ascontiguousarray(getattr(self, name)).view(np.ndarray)
+            view.setflags(write=False)
+            object.__setattr__(self, name, view)
         object.__setattr__(self, "n_classes", max(self.n_classes, int(self.labels.max(initial=-1)) + 1))
 
     @functools.cached_property

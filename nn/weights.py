@@ -144,7 +144,18 @@ def from_safetensors(blob: bytes) -> Weights:
             "expected W1, W2 and W3, with or without b1, b2 and b3"
         )
     weights = Weights(**{name: _array(name, tensor) for name, tensor in tensors.items()})
-    _check_fit(weights)
+    if len({array.dtype for array in weights}) > 1:
+        raise WeightsError("the weights' tensors have different types; expected all F32 or all F64")
+    shapes = [weights.tensors[name].shape for name in _MATRICES]
+    for before, after, name in zip(shapes, shapes[1:], ("W2", "W3"), strict=False):
+        if after[1] != before[0]:
+            raise WeightsError(
+                f"the weights' {name} has {after[1]} columns; expected {before[0]}, the rows of the matrix before it"
+            )
+    for name, (rows, _) in zip(_BIASES, shapes, strict=True):
+        bias = weights.tensors.get(name)
+        if bias is not None and len(bias) != rows:
+            raise WeightsError(f"the weights' {name} has {len(bias)} values; expected {rows}, the rows of its matrix")
     return weights
 
 
@@ -159,18 +170,3 @@ def _array(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
     # Copied, because an array that shares the bytes of the blob would be read-only and unaligned.
     array: NDArray[Any] = np.frombuffer(tensor["data"], dtype).reshape(shape).copy()
     return array
-
-
-def _check_fit(weights: Weights) -> None:
-    if len({array.dtype for array in weights}) > 1:
-        raise WeightsError("the weights' tensors have different types; expected all F32 or all F64")
-    shapes = [weights.tensors[name].shape for name in _MATRICES]
-    for before, after, name in zip(shapes, shapes[1:], ("W2", "W3"), strict=False):
-        if after[1] != before[0]:
-            raise WeightsError(
-                f"the weights' {name} has {after[1]} columns; expected {before[0]}, the rows of the matrix before it"
-            )
-    for name, (rows, _) in zip(_BIASES, shapes, strict=True):
-        bias = weights.tensors.get(name)
-        if bias is not None and len(bias) != rows:
-            raise WeightsError(f"the weights' {name} has {len(bias)} values; expected {rows}, the rows of its matrix")
