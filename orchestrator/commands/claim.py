@@ -139,7 +139,12 @@ def verify_claim(
     data: str | None = None,
 ) -> ClaimResult:
     """Check a claim, and tell the place what is trained. Other arguments and errors: `seedsweep.verify_claim`."""
-    path = _file_of(path)
+    # A folder stands for the claim in it. Not `Path.is_dir`, which raises in some Pythons if a name is too long.
+    if os.path.isdir(path):  # noqa: PTH112
+        if os.path.lexists(path / FILES[0]) and not os.path.lexists(path / FILE):
+            command = shlex.join(["orchestrator", "claim", str(path)])
+            raise ClaimError(f"The sweep {path.resolve().name} has no claim; write one with: {command}")
+        path /= FILE
     if folder is not None and rebuild:
         raise InvalidInputError("folder", str(folder), Beside("--rebuild"))
     stored = _read(path, "The claim", MAX_BYTES, path.parent)
@@ -171,17 +176,6 @@ def verify_claim(
             if result.failed:
                 break
     return result
-
-
-def _file_of(path: Path) -> Path:
-    """Return the file of a claim, which may be named by its folder."""
-    # Not `Path.is_dir`, which raises in some Pythons if a name is too long.
-    if not os.path.isdir(path):  # noqa: PTH112
-        return path
-    if os.path.lexists(path / FILES[0]) and not os.path.lexists(path / FILE):
-        command = shlex.join(["orchestrator", "claim", str(path)])
-        raise ClaimError(f"The sweep {path.resolve().name} has no claim; write one with: {command}")
-    return path / FILE
 
 
 @contextlib.contextmanager

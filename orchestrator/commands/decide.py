@@ -52,12 +52,6 @@ def plan_decide(folder: SweepFolder, terms: Terms, place: Place) -> SweepPlan:
     Sweep.read(folder, terms.metric, rows=False).select(within=terms.within)
     plan = plan_resumption(folder, place)
     sweep = Sweep.of(folder, plan.manifest, plan.jobs, folder.rows_of(plan.jobs), terms.metric)
-    _check(sweep, terms.budget)
-    return plan
-
-
-def _check(sweep: Sweep, budget: int) -> None:
-    """Check that the sweep can have a race with this many jobs, and that they cover its jobs without a result."""
     configurations, specification = len(sweep.scored), sweep.manifest.specification
     if configurations == 1 and not specification.remaining:
         raise InvalidInputError("folder", sweep.name, "a sweep of at least two configurations; this one has one")
@@ -67,17 +61,18 @@ def _check(sweep: Sweep, budget: int) -> None:
         raise InvalidInputError("folder", found, allowed)
     added = sweep.manifest.added_by_races
     most = MAX_JOBS - len(sweep.jobs) + len(added)
-    if budget > most:
+    if terms.budget > most:
         allowed = f"an integer from 1 to {most}, because a sweep has at most {MAX_JOBS:,} jobs"
-        raise InvalidInputError("budget", budget, allowed)
+        raise InvalidInputError("budget", terms.budget, allowed)
     ended = {key for key, row in sweep.rows.items() if row.status != "cancelled"}
     rest = len(sweep.jobs.keys() - ended - added) + specification.remaining * len(specification.seeds)
-    if rest > budget:
+    if rest > terms.budget:
         allowed = (
             f"at least {rest}: the number of jobs of the sweep {sweep.name} without a result, which are trained first "
             f"(orchestrator sweep --resume --name {sweep.name} trains them without a race)"
         )
-        raise InvalidInputError("budget", budget, allowed)
+        raise InvalidInputError("budget", terms.budget, allowed)
+    return plan
 
 
 def decide(session: Session, terms: Terms, *, display: Display = silent) -> DecideResult:

@@ -138,17 +138,13 @@ def picture(sweep: Sweep, name: str, form: str | None = None, to: Path | None = 
         OutputError: the file cannot be written, or it exists and is not such a picture.
     """
     MissingPackageError.check("A chart")
-    chosen = _format(form, to)
+    ending = "" if to is None else to.suffix[1:].lower()
+    if ending and ending not in ((form,) if form else FORMATS):
+        endings = listed([f".{each}" for each in ((form,) if form else FORMATS)], "or")
+        raise InvalidInputError("--to", str(to), f"a name that ends in {endings}")
+    chosen = form or ending or "png"
     kind = catalogue.check(sweep, name, "--chart")
     path = Path(f"{sweep.name}.{name}.{chosen}") if to is None else to
     target, within = FORMATS[chosen], real(path.parent)
     target.check(path, within)
     return target.write(path, drawing.file(kind.draw(sweep, name), chosen), sweep, within), chosen
-
-
-def _format(form: str | None, to: Path | None) -> str:
-    ending = "" if to is None else to.suffix[1:].lower()
-    if ending and ending not in ((form,) if form else FORMATS):
-        endings = listed([f".{each}" for each in ((form,) if form else FORMATS)], "or")
-        raise InvalidInputError("--to", str(to), f"a name that ends in {endings}")
-    return form or ending or "png"

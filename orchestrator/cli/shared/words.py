@@ -185,21 +185,26 @@ class TypedWords:
         if not isinstance(trainer, str) or not trainer:
             raise InvalidInputError("--trainer", Described("given twice"), "one trainer")
         made = fields.vocabulary(str(trainer), {**file, **self.given})
-        self._rename(made)
-        return made
-
-    def _rename(self, vocabulary: Vocabulary) -> None:
-        """Let a flag of the default trainer set another trainer's option of the same name."""
+        # A flag of the default trainer sets another trainer's option of the same name.
         known = fields.vocabulary()
         for word in list(self.given):
             option = known.words[word].option if word in known.words else None
-            if word not in vocabulary.spelled and option in vocabulary.spelled and option not in self.given:
+            if word not in made.spelled and option in made.spelled and option not in self.given:
                 self.given[option] = self.given.pop(word)
                 self._spellings[option] = self._spellings.pop(word)
+        return made
 
     def values(self, vocabulary: Vocabulary) -> dict[str, Any]:
         """Return the values, as `Vocabulary.parse` does. Arguments and errors: see there."""
-        self._refuse_unknown(vocabulary)
+        given = {*self.given, *self._file}
+        for name in (name for name in self.given if name not in vocabulary.spelled):
+            # A missing option is reported before the unknown one, which may depend on it.
+            for word, field in vocabulary.words.items():
+                if field.is_required and not given & set(vocabulary.spellings(word)):
+                    raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
+            options = ", ".join(word for word, field in vocabulary.words.items() if field.option)
+            allowed = f"an option of the trainer {vocabulary.trainer}: {options}{meant(name, vocabulary.spelled, 0.7)}"
+            raise InvalidInputError(self._spellings[name], Described("unknown"), allowed)
         values = vocabulary.parse(self.given, lambda name: self._spellings.get(name, name))
         for name in self._fixed:
             word = vocabulary.spelled[name]
@@ -207,17 +212,6 @@ class TypedWords:
                 shown = Described(vocabulary.written(word, values[word]))
                 raise InvalidInputError(f"--set {name}", shown, f"one value (an option varies by --grid {name}=...)")
         return values
-
-    def _refuse_unknown(self, vocabulary: Vocabulary) -> None:
-        """Report an unknown option, but before it a missing one, on which it may depend."""
-        given = {*self.given, *self._file}
-        for name in (name for name in self.given if name not in vocabulary.spelled):
-            for word, field in vocabulary.words.items():
-                if field.is_required and not given & set(vocabulary.spellings(word)):
-                    raise InvalidInputError(f"--set {word}", Described("missing"), field.allowed)
-            options = ", ".join(word for word, field in vocabulary.words.items() if field.option)
-            allowed = f"an option of the trainer {vocabulary.trainer}: {options}{meant(name, vocabulary.spelled, 0.7)}"
-            raise InvalidInputError(self._spellings[name], Described("unknown"), allowed)
 
     def spelled(self, word: str, vocabulary: Vocabulary) -> str:
         """Return a word as it was typed, or as it stands in the specification file."""
