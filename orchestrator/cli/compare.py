@@ -112,7 +112,11 @@ def _details(found: Comparison) -> list[str]:
     if found.win_probability is not None:
         won = probability(found.win_probability)
         lines.append(f"a random seed of a is better than one of b with probability {won}")
-    return lines + _corrected(found)
+    # Only of leaders whose mean selection has changed: a leader without any one seed may be the same one.
+    shown, sides = found.metric.shown, (("a", found.a), ("b", found.b))
+    means = [(name, shown(side.honest_mean), shown(side.scored.mean)) for name, side in sides]
+    told = [f"{name} {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
+    return [*lines, f"The leader's mean, corrected for selection: {', '.join(told)}"] if told else lines
 
 
 def _differing(found: Comparison) -> list[str]:
@@ -133,11 +137,3 @@ def _differing(found: Comparison) -> list[str]:
         for name in names
     ]
     return [f"They differ in {', '.join(told)}"] if told else []
-
-
-def _corrected(found: Comparison) -> list[str]:
-    """Return the means of leaders that selection has changed: a leader without any one seed may be the same one."""
-    shown, sides = found.metric.shown, (("a", found.a), ("b", found.b))
-    means = [(name, shown(side.honest_mean), shown(side.scored.mean)) for name, side in sides]
-    told = [f"{name} {honest}" for name, honest, mean in means if honest not in (shown(None), mean)]
-    return [f"The leader's mean, corrected for selection: {', '.join(told)}"] if told else []

@@ -10,7 +10,6 @@ from nn.options.describe import written
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.export.jobs import OnProgress, counted, series_of, start_of
 from orchestrator.folder.rows import Row
-from worker.job import Job
 from worker.text import one_line
 
 #: TensorBoard reads files whose name has `tfevents`.
@@ -28,20 +27,17 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     """
     paths[0].mkdir()
     for row in counted(sweep, on_progress):
-        group = _group(sweep, sweep.jobs[row.job])
+        words = sweep.names.words(sweep.jobs[row.job].options) or sweep.name
+        typed = words.replace(" ", ",")
+        # Safe in file systems and pages.
+        group = _UNSAFE.sub("_", typed).lstrip(".-")[:LONGEST]
+        if group != typed:
+            # Two configurations may differ only in what is replaced or cut.
+            group += f"-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
         folder = paths[0] / group / f"seed-{row.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / EVENTS).open("xb") as file:
             _write_run(sweep, row, group, file)
-
-
-def _group(sweep: Sweep, job: Job) -> str:
-    """Return a folder name for a configuration, which is safe in file systems and pages."""
-    words = sweep.names.words(job.options) or sweep.name
-    typed = words.replace(" ", ",")
-    name = _UNSAFE.sub("_", typed).lstrip(".-")[:LONGEST]
-    # Two configurations may differ only in what is replaced or cut.
-    return name if name == typed else f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
 
 
 def _write_run(sweep: Sweep, row: Row, group: str, file: BinaryIO) -> None:

@@ -135,7 +135,11 @@ class StallWatch:
         now = time.monotonic()
         self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
         self.workers, self.lost = workers, self._roster.lost(workers)
-        self._tell_clocks(workers)
+        ahead = clocks_of(workers, self._roster.clock)
+        hosts = disagreeing(ahead, self._lease)
+        if hosts - self._clocks_told:
+            self._clocks_told |= hosts
+            self._tell(str(disagreement(ahead, self._lease)))
         if self._silent is not None:
             self._tell_silent(workers, self._silent)
         stall = self._stall(workers) if now - self._moved > STALL_SECONDS else None
@@ -152,13 +156,6 @@ class StallWatch:
         if told is None or now - self._told_at > pause:
             self._told, self._told_at = stall, now
             self._tell(stall.sentence)
-
-    def _tell_clocks(self, workers: list[Presence]) -> None:
-        ahead = clocks_of(workers, self._roster.clock)
-        hosts = disagreeing(ahead, self._lease)
-        if hosts - self._clocks_told:
-            self._clocks_told |= hosts
-            self._tell(str(disagreement(ahead, self._lease)))
 
     def _tell_silent(self, workers: list[Presence], tell: Callable[[str, str, float], bool]) -> None:
         late = self._roster.clock.now() - self._cluster.app.settings.silent_seconds

@@ -200,17 +200,12 @@ def by_job(board: Leaderboard, top: int | None = None) -> TextTable:
         for rank, (standing, entry) in enumerate(shown, 1)
     )
     options = (describe.heading(board.names.model, name) for name in board.names.varying)
-    notes = (_what(board), _flattered(board), *_left_out(len(shown), len(jobs), "job"))
+    luck = "The best of many jobs owes its place to its seed, too"
+    if (expected := board.standings[0].honest_mean) is not None:
+        luck = f"{luck}: expect {board.names.metric.shown(expected)} of the leading configuration's next one"
+    notes = (_what(board), luck, *_left_out(len(shown), len(jobs), "job"))
     headings = ("rank", "seed", *options, "score", "status", "weights")
     return TextTable(notes, headings, rows, ("weights", "status", "rank"))
-
-
-def _flattered(board: Leaderboard) -> str:
-    """Say that the best of many jobs owes its place to luck, and what to expect instead."""
-    told, expected = "The best of many jobs owes its place to its seed, too", board.standings[0].honest_mean
-    if expected is None:
-        return told
-    return f"{told}: expect {board.names.metric.shown(expected)} of the leading configuration's next one"
 
 
 # Formats

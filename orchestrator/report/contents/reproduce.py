@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from nn.errors import SeedsweepError
 from nn.options.describe import option
-from orchestrator.analysis.leaderboard.scores import Entry
 from orchestrator.analysis.leaderboard.table import ranked_jobs
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.report.contents.parts import MOST_ROWS
@@ -83,16 +82,14 @@ def jobs(sweep: Sweep) -> list[Again]:
     found = []
     for _, entry in ranked_jobs(board)[:MOST_JOBS]:
         job = sweep.jobs[entry.key]
-        verify = _verify(sweep, entry.key[:digits]) if entry.score is not None and job.is_current else None
-        name = f"{sweep.names.job(job.seed, job.options)}: {_score(sweep, entry)}"
+        said: str = entry.status
+        verify = None
+        if entry.score is not None:
+            said = f"{sweep.names.metric.shown(entry.score)}{', diverged' if entry.status == 'diverged' else ''}"
+            verify = _verify(sweep, entry.key[:digits]) if job.is_current else None
+        name = f"{sweep.names.job(job.seed, job.options)}: {said}"
         found.append(Again(job.seed, name, again(sweep, {entry.key: job}), verify))
     return found
-
-
-def _score(sweep: Sweep, entry: Entry) -> str:
-    if entry.score is None:
-        return entry.status
-    return f"{sweep.names.metric.shown(entry.score)}{', diverged' if entry.status == 'diverged' else ''}"
 
 
 def _verify(sweep: Sweep, *words: str) -> str:
