@@ -115,7 +115,12 @@ def read_settings() -> tuple[Settings, dict[str, str]]:
     for file, fields in _files():
         values |= (read := _read(file, fields))
         origins |= dict.fromkeys(read, str(file))
-    _refuse_misspelt()
+    # Variables that nearly name a setting are rejected. The containers have others.
+    for name in os.environ.keys() - set(map(variable, Settings.model_fields)):
+        head, _, field = name.lower().partition("_")
+        near = get_close_matches(field[:40], Settings.model_fields, n=1, cutoff=0.75)
+        if head == "seedsweep" and near:
+            raise InvalidInputError(name, Described("not a setting"), variable(near[0]))
     if os.environ.get(variable("broker_url")):
         # That of a file belongs to the broker of the file.
         values.pop("result_backend", None)
@@ -172,12 +177,3 @@ def _read(file: Path, fields: list[str]) -> dict[str, object]:
         if name not in fields:
             raise InvalidInputError(f"a setting in {file}", name, ", ".join(fields) + meant(name, fields))
     return content
-
-
-def _refuse_misspelt() -> None:
-    """Reject variables that nearly name a setting. The containers have others."""
-    for name in os.environ.keys() - set(map(variable, Settings.model_fields)):
-        head, _, field = name.lower().partition("_")
-        near = get_close_matches(field[:40], Settings.model_fields, n=1, cutoff=0.75)
-        if head == "seedsweep" and near:
-            raise InvalidInputError(name, Described("not a setting"), variable(near[0]))

@@ -55,7 +55,13 @@ class Attempts:
         Raises:
             TooManyAttemptsError: the task has hung or taken its worker down as often as the limit allows.
         """
-        strikes = _strikes(earlier, epochs)
+        epochs_after = [*(attempt.epochs_before for attempt in earlier[1:]), epochs]
+        # Those that took their worker down without advancing the checkpoint.
+        strikes = [
+            attempt
+            for attempt, after in zip(earlier, epochs_after, strict=False)
+            if attempt.end in _TAKEN_DOWN and after <= attempt.epochs_before
+        ]
         if len(strikes) >= self.limit:
             what = ", ".join(f"{attempt.end} on {attempt.worker}" for attempt in strikes)
             did = "hung or took" if any(attempt.end == "hung" for attempt in strikes) else "took"
@@ -128,16 +134,6 @@ class Attempts:
 def _parse(stored: Mapping[bytes, bytes]) -> dict[str, Attempt]:
     read = ((attempt_id.decode(errors="replace"), read_record(Attempt, value)) for attempt_id, value in stored.items())
     return {attempt_id: attempt for attempt_id, attempt in read if attempt is not None}
-
-
-def _strikes(attempts: list[Attempt], epochs: int) -> list[Attempt]:
-    """Return the attempts that took their worker down without advancing the checkpoint, which has `epochs` epochs."""
-    epochs_after = [*(attempt.epochs_before for attempt in attempts[1:]), epochs]
-    return [
-        attempt
-        for attempt, after in zip(attempts, epochs_after, strict=False)
-        if attempt.end in _TAKEN_DOWN and after <= attempt.epochs_before
-    ]
 
 
 def _in_order(attempts: dict[str, Attempt]) -> list[Attempt]:

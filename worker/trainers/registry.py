@@ -121,7 +121,11 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     problem = problem_of(made, name)
     if problem is not None:
         raise TrainerUnusableError(f"{what} is invalid: {problem}")
-    _guard(made)
+    # What it raises, except our own errors, becomes an error that names the trainer and the method.
+    for method, function in vars(Trainer).items():
+        if inspect.isfunction(function) and not method.startswith("_") and method not in _CALLED_ONCE:
+            # In its own dictionary, because the object may forbid attributes to be set.
+            vars(made)[method] = functools.partial(_call, made, method)
     return made  # type: ignore[no-any-return]
 
 
@@ -229,14 +233,6 @@ def _is_plain(value: object) -> bool:
 
 #: Methods that are called in one place each, which checks what they raise: `worker.training.trainer`, and `load` above.
 _CALLED_ONCE = ("train", "load")
-
-
-def _guard(trainer: AnyTrainer) -> None:
-    """Turn what a trainer raises, except our own errors, into an error that names the trainer and the method."""
-    for name, method in vars(Trainer).items():
-        if inspect.isfunction(method) and not name.startswith("_") and name not in _CALLED_ONCE:
-            # In its own dictionary, because the object may forbid attributes to be set.
-            vars(trainer)[name] = functools.partial(_call, trainer, name)
 
 
 def _call(trainer: AnyTrainer, method: str, /, *arguments: Any, **more: Any) -> Any:

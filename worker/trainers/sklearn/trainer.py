@@ -98,7 +98,15 @@ class SklearnTrainer(Trainer[SklearnOptions, SklearnData]):
         _check_epochs(chosen, values["epochs"])
         check_split(values["split"])
         data = load()
-        _check_kinds(chosen, data)
+        kinds = {each.kind for each in chosen}
+        if len(kinds) > 1:
+            names = ",".join(next(each.name for each in chosen if each.kind == kind) for kind in sorted(kinds))
+            raise InvalidInputError("estimator", Described(names), "classifiers only or regressors only in one sweep")
+        wrong = next((each for each in chosen if each.kind not in data.kinds), None)
+        if wrong is not None:
+            (kind,) = data.kinds
+            what = "classes" if kind == "classifier" else "numbers, not classes"
+            raise InvalidInputError("estimator", wrong.name, f"a {kind}, because the data set's targets are {what}")
         trials = [data.few(chosen[0].kind, of_each, n) for of_each, n in _SAMPLES]
         # What takes more is left to the workers.
         with contextlib.suppress(BrokenProcessPool, MemoryError):
@@ -144,18 +152,6 @@ def _check_epochs(chosen: Sequence[Estimator], epochs: Sequence[int]) -> None:
         raise InvalidInputError("epochs", Described(written(tuple(epochs))), f"one value, because {because}")
     if epochs[0] != default and not any(each.in_epochs for each in chosen):
         raise InvalidInputError("epochs", epochs[0], f"nothing but the default {default}, because {because}")
-
-
-def _check_kinds(chosen: Sequence[Estimator], data: SklearnData) -> None:
-    kinds = {each.kind for each in chosen}
-    if len(kinds) > 1:
-        names = ",".join(next(each.name for each in chosen if each.kind == kind) for kind in sorted(kinds))
-        raise InvalidInputError("estimator", Described(names), "classifiers only or regressors only in one sweep")
-    wrong = next((each for each in chosen if each.kind not in data.kinds), None)
-    if wrong is not None:
-        (kind,) = data.kinds
-        what = "classes" if kind == "classifier" else "numbers, not classes"
-        raise InvalidInputError("estimator", wrong.name, f"a {kind}, because the data set's targets are {what}")
 
 
 def _check_fits(values: Mapping[str, Sequence[Any]], trials: Sequence[SklearnData]) -> None:
