@@ -6,7 +6,7 @@ from collections import deque
 from pathlib import Path
 
 from orchestrator.cli.main import BAD_INPUT
-from tests.chaos.arena.arena import Arena
+from tests.chaos.arena.arena import NAME, Arena
 from tests.chaos.arena.monitor import ENDED
 from tests.chaos.arena.oracle import CleanRun
 from tests.chaos.checker.observation import Observation, observe
@@ -69,7 +69,8 @@ def _until_ended(arena: Arena, strikes: deque) -> list[str]:
         arena.monitor.look()
         arena.do_due()
         arena.look_at_stopping()
-        if next_strike is None and arena.has_begun() and arena.monitor.running():
+        has_begun = (arena.output / NAME / "sweep.json").exists()
+        if next_strike is None and has_begun and arena.monitor.running():
             next_strike = time.monotonic() + strikes[0].pause
         if strikes and next_strike is not None and time.monotonic() >= next_strike and arena.orchestrator is not None:
             strike(arena, strikes.popleft())
@@ -96,7 +97,7 @@ def _look_at_orchestrator(arena: Arena) -> None:
         if status != 0:
             arena.go_on()
             return
-    if status == BAD_INPUT and "No Redis server answers" in arena.last_said():
+    if status == BAD_INPUT and "No Redis server answers" in (arena.said().strip().splitlines() or [""])[-1]:
         # Resumed at a moment at which nothing answered, it said so and did not begin. Somebody tries once more.
         arena.later(AGAIN_SECONDS, arena.go_on)
     else:
@@ -135,7 +136,8 @@ def _at_work(arena: Arena) -> dict[str, object]:
 
 def _until_all_took_jobs(arena: Arena) -> list[str]:
     """Give the workers jobs until each has taken one: one that takes no more would not be missed beside another."""
-    jobs = arena.workload.quick[: 2 * arena.slots]
+    # Twice as many as the workers train at once.
+    jobs = arena.workload.quick[: 2 * sum(arena.processes[worker.name] for worker in arena.workers)]
     deadline = time.monotonic() + TAKE_SECONDS
     idle = {worker.name for worker in arena.workers}
     for number in itertools.count(1):
@@ -143,7 +145,7 @@ def _until_all_took_jobs(arena: Arena) -> list[str]:
         for job in jobs:
             signature(arena.cluster.app, job, label=label).apply_async()
         runs = [task_id(job, label) for job in jobs]
-        while not _have_ended(arena, runs) and time.monotonic() < deadline:
+        while not all(arena.cluster.state(run) in ENDED for run in runs) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         for attempts in arena.monitor.ask(runs)[1].values():
             idle -= {attempt.worker for attempt in attempts.values()}
@@ -153,10 +155,6 @@ def _until_all_took_jobs(arena: Arena) -> list[str]:
         if time.monotonic() > deadline:
             return [f"{name} takes no jobs any more" for name in sorted(idle)]
     raise AssertionError("endless")
-
-
-def _have_ended(arena: Arena, runs: list[str]) -> bool:
-    return all(arena.cluster.state(run) in ENDED for run in runs)
 
 
 def _until_stopped(arena: Arena) -> list[str]:

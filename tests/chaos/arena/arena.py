@@ -158,11 +158,6 @@ class Arena:
         else:
             start()
 
-    @property
-    def slots(self) -> int:
-        """How many jobs the workers train at once."""
-        return sum(self.processes[worker.name] for worker in self.workers)
-
     def measure(self) -> None:
         """Note what the workers that live have cost this machine."""
         for worker in self.workers:
@@ -197,10 +192,6 @@ class Arena:
     def sweep(self) -> None:
         """Start the sweep."""
         self._start_orchestrator("sweep", *self.workload.flags, "--name", NAME, "--no-reuse")
-
-    def has_begun(self) -> bool:
-        """Return whether there is a sweep that somebody could go on with."""
-        return (self.output / NAME / "sweep.json").exists()
 
     def go_on(self, choice: int = 0) -> None:
         """Start another orchestrator for the sweep, by one of the two commands for that."""
@@ -241,10 +232,6 @@ class Arena:
         """Return what all orchestrators of this run have printed."""
         told = self._log.read_text(errors="replace") if self._log.exists() else ""
         return told + (self._screen.text() if self._screen is not None else "")
-
-    def last_said(self) -> str:
-        """Return the last line that an orchestrator has printed."""
-        return (self.said().strip().splitlines() or [""])[-1]
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something after a while."""

@@ -74,9 +74,10 @@ def hang_process(arena: Arena, choice: int, event: Event) -> None:
     struck = arena.history.now()
 
     def look() -> None:
+        have_ended = all(arena.monitor.states[job] in ENDED for job in event["jobs"])
         if not child.is_running() or child.status() == psutil.STATUS_ZOMBIE:
             end(arena, event)
-        elif arena.history.now() - struck < HANGING_SECONDS or not _have_ended(arena, event["jobs"]):
+        elif arena.history.now() - struck < HANGING_SECONDS or not have_ended:
             arena.later(0.05, look)
         else:
             # It had just finished its last job.
@@ -84,10 +85,6 @@ def hang_process(arena: Arena, choice: int, event: Event) -> None:
             miss(arena, event)
 
     look()
-
-
-def _have_ended(arena: Arena, jobs: list[str]) -> bool:
-    return all(arena.monitor.states[job] in ENDED for job in jobs)
 
 
 def skew_clock(arena: Arena, choice: int, event: Event) -> None:
