@@ -46,7 +46,7 @@ def test_an_interrupted_sweep_keeps_its_results_and_can_go_on(command_line: Comm
     done = command_line.run("sweep", "--resume", "--name", "a")
     assert "finished in an earlier session of this sweep" in done.stdout
     assert "jobs 20, accepted 20, attempts 20, reused 0" in done.stdout
-    assert len(json.loads((command_line.sweep("a") / "sweep.json").read_text())["resumed"]) == 1
+    assert len(command_line.description("a")["resumed"]) == 1
     # to the same weights as without an interruption.
     command_line.run("sweep", *STEADY, "--name", "undisturbed", "--no-reuse")
     resumed, undisturbed = ([row["weights_sha256"] for row in command_line.rows(name)] for name in ("a", "undisturbed"))

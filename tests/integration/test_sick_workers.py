@@ -25,15 +25,10 @@ from worker.messages import QUEUE, TRAIN
 NEEDS = f"the trainer network, version 1, with the data set {MNIST_DIGEST[:12]}"
 
 
-@pytest.fixture
-def other_data(tmp_path: Path) -> Path:
-    write_idx_folder(tmp_path / "other", side=28)
-    return tmp_path / "other"
-
-
-def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, other_data: Path) -> None:
+def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, tmp_path: Path) -> None:
     # Given a worker with another data set, which refuses a job more than once, and says what it lacks
-    wrong = cluster.start_worker(name="wrong", SEEDSWEEP_DATA=str(other_data))
+    write_idx_folder(tmp_path / "other", side=28)
+    wrong = cluster.start_worker(name="wrong", SEEDSWEEP_DATA=str(tmp_path / "other"))
     runs = [cluster.submit(make_job(seed=seed)).id for seed in range(2)]
     wait_for(lambda: wrong.text().count(f"it needs {NEEDS}") >= 3, "refusals", report=cluster.logs)
     # When a right one comes, then it trains the jobs, of which none has failed meanwhile

@@ -1,6 +1,5 @@
 """Which combinations of values a sweep has: without those that a model refuses, zipped, and with conditions."""
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -49,7 +48,7 @@ def test_an_impossible_combination_is_refused_in_its_authors_words_or_left_out(
     means = command_line.run("leaderboard", "a", "--columns", "accuracy", **own).stdout
     assert re.search(r"  (\d+\.\d\d) .* \1\n", means)
     # The sweep remembers it.
-    assert json.loads((command_line.folder / "runs/a/sweep.json").read_text())["specification"]["skip_invalid"] is True
+    assert command_line.description("a")["specification"]["skip_invalid"] is True
     again = command_line.run("sweep", "--spec", "runs/a/sweep.json", "--skip-invalid", "--name", "again", **own)
     assert "jobs 6, accepted 6, attempts 0, reused 6" in again.stdout
     assert "jobs 6, accepted 6" in command_line.run("sweep", "--resume", "--name", "a", **own).stdout
@@ -68,7 +67,7 @@ def test_when_nothing_can_be_left_out(command_line: CommandLine, own: dict[str, 
 
 def options(command_line: CommandLine, name: str, *names: str) -> list[tuple[Any, ...]]:
     """Return the values of these options in the sweep's configurations, in its order."""
-    described = json.loads((command_line.folder / f"runs/{name}/sweep.json").read_text())
+    described = command_line.description(name)
     rows = {row["job"]: row for row in command_line.rows(name)}
     found = [tuple(rows[key]["options"].get(each) for each in names) for key in described["jobs"]]
     return list(dict.fromkeys(found))

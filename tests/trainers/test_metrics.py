@@ -89,7 +89,7 @@ def test_every_judgement_can_be_by_another_metric(
     command_line.run("sweep", *SWEEP, "--seeds", "0", **own)
     raced = command_line.run("decide", "a", *terms, **own).stdout
     assert "Use rate 2: it is the best of 2.\n" in raced
-    (look,) = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
+    (look,) = command_line.description("a")["looks"]
     assert (look["command"], look["within"], look["metric"]) == ("decide", 0.001, "log loss:last")
     verdicts = (json.loads(told("leaderboard", *by, "--json"))["verdict"] for by in ((), BY_LOSS))
     assert [(each["within"], each["leader"]) for each in verdicts] == [(None, {"rate": 1.0}), (0.001, {"rate": 2.0})]
@@ -113,7 +113,7 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(
     told = told_in(here)
 
     def leader() -> object:
-        return json.loads((command_line.folder / "runs/a/leaderboard.json").read_text())["verdict"]["leader"]
+        return command_line.board("a")["verdict"]["leader"]
 
     assert "\nUse rate 2: it is the best of 2.\n" in command_line.run("sweep", *SWEEP, *BY_LOSS, **own).stdout
     assert leader() == {"rate": 2.0}
@@ -132,7 +132,7 @@ def test_a_sweep_remembers_by_which_metric_it_is_judged(
     assert swept.best().job.options.model_dump()["rate"] == 2.0
     again = seedsweep.sweep(name="a", output=command_line.folder / "runs", resume=True, metric="last")
     assert again.verdict.leader == leader() == {"rate": 1.0}
-    looks = json.loads((command_line.folder / "runs/a/sweep.json").read_text())["looks"]
+    looks = command_line.description("a")["looks"]
     assert [look["command"] for look in looks] == ["decide", "confirm", "confirm", "resume"]
     assert told("leaderboard").startswith("Use rate 1: ")
 
