@@ -21,6 +21,7 @@ class Keeper:
     Args:
         folder: The folder, which this process has locked.
         policy: `all`, `none` or `best:K`.
+        followed: Whether another folder submitted the jobs (`Manifest.followed`).
 
     Attributes:
         bare: Whether a row is complete without its weights, if these are gone.
@@ -28,11 +29,11 @@ class Keeper:
         gone: How many rows have no weights because these were gone.
     """
 
-    def __init__(self, folder: SweepFolder, policy: str) -> None:
-        self.bare, self.releases, self.gone = policy != "all", True, 0
+    def __init__(self, folder: SweepFolder, policy: str, *, followed: bool = False) -> None:
+        self.bare, self.releases, self.gone = followed or policy != "all", not followed, 0
         self._folder = folder
         #: The most weights of a configuration.
-        self._most = int(policy.partition(":")[2] or 0) if self.bare else MAX_JOBS
+        self._most = MAX_JOBS if policy == "all" else int(policy.partition(":")[2] or 0)
         #: The kept weights of each configuration, as a heap: the worst first.
         self._kept: dict[Any, list[_Ranked]] = {}
         #: How many kept rows name each hash: two jobs may have trained to the same weights.

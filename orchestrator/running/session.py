@@ -91,7 +91,7 @@ class Session:
         """Record in the folder which weights it keeps from now on (`Manifest.keep_weights`); None changes nothing."""
         if policy not in (None, self.manifest.keep_weights):
             self._write(self.manifest.model_copy(update={"keep_weights": policy}))
-        self.keeper = Keeper(self.folder, self.manifest.keep_weights)
+        self.keeper = Keeper(self.folder, self.manifest.keep_weights, followed=self.manifest.followed)
 
     def _write(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -317,8 +317,8 @@ class Session:
         Yields:
             The row of each job as it ends.
         """
-        if self.manifest.followed:
-            self.keeper.bare, self.keeper.releases = True, False
+        # Another session, such as one that went on in a folder of its own, may have taken weights.
+        self.keeper.bare = True
         with self._connected(progress) as sweep:
             sweep.register()
             going_on = True
@@ -329,9 +329,6 @@ class Session:
                 if not going_on and (going_on := sweep.grow(self.rows)):
                     self._submit(sweep, None)
             self._end(sweep)
-            if gone := self.keeper.gone:
-                again = "`orchestrator weights` trains a job again for them"
-                sweep.progress.message(f"The weights of {counted(gone, 'job')} had left the cluster: {again}")
 
     def _submit(self, sweep: Membership, origin: str | None, *, reuse: bool = True) -> None:
         """Queue the missing jobs; a result that the cluster has already gets a row with this origin."""
@@ -353,6 +350,9 @@ class Session:
         for row in completed(sweep.cluster, self.rows):
             self.rows[row.job] = row
         sweep.cluster.registry.finish(self.manifest.name)
+        if gone := self.keeper.gone:
+            again = "`orchestrator weights` trains a job again for them"
+            sweep.progress.message(f"The weights of {counted(gone, 'job')} had left the cluster: {again}")
 
     @contextlib.contextmanager
     def _connected(self, progress: Progress, expected: int = 0) -> Iterator[Membership]:

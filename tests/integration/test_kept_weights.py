@@ -94,6 +94,10 @@ def test_sweeps_that_share_jobs_leave_each_other_their_artifacts(
     assert "attempts 6, reused 0" in late.stdout
     assert "trained again" not in late.stdout
     assert "The weights of 6 jobs had left the cluster: `orchestrator weights` trains a job again for" in late.stdout
+    # (then its folder is complete)
+    again = command_line.run("watch", "a", "--output", "late", "--broker", broker, **NONE_LEFT)
+    assert "6 are in" in again.stdout
+    command_line.run("verify", "a", "--output", "late", "--all")
     # And a later one that wants none takes their results, while one that wants all trains again.
     for policy, said in (("none", "attempts 0, reused 6"), ("all", "attempts 6, reused 0")):
         words = ("--seeds", "0-2", "--learning-rates", "0.01,0.03", "--epochs", "1", "--limit", "200")
@@ -114,6 +118,8 @@ def test_who_follows_a_sweep_in_another_folder_leaves_its_artifacts(
         command_line.run("watch", "a", "--broker", broker, **NONE_LEFT)
         # Then that has the weights, and the session that goes on will find them
         assert len(files(command_line, "a")) == left(cluster) == 2
+    command_line.run("sweep", "--resume", "--name", "a", "--broker", broker, **NONE_LEFT)
+    assert left(cluster) == 2
     # And they leave the cluster with it.
     command_line.run("watch", "a", "--output", "there", "--broker", broker, **NONE_LEFT)
     assert (len(files(command_line, "a", "there")), left(cluster)) == (2, 0)

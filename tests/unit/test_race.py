@@ -147,6 +147,15 @@ def test_what_is_advised_suffices_for_the_next_look(seeds: int) -> None:
     assert advised > 3
 
 
+@pytest.mark.parametrize(("failed", "advised"), [(2, True), (4, False)])
+def test_no_race_is_advised_where_it_could_end_because_most_jobs_failed(failed: int, advised: bool) -> None:
+    close = around({0.01: 0.90, 0.02: 0.96, 0.03: 0.96}, 0.01)
+    manifest, ends = sweep(10), but("failed", lambda job: job.seed < failed, close)
+    rows = {key: known(ended(job, ends(job))) for key, job in manifest.jobs_by_key().items()}
+    swept = Sweep.of(SweepFolder(Path("nowhere"), "a"), manifest, manifest.jobs_by_key(), rows)
+    assert (swept.judgement.advice is not None) == advised
+
+
 @pytest.mark.parametrize("case", ENDINGS)
 def test_how_a_race_ends(case: str) -> None:
     ends, budget, end, seeds, spent, saved, told = ENDINGS[case]

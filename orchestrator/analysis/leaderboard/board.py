@@ -233,9 +233,19 @@ class Standing:
         """How much worse than the best configuration it is at most, in the metric's unit; None if it is not known."""
         return rounded(self.judgement.regret_of(self.index))
 
-    @Column("P(best)", "the probability that it is the best", _p_best, tables="telling", spare=4, first="high")
+    @Column(
+        "P(best)",
+        "the probability that it is the best of those that train as reliably as the leader",
+        _p_best,
+        tables="telling",
+        spare=4,
+        first="high",
+    )
     def p_best(self) -> float | None:
-        """Probability that it is the best; None if it cannot be, or if a contender has fewer than five seeds."""
+        """Probability that it is the best of those that train as reliably as the leader.
+
+        None if it cannot be, or if a contender has fewer than five seeds.
+        """
         return rounded(self.judgement.chance(self.index))
 
     @Column("diverged", "jobs that diverged", tables="telling", spare=3, first="high")

@@ -460,8 +460,8 @@ class Judgement:
             seeds = forecast(largest, room, 2 * alpha, power=0.5)
             both = [{entry.seed for entry in side.entries} for side in (each, leader)]
             common = each.trained.keys() & leader.trained.keys()
-            # A race adds no jobs to those of which most did not train. Of the others, as many will train as did.
-            fit = common and all(2 * len(side.trained) >= len(side.entries) for side in (each, leader))
+            # As many of the further jobs will train as did. A race ends if most do not, also by bad luck.
+            fit = common and all(10 * len(side.trained) >= 7 * len(side.entries) for side in (each, leader))
             needed = seeds * len(both[0] & both[1]) / len(common) if fit and seeds is not None else math.inf
             looks = LOOKS[(min(map(len, both)) < LOOKS) & (needed <= LOOKS)]
             if not len(looks):
