@@ -10,6 +10,8 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
+from nn.options.network import NetworkOptions
+from orchestrator.analysis.leaderboard.scores import Entry, Scored
 from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.difference import (
@@ -277,6 +279,13 @@ def by_scipy(a: dict[int, float], b: dict[int, float], alpha: float) -> float:
 def some_missing(seed: int, n: int) -> list[dict[int, float]]:
     rng, scores = RNG(seed), random_scores(seed, [0, 0.5, 1, 2, 3], n)
     return [{s: v for s, v in each.items() if rng.random() < rng.choice([0.3, 0.7, 1])} for each in scores]
+
+
+def test_a_score_after_a_missing_job_is_still_to_come() -> None:
+    jobs = [(0, "succeeded", 0.5), (1, "missing", None), (2, "succeeded", 0.6)]
+    entries = (Entry(seed=s, status=status, score=score, weights_sha256=None, place=s) for s, status, score in jobs)
+    scored = Scored(NetworkOptions(learning_rate=0.1), tuple(entries))
+    assert (scored.in_order, scored.places) == ({0: 0.5}, {0: 0, 1: 1, 2: 2})
 
 
 class TestLowerBounds:

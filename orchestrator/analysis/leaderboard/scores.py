@@ -167,9 +167,9 @@ class Scored:
 
     @functools.cached_property
     def places(self) -> Mapping[int, int]:
-        """The places among the sweep's jobs, by seed, of the jobs that are `in_order`, missing or cancelled."""
-        counted = self.in_order
-        return {e.seed: e.place for e in self.entries if e.seed in counted or e.status in ("missing", "cancelled")}
+        """The places among the sweep's jobs, by seed, of the jobs that have a score, are missing or cancelled."""
+        scored = self.oriented
+        return {e.seed: e.place for e in self.entries if e.seed in scored or e.status in ("missing", "cancelled")}
 
     @functools.cached_property
     def mean(self) -> float | None:
