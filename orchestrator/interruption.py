@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from traceback import walk_stack
@@ -12,7 +13,7 @@ from types import FrameType
 
 #: Seconds after which an interruption that was swallowed is raised again.
 AGAIN_SECONDS = 0.5
-#: After so many alarms, an import that goes on is interrupted: it may never end.
+#: After so many alarms, what must not be left half-done is interrupted, too: it may never end.
 MOST_ALARMS = 10
 
 
@@ -33,7 +34,8 @@ class Interruption:
 
     While that exception unwinds the stack, later signals change nothing: the way out takes bounded time (it ends
     processes by SIGKILL). An exception that was swallowed, by Python as in a `__del__` or by a library, is raised
-    again `AGAIN_SECONDS` later. A first one while a module is imported waits: pydantic would keep a broken class.
+    again `AGAIN_SECONDS` later. A first one waits while a module is imported, as pydantic would keep a broken class, or
+    Python looks for the folder of temporary files, as the file that it tries this with would stay.
 
     Outside `handling()`, no signal handler is installed and nothing is raised. That is how a command runs that is
     called from Python, in any thread.
@@ -85,12 +87,12 @@ class Interruption:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS, AGAIN_SECONDS)
         if self._shields:
             self._waiting = signum
-        elif again or not _is_importing(frame):
+        elif again or not _must_end(frame):
             self._interrupt(signum)
 
     def _on_alarm(self, _signum: int, frame: FrameType | None) -> None:
         self._alarms += 1
-        if not self._shields and (self._alarms > MOST_ALARMS or not _is_importing(frame)):
+        if not self._shields and (self._alarms > MOST_ALARMS or not _must_end(frame)):
             self._interrupt(self._asked)
 
     @staticmethod
@@ -106,8 +108,12 @@ def raise_swallowed() -> None:
         raise Interrupted(handler._asked)
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    return any(each.f_code.co_filename == "<frozen importlib._bootstrap>" for each, _ in walk_stack(frame))
+def _must_end(frame: FrameType | None) -> bool:
+    """Return whether a library runs that would leave something half-done."""
+    codes = (each.f_code for each, _ in walk_stack(frame))
+    return any(
+        code.co_filename == "<frozen importlib._bootstrap>" or code is tempfile.gettempdir.__code__ for code in codes
+    )
 
 
 def _is_unwinding() -> bool:

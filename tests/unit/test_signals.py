@@ -4,8 +4,10 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +102,28 @@ def test_a_signal_that_a_library_swallowed_waits_for_the_end_of_a_shielded_step(
     with interruption.handling(), pytest.raises(Interrupted):
         work()
     assert steps == ["finished"]
+
+
+def test_a_signal_while_python_looks_for_the_temporary_folder_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def open_and_interrupt(path: str, flags: int, mode: int) -> int:
+        file = opened(path, flags, mode)
+        os.kill(os.getpid(), signal.SIGINT)
+        return file
+
+    def work() -> None:
+        assert tempfile.gettempdir() == str(tmp_path)
+        time.sleep(60)
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(os, "open", open_and_interrupt)
+    with Interruption().handling(), pytest.raises(Interrupted):
+        work()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_alarm_that_was_still_to_come_does_not_disturb_the_exit() -> None:
