@@ -155,8 +155,8 @@ def verify(
         others = " and ".join(sorted(each or "unknown code" for each in made_by))
         tell(f"The code of the trainer differs: {others} made the sweep's results, and {here} is here")
     with plan.place.open(made.trainer, made.data, jobs=len(plan.jobs), tell=tell) as cluster:
-        bare = sweep.manifest.followed or sweep.manifest.keep_weights != "all"
-        trained = train_again(cluster, sweep.folder, plan.jobs, sweep.rows, tell, sweep.names.varying, bare=bare)
+        bare, varying = sweep.manifest.bare, sweep.names.varying
+        trained = train_again(cluster, sweep.folder, plan.jobs, sweep.rows, tell, varying, bare=bare)
         with contextlib.closing(trained) as found:
             for check in found:
                 checks[check.job] = check

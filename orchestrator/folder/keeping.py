@@ -21,16 +21,14 @@ class Keeper:
     Args:
         folder: The folder, which this process has locked.
         policy: `all`, `none` or `best:K`.
-        followed: Whether another folder submitted the jobs (`Manifest.followed`).
+        bare: Whether a row is complete without its weights, if these are gone (`Manifest.bare`).
 
     Attributes:
-        bare: Whether a row is complete without its weights, if these are gone.
-        releases: Whether weights leave Redis once this session has them.
         gone: How many rows have no weights because these were gone.
     """
 
-    def __init__(self, folder: SweepFolder, policy: str, *, followed: bool = False) -> None:
-        self.bare, self.releases, self.gone = followed or policy != "all", not followed, 0
+    def __init__(self, folder: SweepFolder, policy: str, *, bare: bool = False) -> None:
+        self.bare, self.gone = bare, 0
         self._folder = folder
         #: The most weights of a configuration.
         self._most = MAX_JOBS if policy == "all" else int(policy.partition(":")[2] or 0)

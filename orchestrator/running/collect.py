@@ -50,7 +50,7 @@ class Collector:
         sweep: The sweep on its cluster.
         accept_weights: Keeps the weights of a row, which is accepted soon afterwards.
         accept: Keeps rows, one per job; returns them as they are in memory.
-        keeper: Decides which weights are fetched, which leave Redis, and whether a job is trained again without them.
+        keeper: Decides which weights are fetched, and whether a job is trained again without them.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Collector:
         self._names = sweep.names
         self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
         self._keeper = keeper
+        self._releases = sweep.cluster.embedded or not sweep.manifest.followed
         self._artifacts = Artifacts(sweep.cluster, sweep.manifest.name)
         #: The attempts at the next jobs that have ended and have no row yet. Like their states, they are read a few
         #: hundred jobs ahead, and not all at once, because others decide their size.
@@ -159,7 +160,7 @@ class Collector:
                 rows = self._accept(*rows) if rows else []
             for row in rows:
                 state = states[row.job]
-                if self._keeper.releases and isinstance(state, Finished) and row.accepted:
+                if self._releases and isinstance(state, Finished) and row.accepted:
                     # The folder has the weights now, or has decided against them.
                     self._artifacts.add(row.job, jobs[row.job], state.result)
                 self._progress.finished(row)

@@ -91,7 +91,7 @@ class Session:
         """Record in the folder which weights it keeps from now on (`Manifest.keep_weights`); None changes nothing."""
         if policy not in (None, self.manifest.keep_weights):
             self._write(self.manifest.model_copy(update={"keep_weights": policy}))
-        self.keeper = Keeper(self.folder, self.manifest.keep_weights, followed=self.manifest.followed)
+        self.keeper = Keeper(self.folder, self.manifest.keep_weights, bare=self.manifest.bare)
 
     def _write(self, manifest: Manifest) -> None:
         self.manifest = manifest

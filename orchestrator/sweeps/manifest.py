@@ -53,8 +53,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         keep_weights: Which weights the folder keeps: `all`, `none`, or `best:K` of each configuration. With `all`, a
             resumed sweep trains jobs again whose weights are missing; otherwise, rows are complete without them.
         metric: How its jobs are scored unless a command is told otherwise (`--metric`).
-        followed: Whether `watch` made the folder. Weights leave the cluster for the folder of the session that
-            submitted the jobs; one that only follows it is complete without those that have left.
+        followed: Whether `watch` made the folder. Weights leave a cluster for the folder that began the sweep; one that
+            follows it is complete without those that have left, and leaves there those of jobs that it adds itself.
     """
 
     name: str
@@ -138,6 +138,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     def point(self, options: BaseModel) -> dict[str, Any]:
         """Return a configuration as the rounds name it: its values of the options that vary."""
         return {name: getattr(options, name) for name in self.axes}
+
+    @property
+    def bare(self) -> bool:
+        """Whether a row is complete without its weights, if these are gone."""
+        return self.followed or self.keep_weights != "all"
 
     @property
     def raced(self) -> bool:

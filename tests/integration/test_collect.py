@@ -62,11 +62,11 @@ class Recorder:
         self.shown.append(row.job)
 
 
-def collector_for(view: ClusterView) -> tuple[Collector, Recorder]:
+def collector_for(view: ClusterView, **fields: Any) -> tuple[Collector, Recorder]:
     """Return a collector, and what takes down the rows and messages that it gives."""
     recorder = Recorder()
     jobs = [make_job(learning_rate=rate) for rate in (0.01, 0.03)]
-    manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
+    manifest = manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,))).model_copy(update=fields)
     folder = SweepFolder(Path("runs"), "a")
     sweep = Membership(view, folder, manifest, {job.key: job for job in jobs}, recorder, Interruption())
     return Collector(sweep, recorder.accept_weights, recorder.accept, Keeper(folder, "all")), recorder
@@ -153,6 +153,16 @@ def test_every_result_is_accepted_once_with_its_weights(cluster: Cluster, view: 
     assert all(recorder.blobs)
     assert [row.weights_sha256 for row in recorder.rows if row.job == dropped.key] == [lost]
     assert any("is trained again" in message for message in recorder.messages)
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_who_follows_a_sweep_takes_weights_from_an_embedded_cluster_only(cluster: Cluster, embedded: bool) -> None:
+    jobs = jobs_by_key(1)
+    cluster.start_worker()
+    collector, recorder = collector_for(ClusterView(cluster.settings, embedded=embedded), followed=True)
+    waiting = collector.begin(jobs, reuse=False, reused_from=None)
+    assert (list(collector.collect(waiting)), len(recorder.blobs)) == ([*jobs], 1)
+    assert len(cluster.server.client().keys("seedsweep:weights:*")) == int(not embedded)
 
 
 def test_jobs_that_end_together_are_kept_though_the_next_is_not_asked_for_or_not_had(
