@@ -75,7 +75,7 @@ def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -
     counts = every, len(jobs) + further, len(kept), len(reused), number
     own = _measured([*kept, *others])
     folder, rows = (session.folder, own) if own else _beside(session)
-    return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), bool(race))
+    return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), further > 0)
 
 
 def tell_if_long(session: Session, number: int, tell: Tell) -> None:

@@ -204,9 +204,12 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         )
 
     @property
-    def extent(self) -> tuple[list[str], list[Withdrawn]]:
-        """What one of two manifests of a sweep may have more of: jobs, or rounds that were withdrawn."""
-        return self.jobs, self.withdrawn
+    def extent(self) -> tuple[list[str], list[Withdrawn], int]:
+        """What one of two manifests of a sweep may have more of: jobs, withdrawn rounds, or drawn configurations.
+
+        A sampler may draw a configuration again, which adds no job.
+        """
+        return self.jobs, self.withdrawn, len(self.specification.drawn)
 
     @property
     def known_jobs(self) -> frozenset[str]:

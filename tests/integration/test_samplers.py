@@ -114,6 +114,18 @@ def test_a_cancelled_search_draws_no_more(command_line: CommandLine, cluster: Cl
     assert len(drawn(command_line, "a")) == 10
 
 
+def test_a_search_that_chooses_a_configuration_again_ends_with_fewer(command_line: CommandLine) -> None:
+    words = ("sweep", "--learning-rates", "0.1,0.2", "--limit", "200", "--epochs", "1", "--seeds", "0-1")
+    search = (*words, "--sampler", "optuna", "--samples", "4", "--sampler-batch", "1", "--name", "a")
+    planned = command_line.run(*search, "--dry-run").stdout
+    assert "a: 4 configurations, at most 8 jobs: 0 kept, 0 reused and at most 8 to train" in planned
+    verdict = json.loads(command_line.run(*search, "--json").stdout)["verdict"]
+    assert (len(drawn(command_line, "a")), len(command_line.rows("a"))) == (4, 4)
+    # All that was drawn is recorded: the sweep is over, and stays so.
+    assert verdict["state"] == "final"
+    assert json.loads(command_line.run("leaderboard", "a", "--json").stdout)["verdict"] == verdict
+
+
 def test_without_optuna_its_sampler_is_refused_before_anything_begins(
     here: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
