@@ -41,7 +41,7 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import lower_bounds, may_be_best, moments, regrets
+from orchestrator.analysis.statistics.pairs import IN_ORDER, lower_bounds, may_be_best, moments, regrets
 from orchestrator.sweeps.names import JobNames
 from worker.job import Job
 from worker.trainers.protocol import Metric
@@ -395,15 +395,15 @@ def looking(random: Generator, sweeps: int) -> list[Row]:
     """Contenders at each look from 2 to 50 seeds: how often the best is kept at all of them."""
     values = sweep(random, TIED, (sweeps // 2, 50))
     rules = {
-        "t, uncorrected": (0.05, False),
-        "t, corrected for rivals": (0.01, False),
-        "group-sequential, corrected for rivals": (0.01, True),
+        "t, uncorrected": (0.05, None),
+        "t, corrected for rivals": (0.01, None),
+        "group-sequential, corrected for rivals": (0.01, IN_ORDER),
     }
     rows = []
-    for name, (alpha, sequential) in rules.items():
+    for name, (alpha, when) in rules.items():
         lost = np.zeros(len(values), dtype=np.bool_)
         for n in range(2, 51):
-            lost |= (lower_bounds(values[..., :n], alpha, sequential=sequential)[:, :, 0] > 0).any(axis=1)
+            lost |= (lower_bounds(values[..., :n], alpha, when)[:, :, 0] > 0).any(axis=1)
         rows.append({"6 tied, looked at after each seed up to 50": name, "best kept": 1 - float(lost.mean())})
     return rows
 
@@ -473,7 +473,7 @@ def forecasts(random: Generator, sweeps: int) -> list[Row]:
     for gap in (2.0, 1.0, 0.5):
         n = forecast(math.sqrt(2), gap) or 0
         values = sweep(random, ((gap, 0.0), (1.0, 1.0)), (sweeps, n))
-        found = lower_bounds(values, 0.025, sequential=True)[:, 0, 1] > 0
+        found = lower_bounds(values, 0.025, IN_ORDER)[:, 0, 1] > 0
         rows.append({"gap in sd": gap, "seeds each": n, "separated": float(found.mean())})
     return rows
 
@@ -516,7 +516,7 @@ class Race:
         known = np.where(np.arange(most) < self.sizes[:, None], self.values[:, :most], np.nan)
         means = moments(known).mean
         order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
-        bounds = lower_bounds(known[order], self.alpha, sequential=sequential)
+        bounds = lower_bounds(known[order], self.alpha, IN_ORDER if sequential else None)
         self.first, best = int(order[0]), may_be_best(bounds)
         self.best, self.blocking = np.zeros((2, len(order)), dtype=np.bool_)
         self.best[order] = best

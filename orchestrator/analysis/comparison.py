@@ -181,6 +181,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
     if early:
         found = replace(found, interval=None)
     outcome = within(found, tolerance)
+    further = None if outcome != "undecided" else more_seeds(found, x, y, alpha, tolerance, resolution)
     return Comparison(
         a=a,
         b=b,
@@ -191,7 +192,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         # It is valid for one look only.
         new_images=None if sequential else _on_new_images(first, second),
         outcome=outcome,
-        seeds_to_decide=more_seeds(found, x, y, alpha, tolerance) if outcome == "undecided" else None,
+        seeds_to_decide=further,
     )
 
 

@@ -19,7 +19,7 @@ from orchestrator.analysis.statistics import pairs
 from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import clopper_pearson, t_interval
-from orchestrator.analysis.statistics.pairs import lower_bounds
+from orchestrator.analysis.statistics.pairs import IN_ORDER, lower_bounds
 from tests.support.known import known
 from tests.support.paths import ROOT
 
@@ -110,7 +110,7 @@ def test_group_sequential_contenders_keep_the_best_at_all_looks_and_those_by_t_d
     lost = {sequential: np.zeros(len(values), dtype=bool) for sequential in (False, True)}
     for n in range(4, 42):
         for sequential, row in lost.items():
-            row |= (lower_bounds(values[..., :n], 0.01, sequential=sequential)[:, :, 0] > 0).any(axis=1)
+            row |= (lower_bounds(values[..., :n], 0.01, IN_ORDER if sequential else None)[:, :, 0] > 0).any(axis=1)
     assert lost[True].mean() <= 0.05
     assert lost[False].mean() > 0.05 + ERRORS * error(0.05, 1000)
 
@@ -120,7 +120,7 @@ def test_the_levels_of_all_looks_add_up_to_what_is_spent_for_students_t(random: 
     values = coverage.draws(random, (30_000, 2, 62))
     rejected, by_t = np.zeros((2, len(values)), dtype=bool)
     for n in (5, 8, 12, 18, 27, 41, 62):
-        rejected |= lower_bounds(values[..., :n], 0.05, sequential=True)[:, 0, 1] > 0
+        rejected |= lower_bounds(values[..., :n], 0.05, IN_ORDER)[:, 0, 1] > 0
         by_t |= lower_bounds(values[..., :n], 0.05)[:, 0, 1] > 0
     # Seven looks spend 1 - 0.8**7 of it.
     spent = 0.05 * (1 - 0.8**7)

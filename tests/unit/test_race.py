@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.race import Race, Terms
-from orchestrator.analysis.statistics.pairs import as_array, lower_bounds
+from orchestrator.analysis.statistics.pairs import IN_ORDER, as_array, lower_bounds
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
@@ -177,7 +177,7 @@ def test_the_leader_and_those_that_may_be_better_by_more_than_the_tolerance_get_
     for (_, race), further in zip(raced.before, raced.rounds, strict=True):
         leader, *others = race.sweep.judgement.candidates
         scores = as_array([each.oriented for each in (leader, *others)])
-        bounds = lower_bounds(scores, 0.05 / (len(rates) - 1), sequential=True)
+        bounds = lower_bounds(scores, 0.05 / (len(rates) - 1), IN_ORDER)
         stays = ~(np.triu(bounds, 1) > 0).any(axis=0)
         racing = [leader, *(each for i, each in enumerate(others, 1) if stays[i] and -bounds[0, i] > within)]
         lacking = [each for each in racing if len(each.entries) < race.next_look]

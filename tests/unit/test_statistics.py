@@ -32,7 +32,7 @@ from orchestrator.analysis.statistics.intervals import (
     t_interval,
     t_quantile,
 )
-from orchestrator.analysis.statistics.pairs import Moments, Scores, as_array, lower_bounds, moments
+from orchestrator.analysis.statistics.pairs import IN_ORDER, Floats, Moments, Scores, as_array, lower_bounds, moments
 from tests.support.known import known
 
 VALUES = [0.971, 0.9755, 0.9742, 0.9738, 0.9761]
@@ -216,6 +216,14 @@ class TestForecast:
         assert forecast(1, 1e-9) is None
         assert forecast(0, 0.1) == LOOKS[0]
 
+    def test_a_gap_of_the_least_margin_has_no_forecast(self) -> None:
+        assert forecast(0.001, 0.01, resolution=0.01) is None
+        assert forecast(0.01, 0.02, resolution=0.01) == forecast(0.01, 0.02) == LOOKS[1]
+        both = by_seed(0.5, 0.53, 0.5, 0.51, 0.52), by_seed(0.51, 0.53, 0.51, 0.52, 0.5)
+        found = compare(*both)
+        assert known(more_seeds(found, *both)) > 0
+        assert more_seeds(found, *both, resolution=0.01) is None
+
     def test_more_seeds_are_those_beyond_the_present_ones(self) -> None:
         both = by_seed(0.0, 1.0, 2.0, 1.0, 1.0), by_seed(0.5, 2.5, 0.5, 1.5, 1.5)
         found = compare(*both)
@@ -304,7 +312,7 @@ class TestLowerBounds:
         values = as_array([*scores, dict.fromkeys(range(14), 0.0)])[:5]
         # Of the missing scores, some are still to come
         never = np.isnan(values) & (RNG(seed).random(values.shape) < 0.9)
-        found = lower_bounds(values, 0.0125, sequential=True, when=np.where(never, np.nan, when))
+        found = lower_bounds(values, 0.0125, np.where(never, np.nan, when))
         for i, j in permutations(range(5), 2):
             order = np.maximum(when[i], when[j]).argsort().tolist()
             to_come = ~(never[i] | never[j]) & np.isnan(values[i] + values[j])
@@ -325,7 +333,7 @@ class TestLowerBounds:
 
     def test_seeds_after_a_look_change_nothing_before_the_next_one_and_rows_can_be_the_first_only(self) -> None:
         values = RNG(0).normal(size=(3, 12))
-        at = [lower_bounds(values[:, :n], 0.05, sequential=True) for n in range(13)]
+        at = [lower_bounds(values[:, :n], 0.05, IN_ORDER) for n in range(13)]
         assert [bool((at[n] == at[n - 1]).all()) for n in range(1, 13)] == [n not in (5, 8, 12) for n in range(1, 13)]
         np.testing.assert_array_equal(lower_bounds(values, 0.05, rows=2), lower_bounds(values, 0.05)[:2])
 
@@ -346,10 +354,10 @@ class TestLowerBounds:
         found = lower_bounds(as_array(scores), 0.025) > 0
         assert set(zip(*map(np.ndarray.tolist, np.nonzero(found)), strict=True)) == expected
 
-    @pytest.mark.parametrize("sequential", [False, True])
-    def test_no_margin_is_below_the_resolution(self, sequential: bool) -> None:
+    @pytest.mark.parametrize("when", [None, IN_ORDER])
+    def test_no_margin_is_below_the_resolution(self, when: Floats | None) -> None:
         scores = as_array([by_seed(*[value] * 5) for value in (0.5, 0.51)])
-        found = lower_bounds(scores, 0.05, sequential=sequential, resolution=0.02)
+        found = lower_bounds(scores, 0.05, when, resolution=0.02)
         np.testing.assert_allclose(found[[0, 1], [1, 0]], [-0.03, -0.01])
 
 

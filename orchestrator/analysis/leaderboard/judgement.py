@@ -27,6 +27,7 @@ from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, confidence_sequence, t_interval
 from orchestrator.analysis.statistics.pairs import (
+    IN_ORDER,
     Differences,
     as_array,
     differences,
@@ -282,12 +283,14 @@ class Judgement:
         return as_array([{seed: each.in_order.get(seed, math.nan) for seed in each.places} for each in self.candidates])
 
     @cached_property
-    def _order(self) -> dict[str, Any]:
-        """The arguments by which comparisons know when the sweep got each score."""
-        when = as_array([each.places for each in self.candidates]) if self.sequential else np.empty((0, 0))
+    def _when(self) -> NDArray[np.float64] | None:
+        """When the sweep got each score, as `differences` has it."""
+        if not self.sequential:
+            return None
+        when = as_array([each.places for each in self.candidates])
         # To sort the pairs of thousands of configurations takes longer than all the rest, and few sweeps need it.
         is_sorted = (when == np.fmax.accumulate(when, axis=-1)) | np.isnan(when)
-        return {"sequential": self.sequential, "when": None if is_sorted.all() else when}
+        return IN_ORDER if is_sorted.all() else when
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
@@ -296,7 +299,7 @@ class Judgement:
         return lower_bounds(
             self._values,
             ALPHA / max(self.considered - 1, 1),
-            **self._order,
+            self._when,
             resolution=self.resolution,
             rows=k if k <= MOST_IN_PAIRS else FIRST_ONES,
         )
@@ -410,7 +413,7 @@ class Judgement:
     @cached_property
     def from_leader(self) -> Differences:
         """How much better the leader is than each candidate, shape (K,), as the comparisons have it."""
-        return differences(self._values, moments(self._values), 0, **self._order)
+        return differences(self._values, moments(self._values), 0, self._when)
 
     @property
     def decided(self) -> bool:
@@ -645,7 +648,7 @@ def _reservations(found: Judgement) -> list[str]:
         told.append(f"Of {counted(jobs, 'job')}, {listed(ended, 'and')}")
     if found.withdrawn:
         seeds = seeds_as_text(sorted({seed for each in found.withdrawn for seed in each}))
-        told.append(f"{counted(len(found.withdrawn), 'round')} withdrawn (seeds {seeds})")
+        told.append(f"{counted(len(found.withdrawn), 'round')} withdrawn{f' (seeds {seeds})' if seeds else ''}")
     return told
 
 

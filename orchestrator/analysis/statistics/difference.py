@@ -62,11 +62,11 @@ def compare(
         # Which pairs are the first could change with the next seed: there is no pair then.
         b = {-1 - seed: score for seed, score in b.items()}
     values, when = as_array([a, b]), as_array([{seed: i for i, seed in enumerate(side)} for side in (a, b)])
-    row = differences(values, moments(values), 0, sequential=sequential, when=when)
+    row = differences(values, moments(values), 0, when if sequential else None)
     alpha = 1 - confidence
     mean, error, paired = float(row.mean[1]), float(row.error[1]), bool(row.paired[1])
     tail = alpha if sequential and not paired else alpha / 2
-    half = float(margin(row, tail, sequential=sequential, resolution=resolution)[1])
+    half = float(margin(row, tail, resolution)[1])
     method: Method = "group-sequential t" if sequential else "paired t"
     sd: float | None = error * math.sqrt(float(row.n[1]))
     if not paired:
@@ -105,7 +105,7 @@ def within(difference: Difference, tolerance: float) -> Literal["within", "apart
     return "apart" if interval.low > tolerance or interval.high < -tolerance else "undecided"
 
 
-def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER) -> int | None:
+def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER, resolution: float = 0.0) -> int | None:
     """Return how many seeds each of two configurations needs in all to be separated; None if none suffices.
 
     It is the first of the numbers of seeds at which a sequential comparison looks (`boundaries.LOOKS`) at which the
@@ -117,13 +117,17 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER) -
         gap: The difference of the true means, above 0; with a power of one half, the margin of error that suffices.
         alpha: The probability of separating two that are equal, in both directions together.
         power: The probability of separating these two.
+        resolution: The least margin (`pairs.margin`): a smaller gap is never separated.
     """
-    factor = (t_quantile(power, LOOKS - 1.0) - t_quantile(levels(alpha / 2), LOOKS - 1.0)) / np.sqrt(LOOKS)
-    enough = LOOKS[factor * sd <= gap]
+    error = sd / np.sqrt(LOOKS)
+    boundary = np.maximum(-t_quantile(levels(alpha / 2), LOOKS - 1.0) * error, resolution)
+    enough = LOOKS[boundary + t_quantile(power, LOOKS - 1.0) * error < gap]
     return int(enough[0]) if gap > 0 and len(enough) else None
 
 
-def more_seeds(found: Difference, a: Scores, b: Scores, alpha: float = 0.05, tolerance: float = 0.0) -> int | None:
+def more_seeds(
+    found: Difference, a: Scores, b: Scores, alpha: float = 0.05, tolerance: float = 0.0, resolution: float = 0.0
+) -> int | None:
     """Return about how many more seeds each would decide whether two configurations differ by more than a tolerance.
 
     The interval must exclude the nearer end of the tolerance, from inside or outside. The estimate is taken as true.
@@ -135,11 +139,14 @@ def more_seeds(found: Difference, a: Scores, b: Scores, alpha: float = 0.05, tol
         b: Likewise.
         alpha: As for `forecast`.
         tolerance: The largest difference that does not matter.
+        resolution: As for `forecast`.
 
     Returns:
-        At least 1; None if it cannot be estimated: a side has one seed, there is no gap, or common seeds are no pairs.
+        At least 1; None if it cannot be estimated: a side has one seed, no number of seeds suffices, or common seeds
+        are no pairs.
     """
-    needed = None if found.sd is None else forecast(found.sd, abs(abs(found.mean) - tolerance), alpha)
+    gap = abs(abs(found.mean) - tolerance)
+    needed = None if found.sd is None else forecast(found.sd, gap, alpha, resolution=resolution)
     if needed is None or (found.method == "confidence sequence" and a.keys() & b.keys()):
         return None
     common, present = len(a.keys() & b.keys()), min(len(a), len(b))

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 #: Scores that differ by at most this fraction of the larger one are equal: further digits show only rounding.
 EQUAL = 1e-10
+#: For several looks at scores that all came in the order of the seeds.
+IN_ORDER: Floats = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Differences:
         df: Degrees of freedom of the error.
         paired: Whether the two are compared on their common seeds.
         own: Standard deviation and number of seeds of each side, if not paired.
+        sequential: Whether they are for several looks.
     """
 
     mean: Floats
@@ -46,6 +49,7 @@ class Differences:
     df: Floats
     paired: NDArray[np.bool_]
     own: tuple[tuple[Floats, Floats], tuple[Floats, Floats]]
+    sequential: bool
 
 
 def as_array(scores: Sequence[Scores]) -> Floats:
@@ -77,9 +81,7 @@ def moments(values: Floats, present: NDArray[Any] | None = None) -> Moments:
     return Moments(count, mean, variance)
 
 
-def differences(
-    values: Floats, of: Moments, i: int, *, sequential: bool = False, when: Floats | None = None
-) -> Differences:
+def differences(values: Floats, of: Moments, i: int, when: Floats | None = None) -> Differences:
     """Compare configuration `i` with each one.
 
     Two are paired on their common seeds if at least two, and at least half of those of the smaller side, are common.
@@ -89,10 +91,9 @@ def differences(
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         of: Their moments.
         i: Index of the configuration.
-        sequential: Whether only the first pairs count, up to the last of `LOOKS` that there are enough of.
-        when: If sequential, the time of each score, of the shape of `values`: a pair is as late as the later of its
-            two. A missing score that has a time is still to come, and so are later pairs. None for the order of the
-            seeds, in which no score is still to come.
+        when: None for one look. For several, the time of each score, of the shape of `values`, or `IN_ORDER`: only the
+            first pairs count, up to the last of `LOOKS` that there are enough of. A pair is as late as the later of its
+            two; a missing score that has a time is still to come, and so are later pairs.
     """
     one = Moments(*(each[..., i : i + 1] for each in (of.n, of.mean, of.variance)))
     own = values[..., i : i + 1, :]
@@ -100,13 +101,13 @@ def differences(
     larger = np.maximum(np.abs(own), np.abs(values))
     gaps = np.where(np.abs(gaps) <= EQUAL * larger, 0.0, gaps)
     present = ~np.isnan(gaps)
-    if when is not None:
+    if when is not None and when.size:
         later = np.maximum(when[..., i : i + 1, :], when)
         gaps, present, later = (np.take_along_axis(each, later.argsort(axis=-1), -1) for each in (gaps, present, later))
         present &= np.logical_and.accumulate(present | np.isnan(later), axis=-1)
     pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
     paired = (pairs >= 2) & (2 * pairs >= smaller)
-    if sequential:
+    if when is not None:
         made = looks_made(pairs)
         last = np.where(made > 0, LOOKS[made - 1], pairs)
         present &= present.cumsum(axis=-1) <= last[..., None]
@@ -124,24 +125,24 @@ def differences(
             df=np.where(paired, common.n - 1, welch),
             paired=paired,
             own=((np.sqrt(one.variance), one.n), (np.sqrt(of.variance), of.n)),
+            sequential=when is not None,
         )
 
 
-def margin(of: Differences, alpha: float, *, sequential: bool = False, resolution: float = 0.0) -> Floats:
+def margin(of: Differences, alpha: float, resolution: float) -> Floats:
     """Return the one-sided margin of error of each difference, shape (..., K); NaN or infinite without a bound.
 
     There is no bound for fewer than two scores, nor for fewer than five if nothing varies: a metric that takes few
-    values is often equal by chance.
+    values is often equal by chance. At several looks, it holds at all together (`boundaries.levels`), which needs
+    `FIRST_LOOK` pairs; if not paired, each side's confidence sequence gets half of alpha.
 
     Args:
-        of: The differences, made with the same `sequential`.
+        of: The differences.
         alpha: The probability that the difference is off by more, in that direction.
-        sequential: Whether it holds at all looks together (`boundaries.levels`), which needs `FIRST_LOOK` pairs. If not
-            paired, each side's confidence sequence gets half of alpha.
         resolution: The least margin: the step between two values of a metric that takes few.
     """
     with np.errstate(invalid="ignore"):
-        if sequential:
+        if of.sequential:
             apart = sum(sequence_factor(n, alpha / 2) * sd for sd, n in of.own)
             # NaN before the first look.
             at_looks = np.append(-t_quantile(levels(alpha), LOOKS - 1.0), np.nan)
@@ -156,9 +157,8 @@ def margin(of: Differences, alpha: float, *, sequential: bool = False, resolutio
 def lower_bounds(
     values: Floats,
     alpha: float,
-    *,
-    sequential: bool = False,
     when: Floats | None = None,
+    *,
     resolution: float = 0.0,
     rows: int | None = None,
 ) -> Floats:
@@ -173,7 +173,6 @@ def lower_bounds(
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         alpha: The probability that a difference is below its bound.
-        sequential: As for `margin`.
         when: As for `differences`.
         resolution: As for `margin`.
         rows: How many rows to return, the first ones; None for all.
@@ -183,8 +182,8 @@ def lower_bounds(
     """
     of, found = moments(values), []
     for i in range(values.shape[-2] if rows is None else rows):
-        row = differences(values, of, i, sequential=sequential, when=when)
-        half = margin(row, alpha, sequential=sequential, resolution=resolution)
+        row = differences(values, of, i, when)
+        half = margin(row, alpha, resolution)
         with np.errstate(invalid="ignore"):
             bounds = row.mean - half
             bounds = np.where(np.abs(bounds) < EQUAL * half, 0.0, bounds)
