@@ -203,7 +203,7 @@ class Sweep:
     @functools.cached_property
     def _without_races(self) -> Judgement:
         listed, rounds = set(self.manifest.jobs), self.manifest.withdrawn
-        gone = {each.jobs: each.seeds for each in rounds if each.seeds and not listed.issuperset(each.jobs)}
+        gone = {each.jobs: each.seeds for each in rounds if not listed.issuperset(each.jobs)}
         whole, further = len(self.jobs) == len(self.manifest.jobs), self.manifest.specification.remaining
         settings = (self.seen, self.within, self.running, whole, tuple(gone.values()), further)
         return Judgement(self.scored, self.rows, self.names, self.scoring, *settings)

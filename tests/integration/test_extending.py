@@ -235,6 +235,10 @@ def test_a_sweep_is_confirmed_again_and_again(command_line: CommandLine) -> None
     again = command_line.run("confirm", "a", "--top", "1", "--seeds", "20,21").stdout
     assert "2 rows taken back from what undo withdrew" in again
     assert "round withdrawn" not in again
+    # So is one that added no seeds.
+    command_line.run("extend", "a", "--learning-rates", "0.2")
+    command_line.run("undo", "a")
+    assert "1 round withdrawn." in command_line.run("leaderboard", "a").stdout
     # Without a number, three are confirmed, under 20 seeds.
     planned = command_line.run("confirm", "a", "--dry-run").stdout
     assert planned.startswith("a: 3 configurations, 70 jobs: 10 kept, 0 reused and 60 to train; ")
