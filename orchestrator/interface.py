@@ -396,11 +396,12 @@ class Sweep:
         `seeds` are further ones: their number, for the next ones, or the seeds. `options` are further values by option.
         The other arguments, and the errors: see `sweep`.
         """
-        begun = self._folder.manifest().grown
+        manifest = self._folder.manifest()
+        begun, given = manifest.grown, _words(options)
         words = vocabulary_of(begun.trained_by, begun.model)
-        given = _words(options)
         if seeds is not None:
-            given["seeds"] = _seeds(seeds, max(begun.seeds) + 1)
+            own = {*begun.seeds}.union(*(each.seeds for each in manifest.rounds))
+            given["seeds"] = _seeds(seeds, max(own) + 1)
         values = words.parse(given, str, where="extend()")
         taken, any_code = _switch("reuse", reuse), _switch("reuse_anyway", reuse_anyway)
         display = _display(progress)

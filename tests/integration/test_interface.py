@@ -180,6 +180,9 @@ def test_results_are_trained_anew_on_request(here: Path) -> None:
     made = seedsweep.sweep(seeds=[0], name="a", **small)
     assert [row.reused_from for row in made.rows] == ["other"] * 2
     assert [row.reused_from for row in made.extend(seeds=1, reuse=False, progress=False).rows][2:] == [None] * 2
+    # The next seeds are those after all that some configuration has.
+    made.confirm(top=1, seeds=1, progress=False)
+    assert [job.seed for job in made.extend(seeds=1, progress=False).jobs][4:] == [2, 3, 3]
 
 
 def test_progress_is_shown_on_request_and_nothing_else_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
