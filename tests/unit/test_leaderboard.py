@@ -233,9 +233,9 @@ def test_a_sweep_of_one_configuration_has_no_column_and_names_its_network() -> N
     assert board.common.model == "network 784-128-64-10"
     # How wide an image of another data set is, its digest does not tell.
     elsewhere = [job.model_copy(update={"dataset": "0" * 64}) for job in jobs_of(2, 0.1).values()]
-    board = leaderboard({job.key: job for job in elsewhere}, {}, "/data/letters")
+    board = leaderboard({job.key: job for job in elsewhere}, {}, "/data/letters\nforged")
     assert board.common.model == ""
-    assert "data set /data/letters (000000000000)" in board.in_common
+    assert "data set /data/letters\\nforged (000000000000)" in board.in_common
     # What differs from its default is said, too.
     wide = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2, hidden=((9, 8),), shuffle=(True,))
     assert leaderboard(wide.jobs_by_key(MNIST_DIGEST), {}).in_common == (

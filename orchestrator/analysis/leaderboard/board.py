@@ -22,6 +22,7 @@ from orchestrator.analysis.statistics.intervals import Interval, clopper_pearson
 from orchestrator.sweeps.names import JobNames
 from orchestrator.text import probability
 from worker.job import Job
+from worker.text import one_line
 from worker.trainers.registry import DEFAULT
 
 T = TypeVar("T")
@@ -457,7 +458,8 @@ class Leaderboard:
         parts = [] if common.trainer == DEFAULT else [f"trainer {common.trainer}"]
         parts += [common.model] if common.model else []
         parts += [*told, f"data set {common.data} ({common.dataset[:12]})"]
-        return ", ".join(parts) + ("; other options at their defaults" if len(told) < len(infos) else "")
+        # The data set's name may be a folder's, with line breaks.
+        return one_line(", ".join(parts)) + ("; other options at their defaults" if len(told) < len(infos) else "")
 
     @property
     def names(self) -> JobNames:
