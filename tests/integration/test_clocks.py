@@ -14,6 +14,7 @@ from tests.support.proxy import Proxy
 from tests.support.skewed_clock import SkewedClock
 from tests.support.waiting import wait_for
 from worker import health
+from worker.redis import clock
 from worker.redis.clock import ServerClock, disagreement
 from worker.redis.waiting import connect
 
@@ -50,8 +51,8 @@ def test_a_killed_workers_job_goes_on_at_once_by_whatever_clock(cluster: Cluster
     worker = cluster.start_worker(*SLOW_EPOCHS, **ahead)
     run = cluster.begin(make_job(epochs=1000))
     # When it is killed beside one whose clock is behind its own, and then that one beside one whose clock is ahead
-    for number, clock in enumerate(({}, ahead), start=2):
-        other = cluster.start_worker(*SLOW_EPOCHS, **clock)
+    for number, environment in enumerate(({}, ahead), start=2):
+        other = cluster.start_worker(*SLOW_EPOCHS, **environment)
         worker.kill()
         wait_for(lambda number=number: len(cluster.causes(run)) == number, "an attempt", report=cluster.logs)
         worker = other
@@ -70,18 +71,25 @@ def test_the_clock_of_the_orchestrator_is_compared_as_well(
 
 def test_a_slow_round_trip_is_no_difference(proxy: Proxy) -> None:
     # Given a network that holds the question, or the answer, back for a while
-    client, clock = connect(proxy.url, 30.0), ServerClock()
+    client, measured = connect(proxy.url, 30.0), ServerClock()
     client.ping()
     proxy.stall()
     threading.Timer(0.5, proxy.resume).start()
-    clock.measure(client)
-    assert clock.ahead == 0.0
-    assert clock.now() <= time.time()
+    measured.measure(client)
+    assert measured.ahead == 0.0
+    assert measured.now() <= time.time()
 
 
-def test_a_clock_must_be_measured() -> None:
+def test_a_clock_must_be_measured_and_is_measured_again_after_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, measured = cluster.server.client(), ServerClock()
     with pytest.raises(RuntimeError, match="has not been measured"):
-        ServerClock().now()
+        measured.now()
+    for recent, times in ((60.0, 1), (0.0, 4)):
+        monkeypatch.setattr(clock, "RECENT", recent)
+        assert all(measured.recent(client) > time.time() - 60 for _ in range(3))
+        assert client.info("commandstats")["cmdstat_time"]["calls"] == times
 
 
 def test_hosts_beyond_a_third_of_a_lease_are_named() -> None:
