@@ -311,6 +311,7 @@ def test_results_after_a_missing_one_count_when_it_has_come(lacks: Outcome) -> N
     # Given a sweep that runs, whose third job is late, or was cancelled and may be resumed
     late = board_of({0.02: [*CLOSE, 0.97, 0.97, 0.97], 0.03: [*BEST[:2], lacks, *BEST[3:], 0.97, 0.97, 0.97]}).verdict
     assert late.sentence.startswith("So far, seeds are too few to compare: ")
+    assert "train at least" not in late.sentence
     # Then the comparisons are those of the first look, and remain so until the next one.
     first = board_of({0.02: [*CLOSE, 0.9, 0.9], 0.03: [*BEST, lacks, 0.99]}).verdict
     again = board_of({0.02: CLOSE, 0.03: BEST}, **RACE).verdict

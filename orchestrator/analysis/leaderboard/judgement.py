@@ -546,7 +546,9 @@ def _conclusion(found: Judgement) -> list[str]:
     if found.regret is None:
         few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
         best = f"{name} has the best mean, {metric.shown(leader.mean or 0.0)}"
-        return [f"{few}: {best}; train at least {FIRST_LOOK} seeds each"]
+        # What is still to come may suffice.
+        to_come = found.state == "so far" and min(len(each.entries) for each in found.candidates) >= FIRST_LOOK
+        return [f"{few}: {best}{'' if to_come else f'; train at least {FIRST_LOOK} seeds each'}"]
     best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
     which = "that trains as reliably " if found.unreliable else ""
     if any(not each.trained and not each.diverged for each in found.scored):
