@@ -190,7 +190,7 @@ def comparison(first: Chosen, second: Chosen, tolerance: float = 0.0) -> Compari
         difference=found if metric.higher_is_better else found.negated(),
         win_probability=None if found.interval is None else win_probability(*scores),
         # It is valid for one look only.
-        new_images=None if sequential else _on_new_images(first, second),
+        new_images=None if sequential else _on_new_images(first, second, alpha),
         outcome=outcome,
         seeds_to_decide=further,
     )
@@ -208,13 +208,13 @@ def _names(first: Chosen, second: Chosen) -> tuple[str, str]:
     return a, b
 
 
-def _on_new_images(first: Chosen, second: Chosen) -> Interval | None:
+def _on_new_images(first: Chosen, second: Chosen, alpha: float) -> Interval | None:
     if first.sweep.scoring != LAST:
         return None
     a, b = (each.scored.answers(each.sweep.rows) for each in (first, second))
     if not a or not b or len({next(iter(side.values())).shape for side in (a, b)}) != 1:
         return None
-    return new_images_difference(a, b)
+    return new_images_difference(a, b, alpha)
 
 
 # What people read

@@ -145,6 +145,10 @@ def test_on_new_samples_differences_are_paired_over_the_samples(tmp_path: Path) 
     outcomes: dict[float, list[Outcome]] = {rate: [each.tolist() for each in seeds] for rate, seeds in bits.items()}
     expected = new_images_difference(*(dict(enumerate(bits[rate])) for rate in (0.01, 0.03)))
     assert compared(tmp_path, outcomes).new_images == expected is not None
+    # That of a leader allows for its choice.
+    one, alone = folder_of(tmp_path, outcomes, "one"), folder_of(tmp_path, {0.01: outcomes[0.01]}, "alone")
+    turned = [dict(enumerate(bits[rate])) for rate in (0.03, 0.01)]
+    assert between(one, alone).new_images == new_images_difference(*turned, 0.025)
     # Where each seed has its own samples, and without the answers of one job, there is no such interval.
     drawn = folder_of(tmp_path, outcomes, "drawn", split="seed")
     assert between(drawn, drawn, FIRST, SECOND).new_images is None

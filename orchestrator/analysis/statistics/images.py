@@ -29,25 +29,28 @@ def new_images_interval(correct: Iterable[NDArray[Any]], *, chosen_of: int = 1) 
     Returns:
         The interval; None for fewer than two seeds or images.
     """
-    return _interval([_Side.of(correct)], chosen_of)
+    return _interval([_Side.of(correct)], chosen_of=chosen_of)
 
 
-def new_images_difference(a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]]) -> Interval | None:
-    """Return an interval at 95 % for the difference of two accuracies, a - b, on the same new images.
+def new_images_difference(
+    a: Mapping[int, NDArray[Any]], b: Mapping[int, NDArray[Any]], alpha: float = 0.05
+) -> Interval | None:
+    """Return an interval for the difference of two accuracies, a - b, on the same new images.
 
     Always paired over images. Paired over seeds if at least two are common; else with Welch's degrees of freedom.
 
     Args:
         a: For each seed, bool, shape (n_images,): whether the job answered the image correctly.
         b: Likewise, on the same images.
+        alpha: The probability that it does not contain the difference.
 
     Returns:
         The interval; None if a side has fewer than two seeds, or for fewer than two images.
     """
     common = sorted(a.keys() & b.keys())
     if len(common) >= 2:
-        return _interval([_Side.of(np.subtract(a[seed], b[seed], dtype=np.int8) for seed in common)])
-    return _interval([_Side.of(side[seed] for seed in sorted(side)) for side in (a, b)])
+        return _interval([_Side.of(np.subtract(a[seed], b[seed], dtype=np.int8) for seed in common)], alpha)
+    return _interval([_Side.of(side[seed] for seed in sorted(side)) for side in (a, b)], alpha)
 
 
 class _Side(NamedTuple):
@@ -67,11 +70,12 @@ class _Side(NamedTuple):
         return cls(np.array(seeds), total / max(len(seeds), 1), size / max(len(seeds), 1))
 
 
-def _interval(sides: list[_Side], chosen_of: int = 1) -> Interval | None:
-    """Return the interval at 95 % for a mean over seeds and images; None for fewer than two of either.
+def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> Interval | None:
+    """Return the interval for a mean over seeds and images; None for fewer than two of either.
 
     Args:
         sides: One, or two with independent seeds, whose difference it is for.
+        alpha: The probability that it does not contain the mean.
         chosen_of: As for `intervals.t_interval`.
     """
     # For each image, over the seeds.
@@ -85,7 +89,7 @@ def _interval(sides: list[_Side], chosen_of: int = 1) -> Interval | None:
     images = max(difference.var(ddof=1) - within, 0.0) / len(difference)
     freedom = np.array([len(side.seeds) - 1 for side in sides])
     df = seeds.sum() ** 2 / (seeds**2 / freedom).sum() if seeds.sum() > 0 else freedom.min()
-    covered = 1 - tails(0.05, chosen_of)
+    covered = 1 - tails(alpha, chosen_of)
     below, above = np.sqrt(t_quantile(covered, df) ** 2 * seeds.sum() + t_quantile(covered, np.inf) ** 2 * images)
     mean = difference.mean()
     return Interval(float(mean - below), float(mean + above), METHOD)
