@@ -595,12 +595,13 @@ def _tied(found: Judgement) -> list[str]:
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
     if who.endswith("others") or len(gaps) < len(rivals):
         return [told]
+    # A sequential comparison waits for its next look.
+    leader, counts = found.scored[0], sorted({int(found.from_leader.n[i]) for i in rivals})
+    common = max(len(leader.trained.keys() & each.trained.keys()) for each in rivals.values())
+    first = f" over the first {listed(list(map(str, counts)), 'and')} of {common} common seeds"
+    over = first if counts[0] < common else ""
     if len(rivals) == 1:
         mean, low, high = gaps[0]
-        [(i, rival)], leader = rivals.items(), found.scored[0]
-        count, common = found.from_leader.n[i], len(leader.trained.keys() & rival.trained.keys())
-        # A sequential comparison waits for its next look.
-        over = f" over the first {count:.0f} of {common} common seeds" if count < common else ""
         around = by_margin(metric, mean, (high - low) / 2)
         if not math.isclose(mean - low, high - mean, rel_tol=1e-6):
             # It is cut at 100 points, or where the other one is shown to be better.
@@ -608,7 +609,7 @@ def _tied(found: Judgement) -> list[str]:
         return [f"{told}: the difference is {around}{over}"]
     by = listed([f"{100 * mean:z.2f}" if metric.is_share else f"{mean:z.3g}" for mean, _, _ in gaps], "and")
     how = "they are behind by" if min(gaps)[0] >= 0 else "the differences are"
-    return [f"{told}: {how} {by}{' points' if metric.is_share else ''}"]
+    return [f"{told}: {how} {by}{' points' if metric.is_share else ''}{over}"]
 
 
 def _ruled_out(found: Judgement) -> list[str]:
