@@ -208,15 +208,18 @@ def _opened(path: Path, claim: Claim, source: Path | None) -> Iterator[Sweep]:
 def _signature(path: Path, stored: bytes, signers: Path) -> _Finding:
     beside = path.with_name(path.name + SIGNATURE)
     _read(signers, "The list of signers", _MOST_SIGNED)
-    _read(beside, "The signature", _MOST_SIGNED, path.parent)
-    by = ("-f", str(signers), "-s", str(beside))
-    signer = _ssh_keygen("find-principals", *by).stdout.decode(errors="replace").partition("\n")[0]
-    words = ("-I", signer.partition(",")[0], "-n", NAMESPACE)
-    if signer and not _ssh_keygen("verify", *by, *words, stdin=stored).returncode:
-        return "passed", "signature", f"the signature is by {signer}"
-    # A key that is listed for another purpose does not refute what it signed.
-    if not signer or not _ssh_keygen("check-novalidate", "-n", NAMESPACE, *by[2:], stdin=stored).returncode:
-        raise ClaimError(f"The signature {beside} is not by a key that {signers} lists for {NAMESPACE}")
+    # A copy, because others may exchange the file meanwhile.
+    with os.fdopen(os.memfd_create("signature"), "wb") as copy:
+        copy.write(_read(beside, "The signature", _MOST_SIGNED, path.parent))
+        copy.flush()
+        by = ("-f", str(signers), "-s", f"/proc/{os.getpid()}/fd/{copy.fileno()}")
+        signer = _ssh_keygen("find-principals", *by).stdout.decode(errors="replace").partition("\n")[0]
+        words = ("-I", signer.partition(",")[0], "-n", NAMESPACE)
+        if signer and not _ssh_keygen("verify", *by, *words, stdin=stored).returncode:
+            return "passed", "signature", f"the signature is by {signer}"
+        # A key that is listed for another purpose does not refute what it signed.
+        if not signer or not _ssh_keygen("check-novalidate", "-n", NAMESPACE, *by[2:], stdin=stored).returncode:
+            raise ClaimError(f"The signature {beside} is not by a key that {signers} lists for {NAMESPACE}")
     return "failed", "signature", f"the signature names the key of {signer}, and is not a valid one of this claim"
 
 

@@ -21,6 +21,7 @@ import seedsweep
 from orchestrator.analysis.statement import Claim, difference
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import place_for
+from orchestrator.commands import claim
 from orchestrator.commands.claim import _compared, _training, power
 from orchestrator.commands.verify import plan_verification
 from orchestrator.errors import ClaimError
@@ -526,7 +527,9 @@ def test_a_zip_file_writes_nothing_outside(claimed: InProcess) -> None:
 # Signatures
 
 
-def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: Path) -> None:
+def test_a_signature_names_who_signed_this_claim(
+    claimed: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     claimed.run("claim", "a", "--sign", str(key))
@@ -539,6 +542,19 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: P
     edit(claimed.runs / "a", "claim.json", lambda told: told["predicate"].update(refuted_by="nothing"))
     refuted = "REFUTED: the signature names the key of ann@example.org, and is not a valid one of this claim"
     assert refuted in claimed.run(*check, status=1).out
+
+    # So it is if somebody exchanges the signature while it is checked.
+    def read_and_exchange(path: Path, *words: Any, read: Callable[..., bytes] = claim._read) -> bytes:
+        content = read(path, *words)
+        if path.suffix == ".sig":
+            path.unlink()
+            os.mkfifo(path)
+        return content
+
+    with monkeypatch.context() as patch:
+        patch.setattr(claim, "_read", read_and_exchange)
+        assert refuted in claimed.run(*check, status=1).out
+    (claimed.runs / "a/claim.json.sig").unlink()
     # A key that is listed for another purpose says nothing,
     claimed.run("claim", "a", "--sign", str(key))
     signers.write_text(f'ann namespaces="git" {key.with_suffix(".pub").read_text()}')
@@ -556,6 +572,7 @@ def test_a_signature_names_who_signed_this_claim(claimed: InProcess, tmp_path: P
     assert "claim.json.sig cannot be written: A link out of its folder" in refused
     signature.unlink()
     (claimed.folder / "elsewhere").rename(signature)
+
     # A claim without a signature leaves none of an earlier one.
     claimed.run("claim", "a")
     assert "claim.json.sig cannot be read: No such file" in claimed.refused(*check)
