@@ -37,6 +37,7 @@ STATES = {
 _MOST_BYTES = 2**24
 #: The verdict in a `leaderboard.json`, and how each job ended.
 _SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]++|\\.)*+")')
+_SO_FAR = b'"state": "so far"'
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
 #: Each row of the leaderboard there, and the most rows that a summary has.
 _ROW = re.compile(rb'"mean": ([-\d.e+]+|null),\s+"low": ([-\d.e+]+|null),\s+"high": ([-\d.e+]+|null)')
@@ -128,6 +129,9 @@ def _recorded(folder: Path, place: Path) -> Summary | None:
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             done, planned = len(ends) - ends.count(b"cancelled"), len(ends)
+            if done == planned and _SO_FAR in text:
+                # Its sampler has more to draw.
+                return None
             state = "running" if held(folder, locks()) else "cancelled" if done < planned else "finished"
             told = clipped(str(json.loads(sentence[1])), MAX_TEXT)
             return Summary(folder.name, state, told, done, planned, *_around(place), _means(text))
@@ -154,8 +158,10 @@ def _state(sweep: Sweep) -> str:
     writes = not is_told and not (sweep.finished and _is_closed(folder)) and not is_quiet(folder)
     if works or writes:
         return "running"
+    if sweep.accounting.cancelled and len(sweep.rows) == len(sweep.jobs):
+        return "cancelled"
     if sweep.finished:
-        return "cancelled" if sweep.accounting.cancelled else "finished"
+        return "finished"
     return "interrupted" if is_told else "quiet"
 
 

@@ -135,8 +135,8 @@ class Sweep:
 
     @property
     def finished(self) -> bool:
-        """Whether every job has ended."""
-        return len(self.rows) == len(self.jobs)
+        """Whether every job has ended, and a sampler has no further ones to draw."""
+        return len(self.rows) == len(self.jobs) and not self.manifest.specification.remaining
 
     @functools.cached_property
     def ended(self) -> tuple[Row, ...]:

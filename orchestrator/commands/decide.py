@@ -141,7 +141,8 @@ class _Race:
         """Report how the race stands, and return whether it needs jobs that have no row yet."""
         session = self._session
         if session.missing or session.remaining:
-            jobs = counted(len(session.missing), "job")
+            more = session.remaining * len(session.manifest.specification.seeds)
+            jobs = counted(len(session.missing) + more, "job")
             self._progress.message(f"Race in {session.folder.name}: {jobs} without a result, which come first")
             return True
         return self.grow(session.manifest, session.rows) is not None

@@ -124,6 +124,21 @@ def test_a_search_that_chooses_a_configuration_again_ends_with_fewer(command_lin
     # All that was drawn is recorded: the sweep is over, and stays so.
     assert verdict["state"] == "final"
     assert json.loads(command_line.run("leaderboard", "a", "--json").stdout)["verdict"] == verdict
+    # One that has more to draw is not over, though all of its jobs have ended.
+    for file, before, after in (
+        ("sweep.json", '"samples": 4', '"samples": 5'),
+        ("leaderboard.json", '"state": "final"', '"state": "so far"'),
+    ):
+        path = command_line.sweep("a") / file
+        path.write_text(path.read_text().replace(before, after))
+        assert [each["state"] for each in json.loads(command_line.run("list", "--json").stdout)["sweeps"]] == [
+            "interrupted"
+        ]
+    advised = "orchestrator sweep --resume --name a"
+    assert f"To go on with the search: {advised}\n" in command_line.run("leaderboard", "a").stdout
+    assert command_line.run("watch", "a", status=1).stderr.endswith(f"go on with: {advised}\n")
+    command_line.run("sweep", "--resume", "--name", "a")
+    assert len(drawn(command_line, "a")) == 5
 
 
 def test_without_optuna_its_sampler_is_refused_before_anything_begins(

@@ -105,7 +105,7 @@ def standing(folder: SweepFolder, broker: str | None) -> str:
     if not found.over and not names_cluster(broker):
         told += f"; {CLUSTER_ADVICE}"
     command = resumption(folder, broker)
-    if found.done == found.planned:
+    if found.state == "finished":
         command = ["orchestrator", "leaderboard", *resumption(folder)[4:]]
     return f"{told}; go on with: {shlex.join(command)}"
 
@@ -115,8 +115,8 @@ def show_result(
 ) -> int:
     """Print the result of a sweep and return the exit status.
 
-    It is 0 if every job has a result and its weights, no two attempts differ, and some configuration can be
-    recommended; else 1.
+    It is 0 if every job has a result and its weights, none is to come, no two attempts differ, and some configuration
+    can be recommended; else 1.
 
     Args:
         console: Where to print what is not JSON.
@@ -131,7 +131,7 @@ def show_result(
     else:
         print_result(console, result, broker)
     show_faults(console, result, unmade)
-    complete = result.accounting.complete and not unmade
+    complete = result.accounting.complete and result.finished and not unmade
     return 0 if complete and result.leaderboard.verdict.leader is not None else 1
 
 
