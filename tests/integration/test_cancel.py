@@ -1,6 +1,5 @@
 """`orchestrator cancel`: queued jobs end at once, running ones at their next epoch, and other sweeps' jobs go on."""
 
-import json
 import threading
 from pathlib import Path
 
@@ -91,11 +90,9 @@ def test_a_running_job_ends_at_its_next_epoch(command_line: CommandLine, cluster
     jobs = command_line.description("a")["jobs"]
     cluster.wait_for_state(jobs[0], "PROGRESS")
     # When it is cancelled
-    done = command_line.run("cancel", "a", "--json", "--broker", address)
+    told = command_line.asked("cancel", "a", "--broker", address)
     # Then all four end,
-    assert json.loads(done.stdout) == {
-        "name": "a", "withdrawn": 3, "ending": 1, "ended": 0, "wanted": [],
-    }  # fmt: skip
+    assert told == {"name": "a", "withdrawn": 3, "ending": 1, "ended": 0, "wanted": []}
     assert "cancelled 4" in command_line.end(process, 1)
     assert statuses(command_line, "a") == ["cancelled"] * 4
     assert [row["attempts"] for row in command_line.rows("a")] == [1, 0, 0, 0]
@@ -122,8 +119,7 @@ def test_finished_jobs_keep_their_rows(command_line: CommandLine, cluster: Clust
     assert f"cancelled {found.count('cancelled')}" in watched.stdout
     # These rows are counted, where the folder is and where only the cluster knows the sweep.
     for words in ((), ("--output", "elsewhere", "--broker", cluster.server.url)):
-        told = command_line.run("cancel", "a", "--json", *words).stdout
-        assert json.loads(told)["ended"] == found.count("succeeded")
+        assert command_line.asked("cancel", "a", *words)["ended"] == found.count("succeeded")
 
 
 def test_jobs_that_another_sweep_waits_for_go_on(command_line: CommandLine, cluster: Cluster) -> None:
@@ -176,7 +172,6 @@ def test_a_sweep_that_a_cluster_never_had_has_nothing_to_cancel_there(
     # Given a sweep that an embedded cluster trained
     command_line.finished("a", *SMALL)
     # When it is cancelled on another cluster, then that one is left as it was.
-    done = command_line.run("cancel", "a", "--json", "--broker", cluster.server.url)
-    counts = json.loads(done.stdout)
+    counts = command_line.asked("cancel", "a", "--broker", cluster.server.url)
     assert (counts["withdrawn"], counts["ending"], counts["wanted"]) == (0, 0, [])
     assert not list(cluster.server.client().scan_iter("seedsweep:*"))

@@ -85,8 +85,7 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     shutil.move(folder / "claim.json", here.folder)
     shutil.rmtree(folder)
     for how in (("--folder", "a.zip", "--jobs", "1"), ("--rebuild",)):
-        done = here.command_line.run("verify-claim", "claim.json", "--json", *how)
-        statement = json.loads(done.stdout)
+        statement = here.command_line.asked("verify-claim", "claim.json", *how)
         assert statement["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
         assert statement["predicate"]["result"] == "PASSED"
         assert {"jobs", "training", "verdict"} <= set(statement["predicate"]["passedTests"])
@@ -263,8 +262,8 @@ def test_a_look_that_is_hidden_is_found(here: InProcess) -> None:
     honest = (folder / "sweep.json").read_text()
     edit(folder, "sweep.json", lambda told: told.pop("looks"))
     here.run("claim", "a")
-    done = here.command_line.run("verify-claim", "runs/a/claim.json", "--jobs", "1", "--json")
-    assert json.loads(done.stdout)["predicate"]["warnedTests"] == ["looks"]
+    told = here.command_line.asked("verify-claim", "runs/a/claim.json", "--jobs", "1")
+    assert told["predicate"]["warnedTests"] == ["looks"]
     # It is not outdated beside a folder that does not hide it.
     (folder / "sweep.json").write_text(honest)
     assert "REFUTED: files: sweep.json is " in here.run("verify-claim", "a", status=1).out

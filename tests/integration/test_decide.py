@@ -33,15 +33,15 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # Given a sweep of two seeds
     command_line.finished("a", *FEW)
     # A race whose budget does not suffice for its first look leaves the sweep's answer as it is.
-    small = json.loads(command_line.run("decide", "a", "--within", "0.002", "--budget", "2", "--json", status=1).stdout)
-    board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
+    small = command_line.asked("decide", "a", "--within", "0.002", "--budget", "2", status=1)
+    board = command_line.asked("leaderboard", "a")
     assert {name: small[name] for name in board} == board | {"verdict": board["verdict"] | {"within": 0.002}}
     assert (small["race"]["ended"], small["verdict"]["state"]) == ("budget", "final")
     # One with a tolerance that the sweep's own answer has keeps both.
     within = 1.01 * board["verdict"]["regret"]
     done = command_line.run("decide", "a", "--within", str(within), "--budget", "50")
     assert last_lines(done.stdout)[0] == "No job was needed: the scores decide already"
-    board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
+    board = command_line.asked("leaderboard", "a")
     assert last_lines(done.stdout)[1] == board["verdict"]["sentence"]
     told = [board["verdict"][name] for name in ("decided", "state", "method", "within")]
     assert told == [True, "final", "t", within]
@@ -50,7 +50,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     # One with a smaller tolerance that has no budget keeps it, too, and does not call itself decided.
     told = command_line.run("decide", "a", "--within", "0.002", "--budget", "2", status=1).stdout
     assert "within the" not in last_lines(told)[1]
-    assert json.loads(command_line.run("leaderboard", "a", "--json").stdout) == board
+    assert command_line.asked("leaderboard", "a") == board
     # When one of the rates is worse by far, and nobody minds a difference of 0.2 points between the others
     done = command_line.run("decide", "a", "--within", "0.002", "--budget", "50")
     # Then the race trained three more seeds of each, said what it takes, and what it did.
@@ -76,7 +76,7 @@ def test_a_race_ends_with_a_configuration_that_suffices(command_line: CommandLin
     description = command_line.description("a")
     assert description["looks"][1:] == [{"command": "decide", "seeds": 2, "rows": 6, "within": 0.002}]
     assert [each["kind"] for each in description["rounds"]] == ["decide"]
-    board = json.loads(command_line.run("leaderboard", "a", "--json").stdout)
+    board = command_line.asked("leaderboard", "a")
     assert {name: answered[name] for name in board} == board
     # Asked for less, it says what decides.
     other = command_line.run("leaderboard", "a", "--within", "0.00001").stdout

@@ -1,7 +1,5 @@
 """`orchestrator doctor` on sound and on unsound ground."""
 
-import json
-
 import pytest
 
 from tests.support.cluster import Cluster
@@ -11,7 +9,7 @@ from tests.support.redis_server import RedisServer
 
 def cures(here: InProcess, *words: str, status: int) -> dict[str, str]:
     """Return what is to be cured, by what was checked."""
-    told = json.loads(here.run("doctor", *words, "--json", status=status).out)
+    told = here.asked("doctor", *words, status=status)
     found = {each["what"]: each["cure"] for each in told["findings"] if each["cure"]}
     assert told["healthy"] is not bool(found)
     return found

@@ -38,7 +38,7 @@ def test_the_list_says_how_each_sweep_stands(swept: InProcess, monkeypatch: pyte
         "first", ["UTC", "finished", "6/6"], "second", ["UTC", "interrupted", "1/2"]
     )  # fmt: skip
     assert datetime.fromisoformat(" ".join(first[1:3])).date() == datetime.now(UTC).date()
-    listed = json.loads(swept.run("list", "--json").out)["sweeps"]
+    listed = swept.asked("list")["sweeps"]
     assert [each["name"] for each in listed] == ["first", "second"]
     assert (
         listed[0]["sentence"]
@@ -99,7 +99,7 @@ def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
     assert next(line for line in lines if "second" in line).endswith("Does <b> help?")
     # The order is that of the last changes of results.
     swept.run("note", "first", "why")
-    listed = json.loads(swept.run("list", "--json").out)["sweeps"]
+    listed = swept.asked("list")["sweeps"]
     assert [(each["name"], each["note"]) for each in listed] == [("first", "why"), ("second", "Does <b> help?")]
     assert "Does &lt;b&gt; help?" in swept.page("second")
     index = Pages(Sweeps(swept.runs)).index(listed, 0, partial=False)
@@ -122,7 +122,7 @@ def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     other = swept.runs / "first" / "weights" / f"{'0' * 64}.safetensors"
     other.write_bytes(bytes(8))
     sizes = {file.stem: file.stat().st_size for file in files("*")}
-    pruned = json.loads(swept.run("prune", "first", "--keep-weights", "best:1", "--json").out)
+    pruned = swept.asked("prune", "first", "--keep-weights", "best:1")
     freed = sum(sizes.values()) - sum(file.stat().st_size for file in files("*"))
     assert (pruned["bytes"], pruned["bytes_of_others"], len(sizes)) == (freed, 8, 7)
     # The best of each configuration stay, and a session goes on without the others.
@@ -143,7 +143,7 @@ def test_a_renamed_sweep_has_its_new_name_everywhere(swept: InProcess) -> None:
     assert sorted(path.name for path in swept.runs.iterdir()) == ["other", "second"]
     assert "other" in swept.run("list").out
     assert " of other: " in swept.run("show", "other").out
-    assert json.loads(swept.run("leaderboard", "other", "--json").out)
+    assert swept.asked("leaderboard", "other")
     assert "<bdi>other</bdi>" in (swept.runs / "other" / "report.html").read_text()
     assert "as the sweep other began" in swept.refused("sweep", "--resume", "--name", "other", "--epochs", "9")
     # It goes on as before.

@@ -202,7 +202,7 @@ def test_mlflow_reads_a_run_for_each_configuration_and_in_it_one_for_each_seed(h
     place.parent.mkdir()
     place.write_text("an earlier file")
 
-    printed = json.loads(here.run("export", "odd", "--to", "mlflow", "--file", str(place), "--force", "--json").out)
+    printed = here.asked("export", "odd", "--to", "mlflow", "--file", str(place), "--force")
 
     assert printed == {
         "name": "odd", "format": "mlflow", "places": [str(place)], "jobs": 6, "exported": 6, "known": 0,
@@ -257,7 +257,7 @@ def test_a_tracking_server_gets_each_job_once_and_what_is_new(here: InProcess) -
     with folder.exclusive():
         for job in list(folder.manifest().jobs_by_key().values())[3:]:
             end(folder, job)
-    printed = json.loads(here.run(*words, "--json").out)
+    printed = here.asked(*words)
     here.run("export", "odd", *words[2:])
     before = runs_of(uri, "growing")
     # Then a third one of the same name, begun elsewhere, is refused,
@@ -316,7 +316,7 @@ def test_a_sweep_that_runs_gives_what_has_ended(to: str, here: InProcess) -> Non
 
     assert here.run("export", "a", "--to", to).out == f"Exported the 3 of 6 jobs that have ended: {', '.join(places)}\n"
     shutil.rmtree(here.folder / places[0], ignore_errors=True)
-    assert json.loads(here.run("export", "a", "--to", to, "--force", "--json").out) == {
+    assert here.asked("export", "a", "--to", to, "--force") == {
         "name": "a", "format": to, "places": places, "jobs": 6, "exported": 3, "known": 0,
     }  # fmt: skip
     assert names_in(here.folder) == sorted(["runs", *places])

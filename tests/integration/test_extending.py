@@ -1,6 +1,5 @@
 """Extending and confirming a sweep: what is added is what a straight sweep trains, also after a kill."""
 
-import json
 import shutil
 import statistics
 from typing import Any
@@ -52,8 +51,8 @@ def test_further_seeds_and_values_end_as_one_sweep_of_all_of_them(command_line: 
     ]
     assert manifest["jobs"] == [row["job"] for row in command_line.rows("a")]
     # The same again, in the words that are for every trainer, goes on with its round, and adds none.
-    again = command_line.run("extend", "a", "--grid", "learning_rate=0.05", "--json")
-    assert json.loads(again.stdout)["accounting"]["jobs"] == 12
+    again = command_line.asked("extend", "a", "--grid", "learning_rate=0.05")
+    assert again["accounting"]["jobs"] == 12
     assert len(command_line.description("a")["rounds"]) == 2
 
 
@@ -192,14 +191,13 @@ def test_the_leaders_are_trained_under_the_next_seeds_and_compared(command_line:
     board = command_line.board("a")["rows"]
     leaders = [standing["options"]["learning_rate"] for standing in board[:2]]
     # When its two leaders are confirmed
-    done = command_line.run("confirm", "a", "--top", "2", "--fresh", "3", "--json")
+    answer = command_line.asked("confirm", "a", "--top", "2", "--fresh", "3")
     # Then they, and no others, were trained under the next seeds
     rows = command_line.rows("a")[6:]
     assert {(row["seed"], row["options"]["learning_rate"]) for row in rows} == {
         (seed, rate) for seed in (2, 3, 4) for rate in leaders
     }
     # And what is said of each is right.
-    answer = json.loads(done.stdout)
     assert answer["confirmed"]["seeds"] == [2, 3, 4]
     assert answer["accounting"]["jobs"] == 12
     for standing, found in zip(board[:2], answer["confirmed"]["configurations"], strict=True):

@@ -44,14 +44,9 @@ def fresh(line: CommandLine) -> CommandLine:
     return line
 
 
-def reading_of(line: CommandLine, *words: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(line.run("test", "b", *words, "--json").stdout)
-    return answer
-
-
 def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, cache_dir: Path) -> None:
     # When the split is read for the leader
-    answer = reading_of(fresh)
+    answer = fresh.asked("test", "b")
 
     # Then each of its jobs has the accuracy of its weights on the last 300 of the 1,500 samples in use,
     held_out = load_mnist(cache_dir=cache_dir).train.rows(slice(1200, 1500))
@@ -82,7 +77,7 @@ def test_the_leader_is_evaluated_on_samples_that_no_job_saw(fresh: CommandLine, 
 
 def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cache_dir: Path) -> None:
     said = line.run("test", "drawn").stdout
-    answer = json.loads(line.run("test", "drawn", "--json").stdout)
+    answer = line.asked("test", "drawn")
 
     # The models are tested on the same samples, and so have an interval on new ones; they were validated on different
     # samples, each on its own.
@@ -98,7 +93,7 @@ def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cac
         engine, drawn = NumPyEngine(network, loss="cross_entropy"), mnist.split_by(job["seed"], slice(1200, 1500))
         assert job["test_score"] == np.mean(predict(engine, held_out) == held_out.labels)
         # These are also the samples on which it is shown.
-        shown = json.loads(line.run("show", "drawn", job["job"], "--json").stdout)
+        shown = line.asked("show", "drawn", job["job"])
         assert shown["accuracy"] == job["validation_score"]
         assert np.sum(shown["confusion_matrix"], axis=1).tolist() == np.bincount(drawn.validation.labels).tolist()
     assert "Verified: 6 jobs of drawn give the same bits again" in line.run("verify", "drawn", "--all").stdout
@@ -118,7 +113,7 @@ def test_it_is_read_once_and_then_shown_from_the_record(fresh: CommandLine) -> N
         again = fresh.run("test", "b", *words).stdout
         assert again.splitlines()[:5] == first.splitlines()[:5]
         assert "shown from the record of 2" in again
-    assert reading_of(fresh)["repeated"]
+    assert fresh.asked("test", "b")["repeated"]
     # and another configuration is refused,
     refused = fresh.run("test", "b", "learning_rate=0.03", status=2)
     assert refused.stderr.startswith(
@@ -153,7 +148,7 @@ def test_one_model_at_a_time_is_in_memory(fresh: CommandLine, cache_dir: Path, m
 
 
 def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: CommandLine) -> None:
-    whole = reading_of(fresh)
+    whole = fresh.asked("test", "b")
     (fresh.sweep("b") / "test.json").unlink()
     first, second, _ = (fresh.sweep("b") / f"weights/{job['weights_sha256']}.safetensors" for job in whole["jobs"])
     first.write_bytes(first.read_bytes()[:-1])
@@ -219,7 +214,7 @@ def test_jobs_that_diverged_are_counted_and_have_no_part(fresh: CommandLine) -> 
     # Then one job is left, of which there is no interval.
     assert "over 1 seed; on the validation samples" in text
     assert "2 jobs of it diverged and had no part." in text
-    answer = reading_of(fresh)
+    answer = fresh.asked("test", "b")
     assert ([job["seed"] for job in answer["jobs"]], answer["diverged"]) == ([0], 2)
     assert answer["test"] == {
         "mean": answer["jobs"][0]["test_score"],

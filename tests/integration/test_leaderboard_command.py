@@ -76,7 +76,7 @@ def test_rows_are_chosen_sorted_and_cut(swept: InProcess) -> None:
     whole, cut = (swept.run("leaderboard", "a", *words).out.split("\n")[0] for words in ((), ("--top", "1")))
     assert whole == cut
     # Every job may have a row instead.
-    told = json.loads(swept.run("leaderboard", "a", "--by", "job", "--json").out)["rows"]
+    told = swept.asked("leaderboard", "a", "--by", "job")["rows"]
     assert len(told) == 6
     assert told[0].keys() == {"rank", "options", "seed", "status", "score", "weights_sha256"}
     assert [row["seed"] for row in rows("--by", "job", "--top", "2")] == [str(row["seed"]) for row in told[:2]]

@@ -1,6 +1,5 @@
 """`orchestrator plot`: charts in the terminal, as the command prints them."""
 
-import json
 import re
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def swept(here: InProcess) -> InProcess:
 
 
 def test_the_intervals_are_the_leaderboards(swept: InProcess) -> None:
-    found = json.loads(swept.run("plot", "a", "--json").out)
-    board = json.loads(swept.run("leaderboard", "a", "--json").out)["rows"]
+    found = swept.asked("plot", "a")
+    board = swept.asked("leaderboard", "a")["rows"]
 
     assert [row["learning rate"] for row in found["rows"]] == [f"{row['options']['learning_rate']:g}" for row in board]
     for row, standing in zip(found["rows"], board, strict=True):
@@ -83,7 +82,7 @@ def test_curves_have_a_line_for_each_configuration(swept: InProcess) -> None:
     labels = [line.split()[-2:] for line in lines if re.search(r"[1-3] 0\.\d+$", line)]
     # Beside the ends of their lines, from top to bottom; the marks are the ranks: one job of rate 0.1 diverged.
     assert labels == [["2", "0.1"], ["1", "0.01"], ["3", "0.001"]]
-    found = json.loads(swept.run("plot", "a", "curves", "--json").out)
+    found = swept.asked("plot", "a", "curves")
     assert [each["label"] for each in found["series"]] == ["0.01", "0.1", "0.001"]
     assert found["series"][0]["points"] == [[1.0, pytest.approx(10)], [2.0, pytest.approx(62)]]
 

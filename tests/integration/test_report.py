@@ -52,7 +52,7 @@ def sections(page: str) -> list[str]:
 
 
 def test_a_page_loads_nothing_and_says_how_far_its_sweep_is(here: InProcess) -> None:
-    said = json.loads(here.run("report", "a", "--json").out)
+    said = here.asked("report", "a")
 
     page = (here.runs / "a" / "report.html").read_text()
     assert said == {"path": "runs/a/report.html", "bytes": len(page.encode()), "jobs": 6, "ended": 6}
@@ -188,7 +188,7 @@ def test_a_chart_is_written_as_a_picture(here: InProcess) -> None:
     assert pdf.rstrip().endswith(b"%%EOF")
     assert len(pdf) > 5_000
 
-    said = json.loads(here.run("report", "a", "--chart", "intervals", "--to", "x.svg", "--json").out)
+    said = here.asked("report", "a", "--chart", "intervals", "--to", "x.svg")
     svg = (here.folder / "x.svg").read_bytes()
     assert said == {"path": "x.svg", "chart": "intervals", "format": "svg", "bytes": len(svg)}
     # Another program can show it by itself, which knows no variables of CSS.

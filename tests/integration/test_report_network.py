@@ -61,7 +61,7 @@ def best_row(here: InProcess) -> dict[str, Any]:
 
 def test_it_shows_what_show_says(here: InProcess) -> None:
     # Given what `show` says of the best job of a sweep
-    answer: dict[str, Any] = json.loads(here.run("show", "a", best_row(here)["job"][:12], "--json").out)
+    answer = here.asked("show", "a", best_row(here)["job"][:12])
     # Then the report has the same confusions,
     section = portrait(here)
     assert confusion(section) == answer["confusion_matrix"]

@@ -119,11 +119,11 @@ def test_a_search_that_chooses_a_configuration_again_ends_with_fewer(command_lin
     search = (*words, "--sampler", "optuna", "--samples", "4", "--sampler-batch", "1", "--name", "a")
     planned = command_line.run(*search, "--dry-run").stdout
     assert "a: 4 configurations, at most 8 jobs: 0 kept, 0 reused and at most 8 to train" in planned
-    verdict = json.loads(command_line.run(*search, "--json").stdout)["verdict"]
+    verdict = command_line.asked(*search)["verdict"]
     assert (len(drawn(command_line, "a")), len(command_line.rows("a"))) == (4, 4)
     # All that was drawn is recorded: the sweep is over, and stays so.
     assert verdict["state"] == "final"
-    assert json.loads(command_line.run("leaderboard", "a", "--json").stdout)["verdict"] == verdict
+    assert command_line.asked("leaderboard", "a")["verdict"] == verdict
     # One that has more to draw is not over, though all of its jobs have ended.
     for file, before, after in (
         ("sweep.json", '"samples": 4', '"samples": 5'),
@@ -131,9 +131,7 @@ def test_a_search_that_chooses_a_configuration_again_ends_with_fewer(command_lin
     ):
         path = command_line.sweep("a") / file
         path.write_text(path.read_text().replace(before, after))
-        assert [each["state"] for each in json.loads(command_line.run("list", "--json").stdout)["sweeps"]] == [
-            "interrupted"
-        ]
+        assert [each["state"] for each in command_line.asked("list")["sweeps"]] == ["interrupted"]
     advised = "orchestrator sweep --resume --name a"
     assert f"To go on with the search: {advised}\n" in command_line.run("leaderboard", "a").stdout
     assert command_line.run("watch", "a", status=1).stderr.endswith(f"go on with: {advised}\n")

@@ -7,7 +7,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -49,11 +48,6 @@ def digit(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def shown(swept: CommandLine, *arguments: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(swept.run(*arguments, "--json").stdout)
-    return answer
-
-
 def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Dataset) -> None:
     # Given the row of a job
     row = next(row for row in swept.rows("good") if row["options"]["learning_rate"] == 0.03)
@@ -61,9 +55,9 @@ def test_show_agrees_with_the_results_and_the_data(swept: CommandLine, mnist: Da
     assert "Python" in swept.rows("printed")[0]["environment"]
 
     # When it is shown, by its key and by its coordinates
-    answer = shown(swept, "show", "runs/good", row["job"][:10])
+    answer = swept.asked("show", "runs/good", row["job"][:10])
     for words in (["0:0.03"], ["seed=0", "learning_rate=0.03"], ["learning-rates=.03"], ["0", "learning_rate=3e-2"]):
-        assert shown(swept, "show", "good", *words) == answer
+        assert swept.asked("show", "good", *words) == answer
 
     # Then it is that job, and its network still has the accuracy that the worker measured,
     assert {name: answer[name] for name in ("job", "weights_sha256", "validation_score")} == {
@@ -103,16 +97,16 @@ def test_a_network_with_biases_is_shown_used_and_verified(swept: CommandLine, mn
     assert all(b.any() for b in (weights.b1, weights.b2, weights.b3))
 
     # Then it shows, predicts and trains again as it did
-    assert shown(swept, "show", "biased", "0")["accuracy"] == row["validation_score"][-1] > 0.85
+    assert swept.asked("show", "biased", "0")["accuracy"] == row["validation_score"][-1] > 0.85
     (expected,) = NumPyEngine(weights, loss="cross_entropy").predict_proba(mnist.validation.first(1))
-    assert shown(swept, "predict", "biased", "--image", digit)["probabilities"] == pytest.approx(expected)
+    assert swept.asked("predict", "biased", "--image", digit)["probabilities"] == pytest.approx(expected)
     assert "Verified: 1 job of biased gives the same bits again" in swept.run("verify", "biased").stdout
 
 
 def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine) -> None:
     # Given a row of the notebook's rule, trained by the plain engine
     (row,) = swept.rows("printed")
-    answer = shown(swept, "show", "printed", "0:0.001")
+    answer = swept.asked("show", "printed", "0:0.001")
     assert answer["others"] == row["others"]
     assert answer["accuracy"] == row["validation_score"][-1]
 
@@ -124,13 +118,13 @@ def test_show_has_the_notebooks_numbers_beside_the_true_ones(swept: CommandLine)
 
 
 def test_a_network_of_nothing_but_nan_is_shown_as_it_is(swept: CommandLine, mnist: Dataset, digit: str) -> None:
-    answer = shown(swept, "show", "diverged", "0:1e300")
+    answer = swept.asked("show", "diverged", "0:1e300")
     # It names 0 each time, without any probability
     assert np.array(answer["confusion_matrix"]).sum(axis=0).tolist() == [len(mnist.validation), *[0] * 9]
     assert {mistake["probability"] for mistake in answer["mistakes"]} == {None}
     # and `show` and `predict` say that it diverged.
     predict = ("predict", "diverged", "--image", digit)
-    assert answer["status"] == shown(swept, *predict)["status"] == "diverged"
+    assert answer["status"] == swept.asked(*predict)["status"] == "diverged"
     assert "; diverged (" in swept.run("show", "diverged", "0:1e300").stdout.split("\n")[0]
     assert "; diverged (" in swept.run(*predict).stdout.splitlines()[-1]
 

@@ -59,9 +59,8 @@ def test_verifying_trains_anew_on_a_cluster_that_has_the_results_and_leaves_noth
     cluster.lose_weights(row["weights_sha256"] for row in rows[:2])
     before = durable_keys(cluster)
     # When it is verified
-    done = command_line.run("verify", "a", "--all", "--json", "--broker", address)
+    printed = command_line.asked("verify", "a", "--all", "--broker", address)
     # Then each job was trained a second time, with the same result,
-    printed = json.loads(done.stdout)
     assert (printed["verified"], printed["different"]) == (4, 0)
     assert [check["job"] for check in printed["jobs"]] == [row["job"] for row in rows]
     assert {check["worker"] for check in printed["jobs"]} == {"w1@test"}
@@ -138,7 +137,7 @@ def test_the_same_seed_chooses_the_same_jobs(command_line: CommandLine) -> None:
     command_line.finished("a", *SMALL)
 
     def chosen(*more: str) -> tuple[int, list[str]]:
-        printed = json.loads(command_line.run("verify", "a", "--jobs", "2", "--json", *more).stdout)
+        printed = command_line.asked("verify", "a", "--jobs", "2", *more)
         return printed["seed"], [check["job"] for check in printed["jobs"]]
 
     seed, jobs = chosen()

@@ -40,13 +40,6 @@ ENDLESS = small(epochs="100000", seeds="0")
 RESUME = "orchestrator sweep --resume --name a\n"
 
 
-def asked(runs: InProcess | CommandLine, *words: str, **environment: str) -> dict[str, Any]:
-    """Return the JSON that a command prints."""
-    done = runs.run(*words, "--json", **environment)  # type: ignore[arg-type]
-    printed: dict[str, Any] = json.loads(done.out if hasattr(done, "out") else done.stdout)
-    return printed
-
-
 def started(command_line: CommandLine, *words: str) -> subprocess.Popen[str]:
     """Start an endless sweep `a` on an embedded cluster, or go on with it, and wait until it trains."""
     process = command_line.start("sweep", *(words or ENDLESS), "--workers", "1", "--name", "a")
@@ -62,7 +55,7 @@ def watched(command_line: CommandLine) -> subprocess.Popen[str]:
 
 def training(command_line: CommandLine) -> bool:
     """Return whether a job has had its first epoch; its worker is never idle beside it."""
-    found = asked(command_line, "status")
+    found = command_line.asked("status")
     busy = {each["worker"] for each in found["jobs"] if each["worker"]}
     assert busy <= {each["worker"] for each in found["workers"] if each["training"]}, found
     return any(each["epoch"] for each in found["jobs"])
@@ -75,24 +68,24 @@ def test_a_dry_run_says_what_would_be_trained_and_begins_nothing(here: InProcess
     here.command_line.finished("a", *SMALL)
     before = (here.runs / "a" / "sweep.json").read_bytes()
     # 200 times the jobs of twice the epochs
-    told = asked(here, "sweep", *small(seeds="0-99", epochs="4"), "--workers", "1", "--dry-run")
+    told = here.asked("sweep", *small(seeds="0-99", epochs="4"), "--workers", "1", "--dry-run")
     seconds = [row["epoch_seconds"] for row in here.command_line.rows("a")]
     mean = sum(map(sum, seconds)) / 8
     assert (told["jobs"], told["kept"], told["reused"], told["train"]) == (200, 0, 0, 200)
     assert told["seconds"] == pytest.approx(200 * 4 * mean, rel=0.5)
     size = sum(file.stat().st_size for file in (here.runs / "a" / "weights").iterdir()) / 4
     assert 200 * size < told["bytes"] < 210 * size
-    assert asked(here, "sweep", *small(seeds="0-2"), "--keep-weights", "none", "--dry-run")["bytes"] < size
-    assert asked(here, "sweep", *small(seeds="0-2"), "--no-reuse", "--dry-run")["reused"] == 0
+    assert here.asked("sweep", *small(seeds="0-2"), "--keep-weights", "none", "--dry-run")["bytes"] < size
+    assert here.asked("sweep", *small(seeds="0-2"), "--no-reuse", "--dry-run")["reused"] == 0
     # A file that is elsewhere, as git-annex leaves it, is in nobody's way.
     file = next((here.runs / "a" / "weights").iterdir())
     content, _ = file.read_bytes(), file.unlink()
     file.symlink_to("/nowhere")
-    assert asked(here, "sweep", *small(seeds="9"), "--dry-run")["train"] == 2
+    assert here.asked("sweep", *small(seeds="9"), "--dry-run")["train"] == 2
     file.unlink()
     file.write_bytes(content)
     # Only the further epochs are trained.
-    longer = asked(here, "extend", "a", "--epochs", "4", "--workers", "1", "--dry-run")
+    longer = here.asked("extend", "a", "--epochs", "4", "--workers", "1", "--dry-run")
     assert (longer["jobs"], longer["kept"], longer["reused"], longer["train"]) == (8, 4, 0, 4)
     assert longer["seconds"] == pytest.approx(4 * 2 * mean, rel=0.5)
     confirmed = here.run("confirm", "a", "--top", "1", "--fresh", "3", "--dry-run").out
@@ -113,7 +106,7 @@ def test_a_dry_run_goes_by_a_sweep_with_the_same_options(here: InProcess) -> Non
         swept = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1, hidden=(tuple(map(int, hidden.split(","))),))
         filled(here.runs, swept, lambda job, seconds=seconds: row(job, epoch_seconds=[seconds]), name=name)
     words = ("sweep", "--seeds", "1,2", "--learning-rates", "0.2", "--epochs", "3", "--workers", "1", "--dry-run")
-    assert asked(here, *words, "--hidden", "8,4")["seconds"] == 6.0
+    assert here.asked(*words, "--hidden", "8,4")["seconds"] == 6.0
     # Those of others may take any time.
     told = here.run(*words, "--hidden", "8,4", "--hidden", "9,9").out
     assert told.endswith("; time and disk cannot be estimated, because no such job has ended here\n")
@@ -142,7 +135,7 @@ def test_another_terminal_watches_and_ends_a_sweep(command_line: CommandLine, mo
     process = started(command_line)
     file = command_line.sweep("a") / PROGRESS
     # Then another terminal sees it,
-    (sweep,), (job,), (worker,) = asked(command_line, "status").values()
+    (sweep,), (job,), (worker,) = command_line.asked("status").values()
     left = sweep.pop("seconds_left")
     assert left > 0
     assert {name: value for name, value in sweep.items() if value} == {
@@ -187,27 +180,27 @@ def test_another_terminal_watches_and_ends_a_sweep(command_line: CommandLine, mo
     assert "cancelled 2" in command_line.end(watching, status=1)
     assert not file.exists()
     assert len(command_line.description("a")["resumed"]) == 1
-    assert asked(command_line, "status")["sweeps"] == []
+    assert command_line.asked("status")["sweeps"] == []
     stands = f"a does not run here; it is cancelled, with 0 of 2 jobs done; go on with: {RESUME}"
     seen = command_line.run("watch", "a", status=1)
     assert (command_line.run("status", "a").stdout, seen.stderr) == (stands, stands)
     assert seen.stdout.endswith(f"jobs: {RESUME}")
-    assert asked(command_line, "status", "a")["standing"]["state"] == "cancelled"
+    assert command_line.asked("status", "a")["standing"]["state"] == "cancelled"
     assert command_line.run("cancel", "a").stdout == f"There is nothing to cancel: {stands}"
     # Resumed, it trains again what was cancelled.
     process = started(command_line, "--resume")
-    (sweep,), (job,), _ = asked(command_line, "status").values()
+    (sweep,), (job,), _ = command_line.asked("status").values()
     assert (sweep["done"], sweep["running"], sweep["waiting"], job["epochs"]) == (0, 1, 1, 100000)
     assert "Of 2 jobs, 2 have no result yet.\n" in command_line.run("leaderboard", "a", status=1).stdout
-    (listed,) = asked(command_line, "list")["sweeps"]
+    (listed,) = command_line.asked("list")["sweeps"]
     assert (listed["state"], listed["done"], listed["planned"]) == ("running", 0, 2)
     # Killed, it is not said to run, whatever it has left behind.
     assert address(command_line.sweep("a")) is not None
     command_line.kill(process)
-    assert asked(command_line, "list")["sweeps"][0]["state"] == "interrupted"
+    assert command_line.asked("list")["sweeps"][0]["state"] == "interrupted"
     assert file.exists()
     assert address(command_line.sweep("a")) is None
-    assert asked(command_line, "status") == {"sweeps": [], "jobs": [], "workers": []}
+    assert command_line.asked("status") == {"sweeps": [], "jobs": [], "workers": []}
     # It may have been submitted to a cluster.
     said = command_line.run("cancel", "a", status=2).stderr
     assert "--broker is missing; allowed: the address of a Redis server" in said
@@ -248,23 +241,23 @@ def test_the_status_of_a_cluster_tells_lost_workers_from_those_that_live(
     # Given a sweep that waits for workers,
     command_line.start("sweep", *small(epochs="100000"), "--name", "a", **cluster.environment)
     cluster.wait_until_queued(4)
-    (sweep,) = asked(command_line, "status", **cluster.environment)["sweeps"]
+    (sweep,) = command_line.asked("status", **cluster.environment)["sweeps"]
     assert (sweep["waiting"], sweep["running"], sweep["seconds_left"]) == (4, 0, None)
     # and two workers, of which one is killed
     lost, alive = (cluster.start_worker(*SLOW_EPOCHS) for _ in range(2))
-    wait_for(lambda: len(asked(command_line, "status", **cluster.environment)["jobs"]) == 2, "2 jobs")
+    wait_for(lambda: len(command_line.asked("status", **cluster.environment)["jobs"]) == 2, "2 jobs")
     lost.kill()
 
     # Then it is said to be lost, and nothing to run on it.
     def told() -> dict[str, Any]:
-        found = asked(command_line, "status", **cluster.environment)
+        found = command_line.asked("status", **cluster.environment)
         busy = {each["worker"] for each in found["jobs"]}
         return {each["worker"]: (each["state"], each["training"], each["worker"] in busy) for each in found["workers"]}
 
     states = {lost.name: ("lost", 0, False), alive.name: ("training", 1, True)}
     wait_for(lambda: told() == states, "a lost worker", report=cluster.logs)
     # The same is seen from another folder, where no session tells it.
-    (sweep,), (job,), _ = asked(command_line, "status", "--output", "elsewhere", **cluster.environment).values()
+    (sweep,), (job,), _ = command_line.asked("status", "--output", "elsewhere", **cluster.environment).values()
     assert (sweep["jobs"], sweep["done"], sweep["running"], sweep["waiting"]) == (4, 0, 1, 3)
     assert sweep["seconds_left"] > 0
     assert job["worker"] == alive.name
@@ -374,12 +367,12 @@ def test_what_was_added_last_is_undone_and_taken_back_or_trained_again(here: InP
     assert [look["command"] for look in here.command_line.description("b")["looks"]] == ["reuse"]
     again = here.run("sweep", *small(seeds="0-4"), "--name", "c", "--workers", "1").out
     assert "Reusing these results counts as a look: intervals get wider\n" in again
-    assert asked(here, "extend", "a", "--seeds", "2", "--dry-run")["reused"] == 2
+    assert here.asked("extend", "a", "--seeds", "2", "--dry-run")["reused"] == 2
     again = here.run("extend", "a", "--seeds", "2").out
     assert "4 were finished in an earlier session of this sweep\n2 rows taken back from what undo withdrew" in again
     assert "accepted 6, attempts 6, reused 0" in again
     # Without reuse, it trains them again, and has each of them once.
-    assert asked(here, "undo", "a") == {"name": "a", "withdrawn": "extend", "jobs": 2, "rows": 2}
+    assert here.asked("undo", "a") == {"name": "a", "withdrawn": "extend", "jobs": 2, "rows": 2}
     assert "Training 2 jobs" in here.run("extend", "a", "--seeds", "2", "--no-reuse", "--workers", "1").out
     here.run("undo", "a")
     assert len(here.command_line.rows("a")) == 8

@@ -85,6 +85,11 @@ class CommandLine:
         assert done.returncode == status, f"status {done.returncode}, not {status}:\n{done.stdout}\n{done.stderr}"
         return done
 
+    def asked(self, *words: str, status: int = 0, **environment: str) -> dict[str, Any]:
+        """Run a command to its end, and return the JSON that it prints."""
+        printed: dict[str, Any] = json.loads(self.run(*words, "--json", status=status, **environment).stdout)
+        return printed
+
     def finished(self, name: str, *words: str, status: int = 0) -> None:
         """Put a finished sweep of the embedded cluster into the folder, trained once for all tests."""
         kept = self._finished / hashlib.sha256(json.dumps([name, words]).encode()).hexdigest()[:16]

@@ -1,7 +1,9 @@
 """Runs commands in the process of the tests, which imports the packages of charts and exports once for all of them."""
 
+import json
 import subprocess
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,11 @@ class InProcess:
         ended = run(list(words))
         printed = Printed(*self._capsys.readouterr())
         assert ended == status, f"status {ended}, not {status}:\n{printed.out}\n{printed.err}"
+        return printed
+
+    def asked(self, *words: str, status: int = 0) -> dict[str, Any]:
+        """Run a command to its end, and return the JSON that it prints."""
+        printed: dict[str, Any] = json.loads(self.run(*words, "--json", status=status).out)
         return printed
 
     def refused(self, *words: str) -> str:

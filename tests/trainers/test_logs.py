@@ -1,7 +1,6 @@
 """What a trainer prints, logs and raises is kept, and shown."""
 
 import io
-import json
 import logging
 from pathlib import Path
 
@@ -77,7 +76,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     assert "\x1b" not in done.stdout + log + both
     # Show draws the learning curve of any trainer, and says in full why there is none.
     shown_job = command_line.run("show", "a", "0", **buggy).stdout
-    row = json.loads(command_line.run("show", "a", "0", "--json", **buggy).stdout)
+    row = command_line.asked("show", "a", "0", **buggy)
     assert f"of a: seed=0; accuracy {100 * row['validation_score'][-1]:.2f} %\n" in shown_job
     assert "Learning curve: accuracy after each epoch\n" in shown_job
     assert f"     3  {100 * row['validation_score'][2]:.2f} % █" in shown_job
