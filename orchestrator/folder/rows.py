@@ -313,11 +313,7 @@ def identity(job: Job) -> dict[str, Any]:
 def contradictions(options: BaseModel, job: Job) -> list[str]:
     """Return the options in which a row contradicts its job."""
     told = options.model_fields_set
-    return [
-        name
-        for name in type(options).model_fields
-        if name in told and getattr(options, name) != getattr(job.options, name, None)
-    ]
+    return [name for name, value in options if name in told and value != getattr(job.options, name, None)]
 
 
 class Accounting(BaseModel):
