@@ -26,7 +26,7 @@ def operate(arena: Arena, choice: int, event: Event) -> None:
     way = WAYS[choice % len(WAYS)]
     event["way"] = way
     event["resumed"] = choice // len(WAYS) % 2 == 0
-    {"revoke": _revoke, "terminate": _terminate, "limits": _limit, "drain": _drain, "purge": _purge}[way](arena, choice)
+    _give_command(arena, way, choice)
 
     seconds = DRAINED_SECONDS[choice // 12 % len(DRAINED_SECONDS)] if way == "drain" else 0.0
 
@@ -47,21 +47,20 @@ def _tell(arena: Arena, method: str, **arguments: Any) -> None:
     arena.patient_client.publish(CONTROL_CHANNEL, command(method, arguments))
 
 
-def _revoke(arena: Arena, choice: int) -> None:
-    _tell(arena, "revoke", task_id=arena.monitor.untouched() or arena.monitor.running(), terminate=False, signal=None)
-
-
-def _terminate(arena: Arena, choice: int) -> None:
-    _tell(arena, "revoke", task_id=arena.monitor.running(), terminate=True, signal=("KILL", "TERM")[choice // 12 % 2])
-
-
-def _limit(arena: Arena, choice: int) -> None:
-    _tell(arena, "time_limit", task_name=TRAIN, hard=0.1, soft=None)
-    _tell(arena, "rate_limit", task_name=TRAIN, rate_limit="1/h")
-
-
-def _drain(arena: Arena, choice: int) -> None:
-    _tell(arena, "cancel_consumer", queue=QUEUE)
+def _give_command(arena: Arena, way: str, choice: int) -> None:
+    running = arena.monitor.running()
+    match way:
+        case "revoke":
+            _tell(arena, "revoke", task_id=arena.monitor.untouched() or running, terminate=False, signal=None)
+        case "terminate":
+            _tell(arena, "revoke", task_id=running, terminate=True, signal=("KILL", "TERM")[choice // 12 % 2])
+        case "limits":
+            _tell(arena, "time_limit", task_name=TRAIN, hard=0.1, soft=None)
+            _tell(arena, "rate_limit", task_name=TRAIN, rate_limit="1/h")
+        case "drain":
+            _tell(arena, "cancel_consumer", queue=QUEUE)
+        case "purge":
+            arena.patient_client.delete(QUEUE)
 
 
 def _all_are_drained(arena: Arena) -> bool:
@@ -69,10 +68,6 @@ def _all_are_drained(arena: Arena) -> bool:
     names = {worker.name for worker in arena.usable_workers()}
     roster = arena.cluster.app.tasks[TRAIN].roster().all()
     return names <= {presence.name for presence in roster if not presence.consuming}
-
-
-def _purge(arena: Arena, choice: int) -> None:
-    arena.patient_client.delete(QUEUE)
 
 
 def _take_jobs_again(arena: Arena, event: Event) -> None:

@@ -16,15 +16,7 @@ LOST_SECONDS = 1.0
 CUT_SECONDS = 0.5
 
 
-def stop_redis(arena: Arena, choice: int, event: Event) -> None:
-    _restart_redis(arena, choice, event, signal.SIGTERM)
-
-
-def kill_redis(arena: Arena, choice: int, event: Event) -> None:
-    _restart_redis(arena, choice, event, signal.SIGKILL)
-
-
-def _restart_redis(arena: Arena, choice: int, event: Event, how: signal.Signals) -> None:
+def restart_redis(arena: Arena, choice: int, event: Event, *, how: signal.Signals) -> None:
     if arena.redis_is_away:
         raise NothingToHarm
     arena.redis_is_away = True

@@ -1,6 +1,8 @@
 """The faults. Each does its harm at once and puts off what ends it, so that several can overlap."""
 
+import signal
 from collections.abc import Callable
+from functools import partial
 
 from tests.chaos.arena.arena import Arena
 from tests.chaos.faults import network, operators, processes, requests, server, strangers
@@ -24,8 +26,8 @@ _FAULTS: dict[Fault, Callable[[Arena, int, Event], None]] = {
     "freeze a worker": processes.freeze_worker,
     "stop a worker": processes.stop_worker,
     "cut connections": network.cut_connections,
-    "stop Redis": server.stop_redis,
-    "kill Redis": server.kill_redis,
+    "stop Redis": partial(server.restart_redis, how=signal.SIGTERM),
+    "kill Redis": partial(server.restart_redis, how=signal.SIGKILL),
     "crash Redis": server.crash_redis,
     "kill the orchestrator": requests.kill_orchestrator,
     "stall the network": network.stall_network,
