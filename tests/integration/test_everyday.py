@@ -1,7 +1,6 @@
 """What one does with sweeps every day: list, name, note, rename and remove them, and see what runs."""
 
 import gzip
-import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,10 +39,7 @@ def test_the_list_says_how_each_sweep_stands(swept: InProcess, monkeypatch: pyte
     assert datetime.fromisoformat(" ".join(first[1:3])).date() == datetime.now(UTC).date()
     listed = swept.asked("list")["sweeps"]
     assert [each["name"] for each in listed] == ["first", "second"]
-    assert (
-        listed[0]["sentence"]
-        == json.loads((swept.runs / "first" / "leaderboard.json").read_text())["verdict"]["sentence"]
-    )
+    assert listed[0]["sentence"] == swept.command_line.board("first")["verdict"]["sentence"]
     assert listed[0]["size"] == sum(file.stat().st_size for file in (swept.runs / "first").rglob("*") if file.is_file())
     assert [each.name for each in seedsweep.summaries(swept.runs)] == ["first", "second"]
     assert swept.run("list", "--output", "none").out == "There is no sweep in none yet\n"

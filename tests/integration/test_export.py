@@ -48,10 +48,10 @@ def _odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+def here(here: InProcess) -> InProcess:
     """A working folder, in which the sweep `odd` is."""
-    odd_sweep(command_line.folder / "runs")
-    return InProcess(command_line, monkeypatch, capsys)
+    odd_sweep(here.runs)
+    return here
 
 
 def export(here: InProcess, to: str) -> None:

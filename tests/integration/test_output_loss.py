@@ -1,7 +1,6 @@
 """An output folder that can no longer be written in the middle of a sweep: one sentence, and nothing torn."""
 
 import contextlib
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -38,7 +37,7 @@ def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, 
     assert message == "orchestrator: The output folder runs/a cannot be written: No space left on device"
     assert how_to_go_on == "2 of 4 jobs are kept in runs/a; go on with: orchestrator sweep --resume --name a"
     # the rows that it had are whole, with their weights, and nothing half written is there.
-    rows = [json.loads(line) for line in (disk / "a" / "results.jsonl").read_text().splitlines()]
+    rows = command_line.rows("a")
     assert sorted(path.name for path in (disk / "a").rglob("*") if path.is_file() and path.suffix != ".log") == sorted(
         ["sweep.json", "results.jsonl", *(f"{row['weights_sha256']}.safetensors" for row in rows)]
     )

@@ -37,14 +37,11 @@ MADE = {
 
 
 @pytest.fixture
-def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+def here(here: InProcess) -> InProcess:
     """A working folder with three seeds of two learning rates, of which nobody knows when they were trained."""
-    filled(
-        command_line.folder / "runs",
-        sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=2),
-        lambda job: trained(job, 0.5 + job.options.learning_rate + 0.01 * job.seed),
-    )
-    return InProcess(command_line, monkeypatch, capsys)
+    swept = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=2)
+    filled(here.runs, swept, lambda job: trained(job, 0.5 + job.options.learning_rate + 0.01 * job.seed))
+    return here
 
 
 def sections(page: str) -> list[str]:

@@ -15,16 +15,16 @@ from PIL import Image
 
 from nn.datasets import idx
 from nn.datasets.mnist import BUNDLED
-from tests.support.command_line import SMALL, CommandLine, small
+from tests.support.command_line import SMALL, small
 from tests.support.idx_files import write_idx_folder
 from tests.support.in_process import InProcess
 
 
 @pytest.fixture
-def here(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+def here(here: InProcess) -> InProcess:
     """A working folder with a finished sweep."""
-    command_line.finished("a", *SMALL)
-    return InProcess(command_line, monkeypatch, capsys)
+    here.command_line.finished("a", *SMALL)
+    return here
 
 
 def portrait(here: InProcess, name: str = "a") -> str:
