@@ -36,10 +36,6 @@ def test_mnist_is_the_notebooks_arrays_bit_for_bit(mnist: Dataset) -> None:
         assert np.array_equal(samples.values, (np.arange(256) / 255).astype("float32")[levels])
         assert samples.indices.dtype == np.uint16
         assert (len(samples), samples.n_features, samples.n_classes) == (n, 784, 10)
-    # And its parts know all classes
-    assert mnist.train.n_classes == mnist.train.first(1).n_classes == 10
-    assert np.array_equal(mnist.validation.to_dense()[:100], mnist.validation.first(100).to_dense())
-    assert mnist.validation.to_dense().shape == (10_500, 784)
 
 
 def test_a_seed_draws_a_split_that_shares_the_memory(mnist: Dataset) -> None:
