@@ -205,10 +205,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def extent(self) -> tuple[list[str], list[Withdrawn], int]:
-        """What one of two manifests of a sweep may have more of: jobs, withdrawn rounds, or drawn configurations.
-
-        A sampler may draw a configuration again, which adds no job.
-        """
+        """What one of two manifests of a sweep may have more of: jobs, withdrawn rounds, or draws."""
+        # A draw may repeat a configuration, and so add no job.
         return self.jobs, self.withdrawn, len(self.specification.drawn)
 
     @property
