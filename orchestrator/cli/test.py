@@ -48,7 +48,7 @@ def command(
     these = "95 %, these samples" if len(record.jobs) > 1 else "95 % (needs 2 seeds)"
     print_table(console, ("samples", f"mean{unit}", these, "95 %, new samples"), rows)
     if found.draws_split:
-        say(console, OWN_SPLITS)
+        say(console, f"Validation: {OWN_SPLITS}")
     when = f"shown from the record of {moment(record.read)}" if found.repeated else "recorded"
     say(console, f"The test split is read once; {when}: {folder.path / FILE}")
     return 0

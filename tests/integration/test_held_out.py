@@ -81,7 +81,7 @@ def test_seeds_that_draw_their_split_share_the_test_split(line: CommandLine, cac
 
     # The models are tested on the same samples, and so have an interval on new ones; they were validated on different
     # samples, each on its own.
-    assert OWN_SPLITS in said
+    assert f"Validation: {OWN_SPLITS}" in said
     assert answer["test"]["low_new"] < answer["test"]["low"]
     assert answer["validation"]["low_new"] is answer["validation"]["high_new"] is None
     mnist = load_mnist(cache_dir=cache_dir)
