@@ -46,9 +46,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
     secured_server.denials()
     # Given workers that talk to each other, and Flower, each in its role
     workers = [secured_cluster.start_worker(sociable=True, ready=False) for _ in range(2)]
-    flower = FlowerProcess(tmp_path, secured_server.url_for("flower"))
-    try:
-        flower.start()
+    with FlowerProcess(tmp_path, secured_server.url_for("flower")) as flower:
         for worker in workers:
             worker.wait_until_ready()
         # When a sweep runs, twice
@@ -87,9 +85,7 @@ def test_the_cluster_does_all_its_work_without_one_refusal(
             assert celery(secured_cluster, "celery", "-A", "worker", *command).returncode == 0
         # Then Redis refused nothing, and nobody dropped what another one sent
         assert secured_server.denials() == []
-        assert "Dropped a message" not in secured_cluster.logs() + flower.log.read_text()
-    finally:
-        flower.stop()
+        assert "Dropped a message" not in secured_cluster.logs() + flower.text()
 
 
 KEY = "0" * 64
@@ -298,9 +294,7 @@ def test_a_stranger_and_a_role_that_may_not_submit_are_told_so_in_one_sentence(
 
 def test_a_restart_loses_nothing_to_the_rules(short_path: Path) -> None:
     # Given what a role wrote in a transaction, which Redis replays without the role's name
-    server = SecuredServer(short_path, persistent=True)
-    try:
-        server.start()
+    with SecuredServer(short_path, persistent=True) as server:
         with server.client_for("worker") as client, client.pipeline() as pipeline:
             pipeline.hset(f"seedsweep:attempts:{KEY}", "an attempt", "its record")
             pipeline.expire(f"seedsweep:attempts:{KEY}", 1000)
@@ -311,5 +305,3 @@ def test_a_restart_loses_nothing_to_the_rules(short_path: Path) -> None:
         assert server.client().hgetall(f"seedsweep:attempts:{KEY}") == {b"an attempt": b"its record"}
         with stranger(server) as client, pytest.raises(redis.exceptions.AuthenticationError):
             client.ping()
-    finally:
-        server.stop()

@@ -1,5 +1,6 @@
 """Everything works over TLS, and no server is believed that the named authority did not sign."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -30,10 +31,10 @@ def test_worker_orchestrator_and_flower_speak_tls(
     # Given a worker and Flower that reach Redis over TLS, the only way there is
     with redis.Redis(port=server.port) as plain, pytest.raises(redis.exceptions.ConnectionError):
         plain.ping()
-    cluster = Cluster(server, tmp_path, cache_dir, broker_url=server.url_for("worker"))
-    flower = FlowerProcess(tmp_path, server.url_for("flower"))
-    try:
-        flower.start()
+    with (
+        contextlib.closing(Cluster(server, tmp_path, cache_dir, broker_url=server.url_for("worker"))) as cluster,
+        FlowerProcess(tmp_path, server.url_for("flower")) as flower,
+    ):
         cluster.start_worker(sociable=True)
         # When a sweep runs over TLS
         command_line.run("sweep", *SMALL, "--name", "s", "--broker", server.url_for("orchestrator"))
@@ -42,9 +43,6 @@ def test_worker_orchestrator_and_flower_speak_tls(
         wait_for(lambda: len(flower.tasks("SUCCESS")) == 4, "four jobs in Flower", report=flower.text)
         assert flower.json("/api/queues/length") == {"active_queues": [{"name": "seedsweep", "messages": 0}]}
         assert server.denials() == []
-    finally:
-        flower.stop()
-        cluster.close()
 
 
 @pytest.mark.parametrize("what", ["authority", "name"])
@@ -58,10 +56,8 @@ def test_another_server_is_refused(
     assert "certificate verify failed" in done.stderr.lower()
     assert "Traceback" not in done.stderr
     # And a worker tells that server nothing, not even its password
-    cluster = Cluster(server, tmp_path, cache_dir, broker_url=server.url_for("worker", **differs))
-    try:
+    broker = server.url_for("worker", **differs)
+    with contextlib.closing(Cluster(server, tmp_path, cache_dir, broker_url=broker)) as cluster:
         worker = cluster.start_worker(ready=False)
         worker.wait_until_logged("certificate verify failed")
         assert "ready." not in worker.text()
-    finally:
-        cluster.close()
