@@ -15,6 +15,8 @@ SILENT_SECONDS = LEASE_SECONDS * 2 / 3
 CUTS = ("cut connections", "reset the network", "refuse writes and cut")
 #: What parts no worker from its messages, and no orchestrator from what it knew: it explains no attempt.
 HARMLESS = (*CANCELLING, *UNNOTICED)
+#: By how an attempt ended, which is why the next one begins, the only fault that explains it.
+SOLE_FAULTS = {"child lost": "kill a child", "hung": "hang a process", "given back": "stop a worker"}
 #: Seconds within which a worker notices that a process of it has died.
 NOTICE_SECONDS = 2.0
 
@@ -46,10 +48,8 @@ def false_ends(seen: Observation) -> Iterator[str]:
 def _took_down(seen: Observation, attempt: Attempt) -> list[Event]:
     """Return the faults that explain why the attempt ended as it did."""
     own = _own(seen, attempt)
-    if attempt.end == "child lost":
-        return [fault for fault in own if fault["fault"] == "kill a child"]
-    if attempt.end == "hung":
-        return [fault for fault in own if fault["fault"] == "hang a process"]
+    if attempt.end in SOLE_FAULTS:
+        return [fault for fault in own if fault["fault"] == SOLE_FAULTS[attempt.end]]
     found = [fault for fault in own if fault["fault"] == "kill a worker"]
     # Who could not say how an attempt ended is held for lost when its worker has gone.
     found += [
@@ -84,12 +84,8 @@ def _explained(seen: Observation, attempt: Attempt, earlier: list[Attempt]) -> b
     began = attempt.started
     own = [fault for other in earlier for fault in _own(seen, other) if fault["t"] <= began]
     names = {fault["fault"] for fault in own}
-    if attempt.cause == "child lost":
-        return "kill a child" in names
-    if attempt.cause == "hung":
-        return "hang a process" in names
-    if attempt.cause == "given back":
-        return "stop a worker" in names
+    if attempt.cause in SOLE_FAULTS:
+        return SOLE_FAULTS[attempt.cause] in names
     if attempt.cause == "worker lost":
         frozen = any(fault["fault"] == "freeze a worker" and fault["t"] <= began - SILENT_SECONDS for fault in own)
         silent = _seconds_out(seen, began - 2 * LEASE_SECONDS, began) >= SILENT_SECONDS / 2
