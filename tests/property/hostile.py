@@ -73,6 +73,7 @@ def answer(call: Callable[..., T], *arguments: object, error: type[SeedsweepErro
         except error as refusal:
             sentence = str(refusal)
             assert sentence
+            assert "\n" not in sentence
             assert len(sentence) <= LONGEST_MESSAGE
             return None
 

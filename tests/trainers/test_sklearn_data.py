@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from nn.datasets.mnist import MNIST_DIGEST, load_mnist, split_order
 from nn.errors import DatasetError
+from tests.property.hostile import answer, damaged, patient
 from tests.support.memory import at_most
 from tests.trainers.sklearn_jobs import TRAINER, toy, train
 from worker.trainers.sklearn.sources import NAMES, SklearnData
@@ -281,19 +282,13 @@ def test_no_pickle_is_loaded_and_a_header_that_lies_allocates_nothing(tmp_path: 
         load(path, "y")
 
 
+@patient
 @given(st.data())
-def test_a_damaged_file_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    folder = tmp_path_factory.mktemp("damaged")
-    path = data.draw(st.sampled_from([folder / "a.npz", folder / "a.csv"]))
+def test_a_damaged_file_is_refused_or_read(tmp_path: Path, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from([tmp_path / "a.npz", tmp_path / "a.csv"]))
     if path.suffix == ".npz":
         np.savez_compressed(path, X=X, target=CLASSES)
     else:
         table(path, CLASSES)
-    content = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    try:
-        load(path, "target")
-    except DatasetError as error:
-        assert "\n" not in str(error)  # noqa: PT017 - a file that can be read is fine, too
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
+    answer(load, path, "target", error=DatasetError)
