@@ -19,6 +19,7 @@ from orchestrator.cluster.results import Finished, Running
 from orchestrator.folder.activity import Activity
 from tests.property.hostile import json_values, nearly, patient, texts
 from tests.support.cluster import make_job
+from tests.support.presences import presence
 from tests.support.sweep_folders import unsaved
 from worker.errors import JobRefusedError
 from worker.job import MAX_SCORE, Attempt, Result
@@ -42,13 +43,7 @@ ATTEMPT = {
     "number": 1, "cause": "first run", "worker": "w", "started": 1e9, "epochs_before": 0, "end": "finished",
     "ended": 1.5e9,
 }  # fmt: skip
-PRESENCE = {
-    "name": "w", "host": "h", "pid": 1, "started": 1e9, "beat": 1e9, "looped": 1e9, "kept_up": 1e9, "running": {},
-    "concurrency": 1, "blocking": False, "consuming": True, "broken": None, "dataset": None,
-    "trainer": "network", "versions": [1, 2],
-    "interval": 2.0, "connected": True, "stopping": False, "exhausted": None, "ahead": -0.5,
-    "data": "mnist", "done": 3,
-}  # fmt: skip
+PRESENCE = presence(ahead=-0.5, data="mnist", done=3).model_dump(mode="json")
 VALUES: dict[type[BaseModel], dict[str, Any]] = {
     Report: REPORT, Result: RESULT, Attempt: ATTEMPT, Presence: PRESENCE,
 }  # fmt: skip
