@@ -20,23 +20,17 @@ from orchestrator.report.contents import model
 from orchestrator.report.contents.model import NEGATIVE, POSITIVE
 from orchestrator.report.contents.parts import Picture
 from orchestrator.report.page.render import render_main
-from tests.support.boards import sweep_with, trained
+from tests.support.boards import sweep_with
 from tests.support.exported import odd_sweep, odd_trainer
-from tests.support.sweep_folders import snapshot_of
-from tests.support.sweeps import sweep_of
-from worker.job import Job
 from worker.trainers import registry
 from worker.trainers.protocol import PNG, Drawing
 
-SWEEP = sweep_of(seeds=(0, 1, 2), learning_rates=(0.01, 0.1), epochs=2)
-
-
-def score(job: Job) -> float:
-    return 0.5 + 0.1 * job.options.learning_rate + 0.01 * (job.seed % 2)
+#: The scores of two learning rates, seed by seed.
+SCORES = {rate: [0.5 + 0.1 * rate + 0.01 * (seed % 2) for seed in range(3)] for rate in (0.01, 0.1)}
 
 
 def test_it_is_of_the_best_seed_of_the_first_configuration(tmp_path: Path) -> None:
-    snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
+    snapshot = sweep_with(tmp_path, SCORES)
     best = next(key for key, job in snapshot.jobs.items() if (job.seed, job.options.learning_rate) == (1, 0.1))
     assert model.subject(snapshot) == best
     # Whoever renders a page without looking at it names the command that does.
@@ -119,7 +113,7 @@ def test_a_drawing_is_a_table_or_a_picture(fields: dict[str, Any]) -> None:
 
 def test_weights_that_are_a_link_or_a_folder_are_not_followed(tmp_path: Path) -> None:
     # Given a stranger's folder, in which the weights lead elsewhere
-    snapshot = snapshot_of(tmp_path, SWEEP, lambda job: trained(job, score(job)))
+    snapshot = sweep_with(tmp_path, SCORES)
     best = str(model.subject(snapshot))
     weights = snapshot.folder.path / "weights"
     weights.mkdir(exist_ok=True)
