@@ -20,14 +20,13 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.export import ro_crate
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look, Round
-from tests.support.boards import trained
+from tests.support.boards import folder_of
 from tests.support.command_line import SMALL, CommandLine
 from tests.support.exported import end, odd_sweep, odd_trainer
 from tests.support.in_process import InProcess
 from tests.support.paths import ROOT, contents
 from tests.support.redis_server import free_port
-from tests.support.sweep_folders import filled, names_in
-from tests.support.sweeps import sweep_of
+from tests.support.sweep_folders import names_in
 from tests.support.waiting import wait_for
 from worker.text import one_line
 
@@ -369,8 +368,7 @@ def test_the_files_of_a_sweep_are_never_replaced(file: str, here: InProcess) -> 
 
 def test_an_export_that_is_interrupted_leaves_nothing(command_line: CommandLine) -> None:
     # Given more jobs than are exported at once
-    sweep = sweep_of(seeds=tuple(range(100)), learning_rates=(0.1, 0.2), epochs=2)
-    filled(command_line.folder / "runs", sweep, lambda job: trained(job, 0.5))
+    folder_of(command_line.folder / "runs", dict.fromkeys((0.1, 0.2), [0.5] * 100))
     running = command_line.start("export", "a", "--to", "mlflow")
     wait_for(lambda: list(command_line.folder.glob(".a.mlflow.db.*.tmp")), "the export's temporary folder")
 

@@ -8,28 +8,17 @@ from rich.cells import cell_len
 
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli.plot import drawn, plot
-from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.rounds import Look, Round
-from tests.support.boards import ended, trained
+from tests.support.boards import folder_of
 from tests.support.in_process import InProcess
-from tests.support.sweep_folders import filled
-from tests.support.sweeps import sweep_of
-from worker.job import Job
-
-RATES = (0.001, 0.01, 0.1)
-
-
-def outcome(job: Job) -> Row | None:
-    """End a job: the rates are 0.1 apart, and one of the last rate diverged."""
-    place = RATES.index(job.options.learning_rate)
-    return ended(job, "diverged") if (place, job.seed) == (2, 4) else trained(job, 0.5 + 0.1 * place + 0.01 * job.seed)
 
 
 @pytest.fixture
 def swept(here: InProcess) -> InProcess:
-    """Five seeds of three learning rates."""
-    filled(here.runs, sweep_of(seeds=tuple(range(5)), learning_rates=RATES, epochs=2), outcome)
+    """Five seeds of three learning rates, which are 0.1 apart; one of the last rate diverged."""
+    low, middle, high = ([first + 0.01 * seed for seed in range(5)] for first in (0.5, 0.6, 0.7))
+    folder_of(here.runs, {0.001: low, 0.01: middle, 0.1: [*high[:-1], "diverged"]})
     return here
 
 
@@ -88,8 +77,7 @@ def test_curves_have_a_line_for_each_configuration(swept: InProcess) -> None:
 
 
 def test_many_numbers_share_rows(here: InProcess) -> None:
-    sweep = sweep_of(seeds=(0,), learning_rates=tuple(n / 100 for n in range(1, 62)), epochs=2)
-    filled(here.runs, sweep, lambda job: trained(job, 0.5))
+    folder_of(here.runs, {n / 100: [0.5] for n in range(1, 62)})
     assert here.run("plot", "a", "metric-by-learning_rate").out.rstrip().endswith("; 10 bins of 61 values")
 
 
@@ -110,9 +98,8 @@ def test_it_fits_the_terminal(swept: InProcess) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_asked_for(tmp_path: Path, width: int) -> None:
-    taken = Sweep.read(filled(tmp_path, sweep_of(
-        seeds=(0, 1), learning_rates=(0.001, 0.01), data="/x" * 90, hidden=((128, 64), (32, 16)), epochs=2,
-    ), lambda job: trained(job, 0.5 + job.options.learning_rate)))  # fmt: skip
+    outcomes = {rate: [0.5 + rate] * 2 for rate in (0.001, 0.01)}
+    taken = Sweep.read(folder_of(tmp_path, outcomes, data="/x" * 90, hidden=((128, 64), (32, 16))))
     for name in ("intervals", "metric-by-learning_rate", "metric-by-hidden_layer_sizes", "curves"):
         title, _, *lines = drawn(plot(taken, name), width)
         text = "\n".join((title, *lines))

@@ -16,12 +16,10 @@ from orchestrator.commands.report import report
 from orchestrator.errors import OutputError
 from orchestrator.report.charts.style import LIGHT
 from orchestrator.report.page.render import environment
-from tests.support.boards import trained
+from tests.support.boards import folder_of
 from tests.support.command_line import QUICK, SMALL, CommandLine
 from tests.support.in_process import InProcess
 from tests.support.privileges import public_folder, without_privileges
-from tests.support.sweep_folders import filled
-from tests.support.sweeps import sweep_of
 
 SECTIONS = ["verdict", "table", "metric", "curves", "differences", "accounting", "model", "reproduce", "provenance"]
 #: Anything that would make a browser ask for something.
@@ -39,8 +37,7 @@ MADE = {
 @pytest.fixture
 def here(here: InProcess) -> InProcess:
     """A working folder with three seeds of two learning rates, of which nobody knows when they were trained."""
-    swept = sweep_of(seeds=(0, 1, 2), learning_rates=(0.1, 0.2), epochs=2)
-    filled(here.runs, swept, lambda job: trained(job, 0.5 + job.options.learning_rate + 0.01 * job.seed))
+    folder_of(here.runs, {rate: [0.5 + rate + 0.01 * seed for seed in range(3)] for rate in (0.1, 0.2)})
     return here
 
 
@@ -116,9 +113,7 @@ def test_a_folder_that_one_may_only_read_has_a_report_elsewhere(
     # need not look whether a template has changed.
     monkeypatch.setattr(environment("orchestrator.report.page"), "auto_reload", False)
     with public_folder() as public:
-        folder = filled(
-            public / "runs", sweep_of(seeds=(0, 1), learning_rates=(0.1, 0.2), epochs=2), lambda job: trained(job, 0.5)
-        )
+        folder = folder_of(public / "runs", {0.1: [0.5, 0.5], 0.2: [0.5, 0.5]})
         (public / "to").mkdir()
         (public / "to").chmod(0o777)
         report(Sweep.read(folder), tmp_path / "a.html")

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.boards import trained
+from tests.support.boards import folder_of
 from tests.support.command_line import SMALL, CommandLine, command_line_in
 from tests.support.live_server import LiveServer, Serve, servers, whole_index
-from tests.support.sweep_folders import filled
-from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
 
@@ -40,8 +38,8 @@ def server(line: CommandLine) -> Iterator[LiveServer]:
 
 def put(line: CommandLine, name: str, seeds: int = 2) -> list[str]:
     """Put a sweep of this host that nobody has trained into the folder, and return the lines of its rows."""
-    made = sweep_of(seeds=tuple(range(seeds)), learning_rates=(0.1, 0.2), epochs=2)
-    folder = filled(line.folder / "runs", made, lambda job: trained(job, 0.5 + job.seed / 100), name=name)
+    scores = [0.5 + seed / 100 for seed in range(seeds)]
+    folder = folder_of(line.folder / "runs", {0.1: scores, 0.2: scores}, name)
     return (folder.path / "results.jsonl").read_text().splitlines(keepends=True)
 
 

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from nn.datasets.mnist import MNIST_DIGEST
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONNECTIONS, Server
-from tests.support.boards import trained
+from tests.support.boards import folder_of
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
-from tests.support.sweep_folders import filled
-from tests.support.sweeps import sweep_of
 from tests.support.waiting import wait_for
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -39,9 +36,8 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'\u202egnp.exe\x1b[2J</script><script>a
 def put(line: CommandLine) -> Path:
     """Put a sweep `s` that nobody has trained into the folder, with a file of weights, and return the output folder."""
     runs = line.folder / "runs"
-    sweep = sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2)
-    folder = filled(runs, sweep, lambda job: trained(job, 0.5 + job.seed / 100), name="s")
-    for key in sweep.jobs_by_key(MNIST_DIGEST):
+    folder = folder_of(runs, {0.1: [0.5, 0.51]}, "s")
+    for key in folder.manifest().jobs:
         folder.weights_path(key).parent.mkdir(exist_ok=True)
         folder.weights_path(key).write_bytes(b"weights")
     (folder.path / "leaderboard.json").write_text("{}")

@@ -15,9 +15,8 @@ from orchestrator.errors import SweepBusyError, SweepUnreadableError
 from orchestrator.folder.sweeps import Sweeps
 from orchestrator.live import renderer
 from orchestrator.live.renderer import Renderer
-from tests.support.boards import trained
-from tests.support.sweep_folders import filled, made
-from tests.support.sweeps import sweep_of
+from tests.support.boards import folder_of
+from tests.support.sweep_folders import made
 
 
 @pytest.mark.timeout(600)  # The processes have a lower priority than all others, and start three times.
@@ -25,12 +24,9 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a sweep that takes long to read, one that ends the process that reads it, and a small one
-    large = sweep_of(seeds=tuple(range(40_000)), learning_rates=(0.1,), epochs=1)
-    filled(tmp_path, large, lambda _: None, name="large")
+    folder_of(tmp_path, {0.1: [None] * 40_000}, "large")
     for name in ("deadly", "small"):
-        filled(
-            tmp_path, sweep_of(seeds=(0, 1), learning_rates=(0.1,), epochs=2), lambda job: trained(job, 0.5), name=name
-        )
+        folder_of(tmp_path, {0.1: [0.5, 0.5]}, name)
     asked: list[Any] = []
     comparing: list[renderer._Worker] = []
     ask = renderer._Worker._ask
@@ -87,7 +83,7 @@ def test_a_sweep_that_slows_or_ends_its_process_is_given_up_and_remembered(
 def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    filled(tmp_path, sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=1), lambda _: None, name="a")
+    made(tmp_path)
 
     def changed(_path: str) -> str:
         raise OSError(22, "Invalid argument")

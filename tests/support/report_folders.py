@@ -5,13 +5,9 @@ import json
 import math
 from pathlib import Path
 
-from orchestrator.folder.rows import Row
-from tests.support.boards import trained
+from tests.support.boards import folder_of
 from tests.support.command_line import CommandLine
 from tests.support.own_trainer import install_source
-from tests.support.sweep_folders import filled
-from tests.support.sweeps import sweep_of
-from worker.job import Job
 
 #: Each of them sets `window.injected` if a browser takes it for anything but text.
 INJECTIONS = (
@@ -96,13 +92,12 @@ def report(kind: str, command_line: CommandLine) -> Path:
 
 def large(command_line: CommandLine, configurations: int, seeds: int) -> str:
     """Put a sweep of many jobs into the folder, which nobody has trained, and return its name."""
-    rates = tuple(10 ** (-4 + 4 * i / configurations) for i in range(configurations))
-    specification = sweep_of(seeds=tuple(range(seeds)), learning_rates=rates, epochs=2)
-
-    def ended(job: Job) -> Row:
-        return trained(job, 0.9 - (math.log10(job.options.learning_rate) + 2) ** 2 / 9 + job.seed * 37 % 100 / 2000)
-
-    return filled(command_line.folder / "runs", specification, ended, name="large").name
+    rates = (10 ** (-4 + 4 * i / configurations) for i in range(configurations))
+    outcomes = {
+        rate: [0.9 - (math.log10(rate) + 2) ** 2 / 9 + seed * 37 % 100 / 2000 for seed in range(seeds)]
+        for rate in rates
+    }
+    return folder_of(command_line.folder / "runs", outcomes, "large").name
 
 
 def _sweep(kind: str, command_line: CommandLine) -> str:
