@@ -90,10 +90,8 @@ def test_a_worker_of_one_trainer_leaves_the_jobs_of_another_to_its_workers(clust
         for seed in range(3)
     ]
     ours = [make_job(seed=seed) for seed in range(3)]
-    runs = {job.trainer: [] for job in (*theirs, *ours)}
-    for job in (*theirs, *ours):
-        runs[job.trainer].append(cluster.submit(job).id)
+    estimators, networks = ([cluster.submit(job).id for job in jobs] for jobs in (theirs, ours))
     # Then each goes where it can be trained.
-    assert {cluster.result(run).worker for run in runs["sklearn"]} == {"estimators@test"}
-    assert {cluster.result(run).worker for run in runs["network"]} == {"network@test"}
-    assert all(cluster.result(run).environment for run in runs["sklearn"])
+    assert {cluster.result(run).worker for run in estimators} == {"estimators@test"}
+    assert {cluster.result(run).worker for run in networks} == {"network@test"}
+    assert all(cluster.result(run).environment for run in estimators)

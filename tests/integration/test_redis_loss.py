@@ -75,14 +75,12 @@ def test_a_full_redis_stops_the_sweep_without_damage(command_line: CommandLine, 
     client.config_set("maxmemory", str(2**20))
     # Then the sweep stops, says in one sentence why and what to do, and how to go on.
     output = command_line.end(process, 1)
-    errors = [line for line in output.splitlines() if line.startswith("orchestrator: ")]
-    (sentence,) = errors
+    (sentence,) = [line for line in output.splitlines() if line.startswith("orchestrator: ")]
     assert f"Redis at {cluster.server.url} is full: it holds " in sentence
     assert "its maxmemory is 1.0 MB; raise that limit" in sentence
     assert "go on with: orchestrator sweep --resume --name a" in output
     assert "Traceback" not in output
-    kept = command_line.rows("a")
-    assert 1 <= len(kept) <= 4
+    assert 1 <= len(command_line.rows("a")) <= 4
     # When there is room again, the sweep goes on, with the jobs that waited for it.
     client.config_set("maxmemory", "0")
     done = command_line.run("sweep", "--resume", "--name", "a", **cluster.environment)
