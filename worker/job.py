@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     FailFast,
     Field,
     PrivateAttr,
@@ -319,10 +318,8 @@ Cause = Literal[
 End = Literal["finished", "failed", "cancelled", "given back", "child lost", "hung", "worker lost"]
 
 
-class Attempt(BaseModel):
+class Attempt(BaseModel, frozen=True, strict=True):
     """One execution of a task by one worker. Times are in seconds since the epoch, by Redis's clock."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     number: AttemptNumber
     cause: Cause

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from nn.errors import Described, InvalidInputError, meant
 from nn.files import is_private, read_regular, real
@@ -25,10 +25,8 @@ MAX_FILE_BYTES = 8192
 USERS_OWN = frozenset({"broker_url", "result_backend", "cache_dir", "log_dir"})
 
 
-class Settings(BaseModel):
+class Settings(BaseModel, frozen=True, extra="forbid"):
     """Settings of a worker and of the orchestrator. `variable` says which variable sets a field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: The Redis server that holds the queue. Without it, `orchestrator` starts an embedded cluster, and a worker
     #: expects Redis on its own host.

@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from nn.errors import Described, InvalidInputError
 from nn.options.describe import Option, allowed, heading, written
@@ -29,10 +29,8 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
-class NetworkOptions(BaseModel):
+class NetworkOptions(BaseModel, frozen=True, extra="forbid"):
     """The options of `nn.DeepNeuralNetwork`, `limit`, `test_size` and `split`; a field's description is its help."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     learning_rate: Annotated[float, Option(word="learning_rates", values=(0.003, 0.01, 0.03, 0.1))] = Field(
         gt=0, allow_inf_nan=False, description="Learning rates."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from nn.files import is_private, json_values, read_regular
 from orchestrator.folder.locks import held, locks
@@ -23,10 +23,8 @@ _MAX_BYTES, _MAX_VALUES = 2**22, 2**15
 _Count = Annotated[int, Field(ge=0, le=2**31)]
 
 
-class Activity(BaseModel):
+class Activity(BaseModel, frozen=True, strict=True):
     """What goes on in a sweep. Times are in seconds since 1970, by the clock of the session's host."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     #: When the session began, and when it wrote this.
     began: Time

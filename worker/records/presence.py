@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from worker.job import Needs, OneLine, Text, Time
 from worker.records.store import Store, read_record
@@ -28,11 +28,9 @@ Difference = Annotated[float, Field(ge=-1e11, le=1e11)]
 FORGOTTEN_AFTER = 10
 
 
-class Presence(BaseModel):
+# A field that is added later needs a default: two versions share a cluster during an upgrade.
+class Presence(BaseModel, frozen=True, strict=True):
     """The state of a worker at its last heartbeat. Times are in seconds since the epoch, by Redis's clock."""
-
-    # A field that is added later needs a default: two versions share a cluster during an upgrade.
-    model_config = ConfigDict(frozen=True, strict=True)
 
     name: OneLine
     host: OneLine

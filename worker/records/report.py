@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, FailFast, Field, ValidationError
 
 from worker.job import AttemptNumber, Epochs, Score, Seconds, ShortLine, Time
 
@@ -12,10 +12,8 @@ PROGRESS = "PROGRESS"
 GIVEN_BACK = "GIVEN_BACK"
 
 
-class Report(BaseModel):
+class Report(BaseModel, frozen=True, strict=True):
     """The progress of a task at its last report."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
 
     #: The number of trained epochs.
     epoch: Epochs

@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, create_model
 
 from nn.options.describe import Option
 from nn.options.network import SPLIT_HELP, Split
@@ -22,11 +22,9 @@ _Width = Annotated[int, Field(ge=1, le=4096, strict=True)]
 _WIDTHS = (tuple[_Width, _Width], tuple[_Width, _Width, _Width])
 
 
-class SklearnOptions(BaseModel):
+# Strict, because a type that is tried after another one must not turn 1 into true, or "1" into 1.
+class SklearnOptions(BaseModel, frozen=True, extra="forbid", strict=True):
     """The options that every estimator has."""
-
-    # Strict, because a type that is tried after another one must not turn 1 into true, or "1" into 1.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     estimator: Annotated[str, Option(allowed=ALLOWED, always=True)] = Field(
         pattern=r"^[A-Za-z]\w{0,99}$", description="Class name of a classifier or regressor of scikit-learn."
