@@ -100,7 +100,7 @@ class Registry:
             SweepExistsError: the name belongs to a sweep of other jobs, or another session has extended this one in
                 another way.
         """
-        name = _sweep(manifest.name)
+        name = key("sweep", manifest.name)
         with self._client.pipeline() as pipeline:
             # Atomic, so that only one of two sweeps that begin at the same time gets the name.
             pipeline.hsetnx(name, "manifest", manifest.model_dump_json())
@@ -122,7 +122,7 @@ class Registry:
     def reopen(self, manifest: Manifest) -> Manifest:
         """Register a sweep that begins, or is resumed after it was finished or cancelled; see `register`."""
         longer = self.register(manifest)
-        self._client.hdel(_sweep(manifest.name), "cancelled", "finished")
+        self._client.hdel(key("sweep", manifest.name), "cancelled", "finished")
         return longer
 
     def keep(self, manifest: Manifest) -> None:
@@ -130,7 +130,7 @@ class Registry:
 
         This is a write, so it also detects a full Redis.
         """
-        name = _sweep(manifest.name)
+        name = key("sweep", manifest.name)
         with self._client.pipeline(transaction=False) as pipeline:
             pipeline.hset(name, "seen", str(time.time()))
             pipeline.expire(name, self._expires)
@@ -143,7 +143,7 @@ class Registry:
     def cancel(self, manifest: Manifest, reason: str) -> None:
         """Mark a sweep as cancelled."""
         self.register(manifest)
-        self._client.hset(_sweep(manifest.name), "cancelled", reason)
+        self._client.hset(key("sweep", manifest.name), "cancelled", reason)
 
     def cancelled(self, name: str) -> str | None:
         """Return why a sweep is cancelled, or None."""
@@ -152,14 +152,14 @@ class Registry:
     def finish(self, name: str) -> None:
         """Mark a sweep as finished: every job has its row."""
         with self._client.pipeline() as pipeline:
-            pipeline.hset(_sweep(name), "finished", str(time.time()))
+            pipeline.hset(key("sweep", name), "finished", str(time.time()))
             # If Redis lost the sweep, the key is new and has no time to live yet.
-            pipeline.expire(_sweep(name), self._expires)
+            pipeline.expire(key("sweep", name), self._expires)
             pipeline.execute()
 
     def finished(self, name: str) -> bool:
         """Return whether every job of a sweep has its row."""
-        return bool(self._client.hexists(_sweep(name), "finished"))
+        return bool(self._client.hexists(key("sweep", name), "finished"))
 
     def wanted_by_others(self, name: str, keys: Collection[str]) -> dict[str, str]:
         """Return which of these jobs other sweeps still wait for, each with the name of such a sweep."""
@@ -188,8 +188,4 @@ class Registry:
                 yield manifest
 
     def _fields(self, name: str, limit: int, *fields: str) -> list[bytes | None]:
-        return read_fields(self._client, _sweep(name), fields, limit)
-
-
-def _sweep(name: str) -> str:
-    return key("sweep", name)
+        return read_fields(self._client, key("sweep", name), fields, limit)
