@@ -212,7 +212,7 @@ def _field(plot: Field, width: int) -> Iterator[str]:
     across, up = Scale(1.0, float(max(plot.last, 2))), plot.scale
     marks = [str(place + 1) for place in range(len(plot.series))]
     names = [f"{mark} {label}" for mark, label in zip(marks, plot.series, strict=True)]
-    numbers = {row: _number(up.at(1 - row / (HEIGHT - 1))) for row in (0, HEIGHT // 2, HEIGHT - 1)}
+    numbers = {row: f"{up.at(1 - row / (HEIGHT - 1)):.4g}" for row in (0, HEIGHT // 2, HEIGHT - 1)}
     margin, right = max(map(len, numbers.values())), _columns(names, width)
     inner = max(width - margin - 4 - right, LEAST)
     places = [
@@ -265,14 +265,10 @@ def _axis(scale: Scale, width: int, title: str, ticks: Sequence[float]) -> list[
     """Return a horizontal axis: its line, the numbers of the ticks that fit, and its title."""
     line, numbers = ["─"] * width, [" "] * width
     for value in ticks:
-        column, text = _column(scale, width, value), _number(value)
+        column, text = _column(scale, width, value), f"{value:.4g}"
         begin = min(max(column - len(text) // 2, 0), max(width - len(text), 0))
         around = numbers[max(begin - 1, 0) : begin + len(text) + 1]
         if all(each == " " for each in around):
             numbers[begin : begin + len(text)] = text
             line[column] = "┬"
     return ["".join(line), "".join(numbers)[:width], _fitted(title, width).rstrip().center(width)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
