@@ -247,10 +247,9 @@ def anchored(folder: Path, within: Path | None = None) -> Iterator[Path]:
 
 def path_of(descriptor: int, path: Path) -> Path:
     """Return the path, without links, of what is open. Another user may exchange what `path` leads to at any time."""
-    try:
+    with contextlib.suppress(OSError):  # without /proc
         return (_OPENED / str(descriptor)).readlink()
-    except OSError:  # without /proc
-        return real(path)
+    return real(path)
 
 
 def through(descriptor: int, path: Path) -> Path:
@@ -261,10 +260,9 @@ def through(descriptor: int, path: Path) -> Path:
 
 def real(path: Path) -> Path:
     """Return a path without links; or the path as it is if they change meanwhile, and no file is `within` that."""
-    try:
+    with contextlib.suppress(OSError):
         return Path(os.path.realpath(path))
-    except OSError:
-        return path
+    return path
 
 
 def refuse_elsewhere(descriptor: int, path: Path, within: Path) -> None:

@@ -372,11 +372,10 @@ class SweepFolder:
         """
         if bare and row.accepted and not self.holds(row):
             return True
-        try:
+        with contextlib.suppress(WeightsError, TrainerUnusableError):
             check_weights(job, row.status, self.weights(job, str(row.weights_sha256)))
-        except (WeightsError, TrainerUnusableError):
-            return False
-        return True
+            return True
+        return False
 
     def weights_fault(self, job: Job, sha256: str) -> str | None:
         """Return `missing`, `damaged` or `unreadable` with the reason in brackets; None if the weights are whole."""

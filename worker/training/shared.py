@@ -92,11 +92,10 @@ class IsolationLock:
 
     def acquire(self) -> bool:
         """Take the lock unless another process holds it; return whether this process holds it now."""
-        try:
+        with contextlib.suppress(BlockingIOError):
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+            return True
+        return False
 
     def release(self) -> None:
         """Release the lock, if this process holds it."""
