@@ -60,10 +60,8 @@ class Collector:
         accept: Callable[..., list[Row]],
         keeper: Keeper,
     ) -> None:
-        self._cluster = sweep.cluster
         self._sweep = sweep
         self._accept_weights, self._accept = accept_weights, accept
-        self._progress = sweep.progress
         self._names = sweep.names
         self._submit = partial(sweep.cluster.queue.submit, varying=self._names.varying)
         self._keeper = keeper
@@ -97,7 +95,7 @@ class Collector:
         Returns:
             The jobs to wait for.
         """
-        cluster = self._cluster
+        cluster = self._sweep.cluster
         # Messages are read before results, so that a job which ends meanwhile is found in one of the two.
         messages = cluster.queue.messages(jobs)
         epochs = max((job.epochs for job in jobs.values()), default=1)
@@ -113,22 +111,22 @@ class Collector:
         under_way = messages & waiting.keys()
         if under_way:
             are = "is" if len(under_way) == 1 else "are"
-            self._progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
+            self._sweep.progress.message(f"{counted(len(under_way), 'job')} {are} under way on the cluster already")
         # Removes flags of an earlier cancellation that workers have not acted on yet.
         cluster.store.drop("cancelled", waiting)
         new = [job for key, job in waiting.items() if key not in under_way and key not in again]
         cluster.forget(again)
         if sentence := prepare([*new, *again.values()]):
-            self._progress.message(sentence)
+            self._sweep.progress.message(sentence)
         self._submit([*new, *again.values()])
         self._artifacts.release()
         return waiting
 
     def collect(self, jobs: Mapping[str, Job]) -> Iterator[str]:
         """Wait for these queued jobs, by key; accept those that have ended, and yield their keys."""
-        waiting = Waiting(self._cluster, jobs, self._progress, self._submit, self._sweep)
+        waiting = Waiting(self._sweep.cluster, jobs, self._sweep.progress, self._submit, self._sweep)
         for states in waiting:
-            self._ahead = self._cluster.attempts(list(states))
+            self._ahead = self._sweep.cluster.attempts(list(states))
             again = dict(states)
             for key in self._take(jobs, states):
                 del again[key]
@@ -163,7 +161,7 @@ class Collector:
                 if self._releases and isinstance(state, Finished) and row.accepted:
                     # The folder has the weights now, or has decided against them.
                     self._artifacts.add(row.job, jobs[row.job], state.result)
-                self._progress.finished(row)
+                self._sweep.progress.finished(row)
                 if isinstance(state, Failed):
                     self._sweep.failed(row.job)
             yield from [row.job for row in rows]
@@ -173,7 +171,7 @@ class Collector:
         try:
             row, blob = self._row(job, state, reused_from)
         except (WeightsError, _EndedForAnotherError) as error:
-            self._progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
+            self._sweep.progress.message(f"{self._names.job(job.seed, job.options)} is trained again: {error}")
             return 0
         with self._sweep.interruption.shield():
             if blob is not None:
@@ -201,11 +199,11 @@ class Collector:
         if not self._keeper.wants(row):
             return row, None
         try:
-            return row, fetch_weights(self._cluster.store, job, result)
+            return row, fetch_weights(self._sweep.cluster.store, job, result)
         except WeightsError as error:
             missing = self._keeper.bare and isinstance(error, WeightsMissingError)
             # Else Redis has lost them, and no other session has removed them.
-            if missing and self._cluster.store.has_finished(job.key, result.made_by):
+            if missing and self._sweep.cluster.store.has_finished(job.key, result.made_by):
                 self._keeper.gone += 1
                 return row, None
             self._weights_tries[job.key] = tries = self._weights_tries.get(job.key, 0) + 1

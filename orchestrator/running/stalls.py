@@ -105,7 +105,6 @@ class StallWatch:
         self._cluster = cluster
         self._tell = tell
         self._roster = cluster.roster
-        self._lease: float = cluster.app.settings.lease_seconds
         self._moved = self._next_look = time.monotonic()
         self._running: Mapping[str, object] = {}
         self._doubtful = False
@@ -136,10 +135,10 @@ class StallWatch:
         self._next_look = now + share_of_time(now - started, LOOK_AT_WORKERS_SECONDS, LONGEST_LOOK_AT_WORKERS_SECONDS)
         self.workers, self.lost = workers, self._roster.lost(workers)
         ahead = clocks_of(workers, self._roster.clock)
-        hosts = disagreeing(ahead, self._lease)
+        hosts = disagreeing(ahead, self._roster.lease)
         if hosts - self._clocks_told:
             self._clocks_told |= hosts
-            self._tell(str(disagreement(ahead, self._lease)))
+            self._tell(str(disagreement(ahead, self._roster.lease)))
         if self._silent is not None:
             self._tell_silent(workers, self._silent)
         stall = self._stall(workers) if now - self._moved > STALL_SECONDS else None
@@ -207,5 +206,5 @@ class StallWatch:
         )
 
     def _problem(self, worker: Presence, now: float) -> Problem | None:
-        patience = min(MISSED_HEARTBEATS * worker.interval, self._lease)
+        patience = min(MISSED_HEARTBEATS * worker.interval, self._roster.lease)
         return problem_of(worker, now, patience=patience, idle=patience)
