@@ -364,8 +364,7 @@ class Session:
             from orchestrator.running.membership import Membership
             from orchestrator.running.underway import Underway
 
-            told = Underway(self.jobs, self.rows, progress, self.folder, cluster.address)
-            with told:
+            with Underway(self.jobs, self.rows, progress, self.folder, cluster.address) as told:
                 yield Membership(
                     cluster, self.folder, self.manifest, self.jobs, told, self.place.interruption, self.fail_fast
                 )

@@ -59,10 +59,9 @@ def environment(packages: tuple[str, ...], threads: int = 1) -> str:
 
 def installed(package: str) -> str | None:
     """Return the version of a distribution; None if it is not installed."""
-    try:
+    with contextlib.suppress(PackageNotFoundError):
         return version(package)
-    except PackageNotFoundError:
-        return None
+    return None
 
 
 def _cpu() -> str:
