@@ -27,9 +27,8 @@ MOST_SWEEPS = 1000
 #: Seconds without a change after which a sweep of another host counts as quiet.
 QUIET_SECONDS = 600.0
 
-_RESULTS = "results.jsonl"
 #: What a page is made from, apart from weights, which have their hash.
-_FILES = ("sweep.json", _RESULTS, "leaderboard.json", "test.json")
+_FILES = ("sweep.json", "results.jsonl", "leaderboard.json", "test.json")
 #: What goes on in a sweep that runs (`orchestrator.folder.activity`).
 PROGRESS = "progress.json"
 #: The page that `report` writes.

@@ -25,11 +25,9 @@ MAX_EVENT_BYTES = 1 << 20
 #: Most characters of an event's text that Flower receives.
 MAX_SHOWN = 2000
 
-_MAX_CLOCK = 2**62
-
 # Processes adopt the largest clock that they receive. Rejecting a huge value would therefore reject every later message
 # of a process that had adopted it.
-_clamped = BeforeValidator(lambda clock: min(clock, _MAX_CLOCK) if type(clock) is int else clock)
+_clamped = BeforeValidator(lambda clock: min(clock, 2**62) if type(clock) is int else clock)
 #: Celery's logical clock, which orders events for display.
 Clock = Annotated[int, _clamped, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=1e11)]

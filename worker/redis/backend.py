@@ -27,8 +27,6 @@ from worker.redis.waiting import Patient, WaitingRedis, is_transient
 
 logger = get_logger(__name__)
 
-_PENDING = {"status": states.PENDING, "result": None}
-
 #: What most results have in common; a compressed one refers to it, so a change makes stored results invalid.
 _USUAL = (
     b'", "traceback": null, "children": [], "date_done": "20T:.+00:00", "task_id": "", "error": "", "others": {"", '
@@ -217,4 +215,4 @@ def parse(payload: Any, finish: Callable[[Any], Any] = lambda meta: meta) -> dic
     except Exception as error:
         # Its words alone: a handler that keeps records would keep the state.
         logger.warning("A stored task state is invalid: %s", repr(error))
-    return dict(_PENDING)
+    return {"status": states.PENDING, "result": None}

@@ -22,7 +22,6 @@ SCALE = 2.0
 #: Longest line of a caption, in characters.
 CAPTION_WIDTH = 85
 
-_NAMESPACE = "http://www.w3.org/2000/svg"
 #: Attributes that stay as they are.
 _KEPT = frozenset({
     "clip-path", "cx", "cy", "d", "dy", "fill", "fill-opacity", "font-size", "font-style", "font-weight", "height",
@@ -73,7 +72,7 @@ def _inlined(chart: Chart, svg: str, *, alone: bool = False) -> str:
     root = ElementTree.fromstring(svg)  # noqa: S314 - written by our own process
     width, height = (root.get(side, "0") for side in ("width", "height"))
     attributes = {
-        "xmlns": _NAMESPACE,
+        "xmlns": "http://www.w3.org/2000/svg",
         "class": "chart",
         "role": "graphics-document",
         "aria-label": labels.plain(f"{chart.title}. {chart.caption}".strip()),
