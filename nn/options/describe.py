@@ -33,7 +33,6 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[0-9.eE+-]+", re.ASCII)
 #: Most items of a tuple of any length.
 _MOST_ITEMS = 1000
-_WORDS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +319,7 @@ def _read(kind: Any, value: object) -> object:
         return value
     text = value.strip()
     if kind is bool:
-        return _WORDS.get(text, value)
+        return {"true": True, "false": False}.get(text, value)
     if kind is int and _INTEGER.fullmatch(text):
         return int(text)
     if kind is float and _NUMBER.fullmatch(text):

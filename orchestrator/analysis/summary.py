@@ -35,9 +35,8 @@ STATES = {
 }
 #: The most bytes of a `leaderboard.json` that is read in place of the rows.
 _MOST_BYTES = 2**24
-#: The verdict in a `leaderboard.json`, that of a sweep that goes on, and how each job ended.
+#: The verdict in a `leaderboard.json`, and how each job ended.
 _SENTENCE = re.compile(rb'"sentence": ("(?:[^"\\]++|\\.)*+")')
-_SO_FAR = b'"state": "so far"'
 _STATUS = re.compile(rb'"status": "([a-z]+)",\s+"score":')
 #: Each row of the leaderboard there, and the most rows that a summary has.
 _ROW = re.compile(rb'"mean": ([-\d.e+]+|null),\s+"low": ([-\d.e+]+|null),\s+"high": ([-\d.e+]+|null)')
@@ -129,7 +128,8 @@ def _recorded(folder: Path, place: Path) -> Summary | None:
         sentence, ends = _SENTENCE.search(text), _STATUS.findall(text)
         if sentence is not None and ends and b"missing" not in ends:
             done, planned = len(ends) - ends.count(b"cancelled"), len(ends)
-            if done == planned and _SO_FAR in text:
+            if done == planned and b'"state": "so far"' in text:
+                # Its sampler has more to draw.
                 return None
             state = "running" if held(folder, locks()) else "cancelled" if done < planned else "finished"
             told = clipped(str(json.loads(sentence[1])), MAX_TEXT)

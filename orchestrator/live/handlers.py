@@ -27,8 +27,6 @@ SEND_SECONDS = 60.0
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-#: `Sec-Fetch-Site` of a request that a page of this server made, or that a person typed.
-_OWN = ("same-origin", "none")
 
 
 @dataclass(frozen=True)
@@ -223,7 +221,8 @@ def _is_own_page(headers: HTTPHeaders, host: str) -> bool:
     origin = headers.get("Origin")
     if origin is not None and origin.lower().partition("://")[2] != host.lower():
         return False
-    if headers.get("Sec-Fetch-Site", "none") in _OWN:
+    # A page of this server made the request, or a person typed it.
+    if headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none"):
         return True
     # Another page may link here: it cannot see what the reader then sees.
     return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"

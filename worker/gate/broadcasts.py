@@ -27,9 +27,8 @@ MAX_SHOWN = 2000
 
 # Processes adopt the largest clock that they receive. Rejecting a huge value would therefore reject every later message
 # of a process that had adopted it.
-_clamped = BeforeValidator(lambda clock: min(clock, 2**62) if type(clock) is int else clock)
 #: Celery's logical clock, which orders events for display.
-Clock = Annotated[int, _clamped, Field(ge=0)]
+Clock = Annotated[int, BeforeValidator(lambda clock: min(clock, 2**62) if type(clock) is int else clock), Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0, le=1e11)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from orchestrator.analysis.statistics.intervals import Interval, t_quantile, tails
 
 Floats = NDArray[np.float64]
-METHOD = "seeds and images"
 
 
 def new_images_interval(correct: Iterable[NDArray[Any]], *, chosen_of: int = 1) -> Interval | None:
@@ -92,4 +91,4 @@ def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> In
     covered = 1 - tails(alpha, chosen_of)
     below, above = np.sqrt(t_quantile(covered, df) ** 2 * seeds.sum() + t_quantile(covered, np.inf) ** 2 * images)
     mean = difference.mean()
-    return Interval(float(mean - below), float(mean + above), METHOD)
+    return Interval(float(mean - below), float(mean + above), "seeds and images")

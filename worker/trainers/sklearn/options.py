@@ -94,7 +94,7 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
     is_fraction = type(default) is float
     types: list[Any] = []
     # Text is read by the first type whose form it has.
-    for kind, what in sorted(members, key=lambda member: _ORDER.index(member[0])):
+    for kind, what in sorted(members, key=lambda member: (int, float, bool, tuple, str).index(member[0])):
         if kind is int:
             first = 2 if bool in kinds or (float in kinds and is_fraction) else what["ge"]
             types.append(Annotated[int, Field(ge=max(first, what["ge"]), le=what["le"])])
@@ -107,9 +107,6 @@ def _annotation(constraints: Any, default: Any) -> tuple[Any, Any]:
     union: Any = Union[tuple(types)]  # noqa: UP007 - of a list
     may_be_none = None in constraints or "cv_object" in constraints
     return (union | None if may_be_none else union), default
-
-
-_ORDER = (int, float, bool, tuple, str)
 
 
 def _members(constraint: Any) -> Iterator[tuple[type, Any]]:
