@@ -108,7 +108,7 @@ class Claim(_Part):
         """
         if sweep.judgement.state == "so far":
             raise ClaimError(
-                f"The sweep {sweep.name} can be claimed once all of its jobs have ended, and none is cancelled"
+                f"The sweep {sweep.name} can be claimed once no job is still to come, and none is cancelled"
             )
         if not sweep.accounting.accepted:
             raise ClaimError(f"No job of the sweep {sweep.name} has a result: there is nothing to claim")

@@ -59,6 +59,17 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "from it: they are behind by 0.02 and 0.02 points over the first 5 of 6 common seeds.", False,
         [0.03, 0.02, 0.04],
     ),
+    "several, of which one has fewer seeds": (
+        {0.02: [*CLOSE, "failed"], 0.03: [*BEST, 0.9745], 0.04: [*CLOSE[::-1], 0.9737]}, RACE,
+        "Use learning rate 0.03: no other is better by more than 0.11 points. 0.02 and 0.04 are not distinguishable "
+        "from it: they are behind by 0.02 and 0.02 points over their common seeds up to the last look. Of 18 jobs, 1 "
+        "failed.", False, [0.03, 0.02, 0.04],
+    ),
+    "several, of which one has failed at times": (
+        {0.02: [*CLOSE, "failed"], 0.03: [*BEST, 0.9745], 0.04: [*CLOSE[::-1], 0.9737]}, {},
+        "Use learning rate 0.03: no other is better by more than 0.052 points. 0.02 and 0.04 are not distinguishable "
+        "from it: they are behind by 0.02 and 0.03 points. Of 18 jobs, 1 failed.", False, [0.03, 0.02, 0.04],
+    ),
     "several": (
         {0.001: WORST, 0.002: WORST, 0.02: CLOSE, 0.03: BEST, 0.04: CLOSE[::-1]}, {},
         "Use learning rate 0.03: no other is better by more than 0.075 points. 0.02 and 0.04 are not distinguishable "

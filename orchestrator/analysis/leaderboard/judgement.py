@@ -596,10 +596,13 @@ def _tied(found: Judgement) -> list[str]:
     if who.endswith("others") or len(gaps) < len(rivals):
         return [told]
     # A sequential comparison waits for its next look.
-    leader, counts = found.scored[0], sorted({int(found.from_leader.n[i]) for i in rivals})
-    common = max(len(leader.trained.keys() & each.trained.keys()) for each in rivals.values())
-    first = f" over the first {listed(list(map(str, counts)), 'and')} of {common} common seeds"
-    over = first if counts[0] < common else ""
+    leader = found.scored[0].trained.keys()
+    counts = {(int(found.from_leader.n[i]), len(leader & each.trained.keys())) for i, each in rivals.items()}
+    over = ""
+    if any(count < common for count, common in counts):
+        over = " over their common seeds up to the last look"
+        if len(counts) == 1:
+            over = " over the first {} of {} common seeds".format(*counts.pop())
     if len(rivals) == 1:
         mean, low, high = gaps[0]
         around = by_margin(metric, mean, (high - low) / 2)
