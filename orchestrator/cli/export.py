@@ -59,7 +59,7 @@ def command(
     with _counting() as on_progress:
         result = export(Sweep.read(folder), to, file=file, replace=replace, uri=tracking_uri, on_progress=on_progress)
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
-    what = jobs if result.sweep.finished else f"the {ended} of {jobs} that have ended"
+    what = jobs if ended == len(result.sweep.jobs) else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""
     return answer(
         f"Exported {what}: {', '.join(result.places)}{known}",

@@ -204,10 +204,10 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         )
 
     @property
-    def extent(self) -> tuple[list[str], list[Withdrawn], int]:
+    def extent(self) -> tuple[list[str], list[Withdrawn], tuple[Point, ...]]:
         """What one of two manifests of a sweep may have more of: jobs, withdrawn rounds, or draws."""
         # A draw may repeat a configuration, and so add no job.
-        return self.jobs, self.withdrawn, len(self.specification.drawn)
+        return self.jobs, self.withdrawn, self.specification.drawn
 
     @property
     def known_jobs(self) -> frozenset[str]:

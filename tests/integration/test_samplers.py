@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.folder.sweep_folder import SweepFolder
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
 from tests.support.in_process import InProcess
@@ -134,6 +135,8 @@ def test_a_search_that_chooses_a_configuration_again_ends_with_fewer(command_lin
         assert [each["state"] for each in command_line.asked("list")["sweeps"]] == ["interrupted"]
     advised = "orchestrator sweep --resume --name a"
     assert f"To go on with the search: {advised}\n" in command_line.run("leaderboard", "a").stdout
+    with SweepFolder(command_line.folder / "runs", "a").exclusive(prepare=False):
+        assert advised not in command_line.run("leaderboard", "a").stdout
     assert command_line.run("watch", "a", status=1).stderr.endswith(f"go on with: {advised}\n")
     command_line.run("sweep", "--resume", "--name", "a")
     assert len(drawn(command_line, "a")) == 5

@@ -329,6 +329,9 @@ def test_results_after_a_missing_one_count_when_it_has_come(lacks: Outcome) -> N
     late = board_of({0.02: [*CLOSE, 0.97, 0.97, 0.97], 0.03: [*BEST[:2], lacks, *BEST[3:], 0.97, 0.97, 0.97]}).verdict
     assert late.sentence.startswith("So far, seeds are too few to compare: ")
     assert "train at least" not in late.sentence
+    # What has failed does not come.
+    few = board_of({0.02: [*CLOSE, "failed"], 0.03: [*BEST[:2], "failed", "failed", "failed", lacks]}).verdict
+    assert "train at least 5 seeds each" in few.sentence
     # Then the comparisons are those of the first look, and remain so until the next one.
     first = board_of({0.02: [*CLOSE, 0.9, 0.9], 0.03: [*BEST, lacks, 0.99]}).verdict
     again = board_of({0.02: CLOSE, 0.03: BEST}, **RACE).verdict

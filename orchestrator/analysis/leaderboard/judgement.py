@@ -547,7 +547,7 @@ def _conclusion(found: Judgement) -> list[str]:
         few = f"{'So far' if found.state == 'so far' else 'Undecided'}, seeds are too few to compare"
         best = f"{name} has the best mean, {metric.shown(leader.mean or 0.0)}"
         # What is still to come may suffice.
-        to_come = found.state == "so far" and min(len(each.entries) for each in found.candidates) >= FIRST_LOOK
+        to_come = found.state == "so far" and min(len(each.places) for each in found.candidates) >= FIRST_LOOK
         return [f"{few}: {best}{'' if to_come else f'; train at least {FIRST_LOOK} seeds each'}"]
     best = "it is the best that trains reliably" if found.unreliable else f"it is the best of {len(found.candidates)}"
     which = "that trains as reliably " if found.unreliable else ""

@@ -117,7 +117,7 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER, r
         gap: The difference of the true means, above 0; with a power of one half, the margin of error that suffices.
         alpha: The probability of separating two that are equal, in both directions together.
         power: The probability of separating these two.
-        resolution: The least margin (`pairs.margin`): a smaller gap is never separated.
+        resolution: The least margin (`pairs.margin`): a gap that is no larger is never separated.
     """
     error = sd / np.sqrt(LOOKS)
     boundary = np.maximum(-t_quantile(levels(alpha / 2), LOOKS - 1.0) * error, resolution)
