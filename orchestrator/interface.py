@@ -400,8 +400,7 @@ class Sweep:
         begun, given = manifest.grown, _words(options)
         words = vocabulary_of(begun.trained_by, begun.model)
         if seeds is not None:
-            own = {*begun.seeds}.union(*(each.seeds for each in manifest.rounds))
-            given["seeds"] = _seeds(seeds, max(own) + 1)
+            given["seeds"] = _seeds(seeds, max(manifest.seeds) + 1)
         values = words.parse(given, str, where="extend()")
         taken, any_code = _switch("reuse", reuse), _switch("reuse_anyway", reuse_anyway)
         display = _display(progress)

@@ -120,7 +120,7 @@ def _orchestrator(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Train one network under many seeds and configurations, and rank the configurations.
+    """Train a model under many seeds and configurations, and rank the configurations.
 
     Example: orchestrator sweep --seeds 0-4 --learning-rates 0.01,0.03 --name first
     """

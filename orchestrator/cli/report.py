@@ -65,7 +65,7 @@ def command(
     else:
         written = report(sweep, to, cache_dir=load_settings().cache_dir)
         size, what = sized(written.bytes), "report"
-        if not sweep.finished:
+        if len(sweep.rows) < len(sweep.jobs):
             size = f"{size}, of a sweep with {len(sweep.rows)} of {counted(len(sweep.jobs), 'job')} ended"
         said = f"Report: {written.path} ({size})"
         fields = {"bytes": written.bytes, "jobs": len(sweep.jobs), "ended": len(sweep.rows)}

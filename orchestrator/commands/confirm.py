@@ -173,14 +173,13 @@ def _round(
             return None
     refuse_unfinished(manifest.specification)
     leaders = _leaders(judge(manifest, rows), top)
-    own = {*manifest.specification.seeds, *(seed for each in manifest.rounds for seed in each.seeds)}
     for each in manifest.withdrawn:
-        if _has(each, seeds) and own.isdisjoint(each.seeds):
+        if _has(each, seeds) and manifest.seeds.isdisjoint(each.seeds):
             again = Round(kind="confirm", seeds=each.seeds, configurations=leaders)
             # What was withdrawn is taken back, rather than replaced by other seeds.
             if manifest.with_round(again).jobs == [*manifest.jobs, *each.jobs]:
                 return again
-    used = own.union(*(each.seeds for each in manifest.withdrawn))
+    used = manifest.seeds.union(*(each.seeds for each in manifest.withdrawn))
     return Round(kind="confirm", seeds=_fresh(used, seeds), configurations=leaders)
 
 

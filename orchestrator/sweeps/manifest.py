@@ -131,6 +131,11 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         return functools.reduce(lambda before, each: each.extend(before), self.rounds, self.specification)
 
     @property
+    def seeds(self) -> frozenset[int]:
+        """The seeds of the sweep and of its rounds, also those that only some configurations got."""
+        return frozenset(self.specification.seeds).union(*(each.seeds for each in self.rounds))
+
+    @property
     def axes(self) -> tuple[str, ...]:
         """The options that vary in the sweep, also those that have varied only since it was extended."""
         return tuple(self.grown.grid)

@@ -65,6 +65,7 @@ def idx_contents(draw: st.DrawFn) -> bytes:
 
 @patient
 @given(st.sampled_from([TRAIN_IMAGES, TRAIN_LABELS]), st.booleans(), idx_contents())
+@example(TRAIN_IMAGES, False, IMAGES)
 @example(TRAIN_IMAGES, True, 100 * gzip.compress(bytes(1_000_000), 1, mtime=0))
 @example(TRAIN_IMAGES, True, gzip.compress(struct.pack(">4I", 0x0803, 2**20, 256, 256) + bytes(5_000_000), 1, mtime=0))
 def test_data_sets(tmp_path: Path, name: str, compressed: bool, content: bytes) -> None:
@@ -138,7 +139,7 @@ def test_checkpoints(blob: bytes) -> None:
 
 
 #: A sweep of one job, and its row with a result.
-SPECIFICATION = sweep_of(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3))
+SPECIFICATION = sweep_of(seeds=(0,), learning_rates=(0.03,), epochs=2, hidden=(4, 3), rule="notebook")
 (SWEPT,) = SPECIFICATION.jobs(MNIST_DIGEST)
 NETWORK = to_safetensors(initial_weights((784, 4, 3, 10), np.random.RandomState(0), "float32"))
 RESULT = row(SWEPT, NETWORK, (0.5, 0.75), others={"notebook_accuracy": [5.0, 7.5]}).line().encode()

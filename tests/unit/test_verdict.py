@@ -22,6 +22,7 @@ WORST = [0.96, 0.961, 0.959, 0.96, 0.96]
 SPREAD = [0.96, 0.962, 0.957, 0.96, 0.958, 0.959]
 MORE: list[Outcome] = [0.9, 0.91, 0.9, 0.905, 0.9, *[0.99] * 5]
 AHEAD: list[Outcome] = [0.92, 0.93, 0.921, 0.926, 0.919, *["failed"] * 5]
+LATE: list[Outcome] = ["failed"] * 6
 SHARE = Metric(name="accuracy", is_share=True)
 ERROR = Metric(name="error", higher_is_better=False)
 RACE: dict[str, Any] = {"history": "race"}
@@ -64,6 +65,11 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "Use learning rate 0.03: no other is better by more than 0.11 points. 0.02 and 0.04 are not distinguishable "
         "from it: they are behind by 0.02 and 0.02 points over their common seeds up to the last look. Of 18 jobs, 1 "
         "failed.", False, [0.03, 0.02, 0.04],
+    ),
+    "several, of which one has other seeds": (
+        {0.02: [*CLOSE, 0.97, *LATE[:5]], 0.03: [*BEST, 0.9745, *LATE[:5]], 0.04: [*LATE, *CLOSE]}, RACE,
+        "Use learning rate 0.03: no other is better by more than 0.17 points. 0.04 and 0.02 are not distinguishable "
+        "from it. Of 33 jobs, 16 failed.", False, [0.03, 0.04, 0.02],
     ),
     "several, of which one has failed at times": (
         {0.02: [*CLOSE, "failed"], 0.03: [*BEST, 0.9745], 0.04: [*CLOSE[::-1], 0.9737]}, {},

@@ -593,7 +593,8 @@ def _tied(found: Judgement) -> list[str]:
     told = f"{who} {'is' if len(rivals) == 1 else 'are'} "
     told += "as good or better" if is_beaten else "not distinguishable from it"
     gaps = [gap for gap in map(found.gap, rivals) if gap is not None]
-    if who.endswith("others") or len(gaps) < len(rivals):
+    # Of pairs and of independent seeds, no clause could say over which seeds the differences are.
+    if who.endswith("others") or len(gaps) < len(rivals) or len(set(found.from_leader.paired[[*rivals]])) > 1:
         return [told]
     # A sequential comparison waits for its next look.
     leader = found.scored[0].trained.keys()

@@ -114,7 +114,7 @@ def forecast(sd: float, gap: float, alpha: float = 0.05, power: float = POWER, r
 
     Args:
         sd: Standard deviation of the difference between two seeds.
-        gap: The difference of the true means, above 0; with a power of one half, the margin of error that suffices.
+        gap: The difference of the true means, above 0. With a power of one half, the margin of error is below it.
         alpha: The probability of separating two that are equal, in both directions together.
         power: The probability of separating these two.
         resolution: The least margin (`pairs.margin`): a gap that is no larger is never separated.
