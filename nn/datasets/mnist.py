@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nn.datasets import MNIST_DIGEST as MNIST_DIGEST
 from nn.datasets import MNIST_FEATURES, N_CLASSES, idx
 from nn.errors import DatasetError
-from nn.files import digest, read_regular, reading, remove_stale, write_atomically
+from nn.files import anchored, digest, read_regular, reading, remove_stale, write_atomically
 from nn.samples import Samples, pack_bytes
 
 #: The folder of MNIST's four files in this package.
@@ -160,8 +160,9 @@ def _load_prepared(source: str, path: Path) -> Dataset | None:
 def _cache(arrays: dict[str, NDArray[Any]], path: Path) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale(path.parent)
-        write_atomically(path, lambda file: file.write(safetensors.numpy.save(arrays)))
+        with anchored(path.parent) as folder:
+            remove_stale(folder)
+            write_atomically(folder / path.name, lambda file: file.write(safetensors.numpy.save(arrays)))
 
 
 def _prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:

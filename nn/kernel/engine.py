@@ -21,6 +21,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError
+from nn.files import is_guarded, is_private
 from nn.kernel.epoch import ROWS, make_backprop_epoch, make_notebook_epoch, make_probabilities, padded
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_biases, check_options
@@ -218,6 +219,10 @@ def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: A
         function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{_fingerprint(str(arguments))}"
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
+        # What is cached is unpickled. Whoever can write beside the sources needs no cache.
+        cache, own = Path(place), Path(__file__).parent
+        if not (cache.is_relative_to(own) or (is_private(cache, 0) and is_guarded(cache))):
+            raise PermissionError("others can write there")
         compiled.compile(arguments)
     except Exception as error:
         # Without a writable folder, on a full disk or with a damaged file, only the cache is lost: compile anyway.

@@ -21,8 +21,7 @@ from orchestrator.analysis.selection import Picker, pick, pick_one
 from orchestrator.analysis.statistics.intervals import Interval
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import SweepNotFoundError
-from orchestrator.folder.rows import Row
-from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.rows import Row, check_weights
 from orchestrator.sweeps.manifest import Manifest
 from orchestrator.text import counted, listed
 from worker.errors import TrainerUnusableError
@@ -147,12 +146,8 @@ def trained_job(sweep: Sweep, words: Sequence[str] = ()) -> TrainedJob:
         allowed = f"a sweep of the trainer {NetworkTrainer.name}, whose models this command knows"
         raise InvalidInputError("SWEEP", Described(f"a sweep of the trainer {trainer}"), allowed)
     key = pick_one(sweep.name, sweep.jobs, words) if words else best_job(sweep)
-    job, sha256 = sweep.jobs[key], weights_of(sweep, key)
-    blob = artifact(sweep.folder, job, sha256)
-    try:
-        return TrainedJob(sweep, job, sweep.rows[key], read_weights(cast("NetworkOptions", job.options), blob))
-    except WeightsError as error:
-        raise WeightsError(f"{sweep.folder.weights_path(sha256)}: {error}") from None
+    job, blob = sweep.jobs[key], artifact(sweep, key)
+    return TrainedJob(sweep, job, sweep.rows[key], read_weights(cast("NetworkOptions", job.options), blob))
 
 
 def weights_of(sweep: Sweep, key: str) -> str:
@@ -168,12 +163,13 @@ def weights_of(sweep: Sweep, key: str) -> str:
     return row.weights_sha256
 
 
-def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
-    """Return a job's artifact with this hash.
+def artifact(sweep: Sweep, key: str) -> bytes:
+    """Return a job's artifact.
 
     Raises:
-        WeightsError: it is missing or damaged, or cannot be read.
+        WeightsError: the job has no result, or its weights are missing, damaged, or not such as it can have.
     """
+    folder, job, sha256 = sweep.folder, sweep.jobs[key], weights_of(sweep, key)
     fault = folder.weights_fault(job, sha256)
     if fault is not None:
         remedy = f"{shlex.join(['orchestrator', 'weights', str(folder.path), job.key[:12]])} trains the job again"
@@ -181,7 +177,12 @@ def artifact(folder: SweepFolder, job: Job, sha256: str) -> bytes:
             trained = f"version {job.version} of the trainer {job.trainer} trained them"
             remedy = f"{trained}; to have others, start the sweep again under another --name"
         raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {remedy}")
-    return folder.weights(job, sha256)
+    blob = folder.weights(job, sha256)
+    try:
+        check_weights(job, sweep.rows[key].status, blob)
+    except WeightsError as error:
+        raise WeightsError(f"{folder.weights_path(sha256)}: {error}") from None
+    return blob
 
 
 def restore(sweep: Sweep, job: Job, cache_dir: Path, tell: Callable[[str], None] = lambda _text: None) -> bytes:
@@ -212,7 +213,7 @@ def restore(sweep: Sweep, job: Job, cache_dir: Path, tell: Callable[[str], None]
             job.trained_by.prepare(data)
             tell(f"{folder.weights_path(sha256)} is {fault}: training the job again, {counted(job.epochs, 'epoch')}")
             folder.keep_weights(sha256, train(job, data).weights)
-    return artifact(folder, job, sha256)
+    return artifact(sweep, job.key)
 
 
 def load_data(manifest: Manifest, job: Configuration, cache_dir: Path) -> Data:
@@ -244,8 +245,7 @@ def drawings(sweep: Sweep, job: Job, cache_dir: Path) -> Sequence[Drawing]:
         DatasetError: the data set is needed, and missing or another one.
         TrainerUnusableError: the trainer raises an exception, or returns something else.
     """
-    blob = artifact(sweep.folder, job, weights_of(sweep, job.key))
-    job.trained_by.check_artifact(job.options, job.dataset, blob)
+    blob = artifact(sweep, job.key)
     found = job.trained_by.drawings(job.options, blob, partial(load_data, sweep.manifest, job, cache_dir))
     if not isinstance(found, Sequence) or not all(isinstance(each, Drawing) for each in found):
         raise TrainerUnusableError(f"The trainer {job.trainer} is broken: its drawings are not all of type Drawing")

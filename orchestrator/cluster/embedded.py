@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Self
 
+from nn.files import is_guarded
 from orchestrator.cluster import reaper
 from orchestrator.errors import ClusterError
 from worker.redis.address import embedded_socket
@@ -33,10 +34,13 @@ _CANNOT_START = "The embedded cluster cannot start"
 
 
 def _private_folder() -> Path:
-    """Create a folder that only this user can enter (mode 0700), at a path that fits a socket and a URL."""
+    """Create a folder that only this user can enter (mode 0700), at a path that fits a socket and a URL.
+
+    It is in `/tmp` if others could exchange it where temporary files are: its worker imports from there.
+    """
     folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
     path = str(folder / "server.sock")
-    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path):
+    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path) and is_guarded(folder):
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()

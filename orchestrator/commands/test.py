@@ -86,7 +86,7 @@ def read_test_split(folder: SweepFolder, words: Sequence[str] = (), *, cache_dir
             record = folder.reading(len(manifest.known_jobs))
             if record is None:
                 chosen = _chosen(folder, words)
-                record = _evaluate(folder, chosen, cache_dir)
+                record = _evaluate(chosen, cache_dir)
                 folder.keep(FILE, record.model_dump_json(indent=2) + "\n")
                 return HeldOut(folder.name, job.metric, record, job.trained_by.draws_split(job.options), repeated=False)
     record = _checked(folder, record)
@@ -150,14 +150,14 @@ def _chosen(folder: SweepFolder, words: Sequence[str]) -> Chosen:
 # The evaluation
 
 
-def _evaluate(folder: SweepFolder, chosen: Chosen, cache_dir: Path) -> Reading:
+def _evaluate(chosen: Chosen, cache_dir: Path) -> Reading:
     """Return the record of a configuration's trained jobs on the test split; diverged jobs are left out."""
     sweep = chosen.sweep
     rows = {key: sweep.rows[key] for key in chosen.scored.keys if key in sweep.rows}
     jobs = [(sweep.jobs[key], row) for key, row in rows.items() if row.status == "succeeded"]
     data = load_data(chosen.sweep.manifest, chosen.configuration, cache_dir)
     # One after another: each may have gigabytes.
-    found = [_evaluated(job, data, artifact(folder, job, str(row.weights_sha256))) for job, row in jobs]
+    found = [_evaluated(job, data, artifact(sweep, job.key)) for job, _ in jobs]
     values = [float(each.value) for each in found]
     answers = [np.asarray(each.correct, bool) for each in found if each.correct is not None]
     known = len(answers) == len(found) and len({each.shape for each in answers}) == 1

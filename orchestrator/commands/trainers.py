@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from functools import partial
 from subprocess import DEVNULL, TimeoutExpired, run
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryFile
 
 from nn.errors import InvalidInputError, SeedsweepError
 from nn.options.describe import allowed, help_text
@@ -81,14 +81,18 @@ def _probed(name: str, given: Mapping[str, object]) -> TrainerFacts:
     """Return a trainer of another package as another process describes it: its import may do anything."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     # Not a pipe, which a process that the import has left could keep open.
-    with NamedTemporaryFile() as answer:
-        command = [sys.executable, "-P", "-m", __name__, name, json.dumps(dict(given)), answer.name]
+    with TemporaryFile() as answer:
+        # By its number, as others may exchange what has its name.
+        own = answer.fileno()
+        command = [sys.executable, "-P", "-m", __name__, name, json.dumps(dict(given)), str(own)]
+        start = partial(run, env=environment, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[own], check=False)
         try:
-            ended = run(command, env=environment, stdin=DEVNULL, stdout=DEVNULL, timeout=PROBE_SECONDS, check=False)
+            ended = start(command, timeout=PROBE_SECONDS)
             problem = f"its import ended the process, with exit status {ended.returncode}"
         except TimeoutExpired:
             problem = f"its import took longer than {PROBE_SECONDS:g} seconds"
         told = {}
+        answer.seek(0)
         with contextlib.suppress(ValueError):  # The process may have ended while it wrote.
             told = json.loads(answer.read())
     if "invalid" in told:
@@ -106,7 +110,8 @@ def _describe(name: str, given: str, answer: str) -> None:
     except BaseException as error:
         problem = f"The trainer {name} cannot be imported: {reason(error)}"
         told = asdict(TrainerFacts(name, None, problem))
-    Path(answer).write_text(json.dumps(told, default=str))
+    with os.fdopen(int(answer), "w") as file:
+        file.write(json.dumps(told, default=str))
     # What the import has started must not hold this process up.
     os._exit(0)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nn.files import open_regular
@@ -69,7 +70,7 @@ def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:
     begun, verdict = sweep.manifest.provenance, sweep.leaderboard.verdict.sentence
     files = [{"@id": name} for name in names]
     version = begun.packages.get("seedsweep")
-    software = f"https://pypi.org/project/seedsweep/{version}/"
+    software = f"pkg:pypi/seedsweep@{quote(str(version), safe='')}"
     data = f"urn:sha256:{sweep.manifest.dataset}"
     graph = [
         _entity("ro-crate-metadata.json", "CreativeWork", conformsTo={"@id": _CRATE}, about={"@id": "./"}),
@@ -95,7 +96,7 @@ def _metadata(sweep: Sweep, names: Sequence[str]) -> dict[str, Any]:
             object={"@id": data},
             result=files,
         ),
-        _entity(software, "SoftwareApplication", name="Seedsweep", url=software, softwareVersion=version),
+        _entity(software, "SoftwareApplication", name="Seedsweep", softwareVersion=version),
         _entity(data, "CreativeWork", name="The data set", description="Named by its SHA-256"),
     ]
     for name in names:

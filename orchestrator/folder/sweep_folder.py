@@ -521,6 +521,8 @@ class SweepFolder:
             if self._held is None:
                 folder = stack.enter_context(anchored(self.path, self._real))
                 self.refuse_other(folder)
+                if not os.path.lexists(folder / self._description.name):
+                    raise SweepNotFoundError(self.absence())
             else:
                 folder = through(self._held, self.path)
             yield stack.enter_context(anchored(folder / name)) if name else folder

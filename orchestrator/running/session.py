@@ -261,7 +261,7 @@ class Session:
         # Only an extended sweep can have finished jobs of fewer epochs. Rows whose weights are gone, too:
         # `Continuation` reports them.
         rows = self._lost | self.rows.data if reuse and self.manifest.rounds else {}
-        fitting = {key: row for key, row in rows.items() if self._fits(row)}
+        fitting = {key: row for key, row in rows.items() if row.accepted and self._fits(row)}
         continuation = Continuation(self.folder, fitting, sweep.cluster.store)
         waiting = collector.begin(
             dict(self.missing),

@@ -178,6 +178,7 @@ def test_failed_jobs_are_left_out_and_a_cancelled_race_ends(command_line: Comman
     cluster.start_worker()
     done = command_line.run(*words)
     assert "failed 1, cancelled 0" in done.stdout
+    assert "other code" not in done.stdout + done.stderr
     assert sorted(seeds_by_rate(command_line, "a").values()) == [5, 8, 8]
 
 

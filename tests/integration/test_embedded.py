@@ -169,6 +169,17 @@ def test_a_temporary_folder_with_a_long_path_is_no_obstacle(command_line: Comman
     assert not list(deep.iterdir())
 
 
+def test_a_temporary_folder_that_others_can_exchange_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cluster = EmbeddedCluster(1, {})
+    cluster.folder.rmdir()
+    assert cluster.folder.parent != tmp_path
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("part", "value", "said"),
     [

@@ -39,7 +39,9 @@ def test_an_import_that_does_harm_is_named(
 
 
 def test_what_an_import_prints_is_no_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    noise = "import os; print('loud'); os.write(1, b'louder'); os.chdir('/')\n"
+    noise = "import os, sys; print('loud'); os.write(1, b'louder'); os.chdir('/')\n"
+    # Whoever can write to temporary files finds none whose name this process was given.
+    noise += "assert 'softmax' not in sys.argv or not any(map(os.path.exists, sys.argv[1:]))\n"
     source, before = EXAMPLE_SOURCE.replace("\nimport ", f"\n{noise}import ", 1), Path.cwd()
     with installed(tmp_path, "softmax", source, "SoftmaxTrainer"):
         assert run(["trainers", "--json"]) == 0

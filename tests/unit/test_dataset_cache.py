@@ -66,6 +66,14 @@ def test_a_linked_cache_is_one(cached: Path, small: Dataset, tmp_path: Path, mon
     assert same_data(load_warm(monkeypatch, tmp_path / "link"), small)
 
 
+def test_nothing_is_written_through_a_link_in_the_cache(cached: Path, small: Dataset, tmp_path: Path) -> None:
+    cached.parent.rename(tmp_path / "elsewhere")
+    cached.parent.symlink_to(tmp_path / "elsewhere")
+    cached.write_bytes(b"mine")
+    assert same_data(load_mnist(cache_dir=tmp_path / "cache"), small)
+    assert cached.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("n", [2, 3, 7, 20, 21, 1000, 70_000])
 def test_the_split_is_scikit_learns(n: int) -> None:
     train, validation = train_test_split(np.arange(n), test_size=0.15, random_state=42)

@@ -159,6 +159,7 @@ def test_a_job_without_weights_says_why(tmp_path: Path) -> None:
         ((784, 4, 5, 10), True, r"layers of \(784, 4, 5, 10\) in float32; the job's are \(784, 4, 3, 10\)"),
         ((784, 4, 3, 2), True, r"layers of \(784, 4, 3, 2\) in float32; the job's are \(784, 4, 3, 10\)"),
         ((784, 4, 3, 10), False, r"\.safetensors: the weights have no biases; the job's network has them"),
+        ((784, 4, 3, 10), True, r"\.safetensors: a weight is infinite or not a number"),
     ],
 )
 def test_weights_of_another_network_are_refused(
@@ -167,6 +168,7 @@ def test_weights_of_another_network_are_refused(
     specification = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=2, hidden=(4, 3), biases=True)
     folder = made(tmp_path, specification)
     blob = to_safetensors(initial_weights(sizes, np.random.RandomState(0), "float32", biases=biases))
+    blob = blob[:-4] + np.float32("nan").tobytes()
     folder.keep_weights(digest(blob), blob)
     (job,) = specification.jobs(MNIST_DIGEST)
     folder.append(row_of(job, blob, (0.2, 0.5)))

@@ -174,6 +174,12 @@ class TestCompare:
         # Nor do differences that are equal but for rounding.
         found = compare(by_seed(0.5, 0.6, 0.7, 0.8, 0.9), by_seed(0.4, 0.5, 0.6, 0.7, 0.8))
         assert ends(found.interval) == pytest.approx((0.1, 0.1), abs=1e-15)
+        # A huge score hides what varies neither beside it, nor before it.
+        a, b = by_seed(0.5, 0.53, 0.49, 0.52, 0.5, 1e9), by_seed(0.51, 0.5, 0.52, 0.49, 0.5, 1e9)
+        expected = scipy.stats.ttest_1samp([a[seed] - b[seed] for seed in a], 0).confidence_interval()
+        assert ends(compare(a, b).interval) == pytest.approx(expected)
+        first = compare(by_seed(*[*a.values()][:5]), b, sequential=True)
+        assert ends(compare({**a, 5: 0.5}, b, sequential=True).interval) == ends(first.interval)
         # Whichever is named first
         assert compare(by_seed(*[0.0] * 3), by_seed(*[0.1] * 3)).interval is None
 

@@ -103,7 +103,8 @@ def differences(values: Floats, of: Moments, i: int, when: Floats | None = None)
     present = ~np.isnan(gaps)
     if when is not None and when.size:
         later = np.maximum(when[..., i : i + 1, :], when)
-        gaps, present, later = (np.take_along_axis(each, later.argsort(axis=-1), -1) for each in (gaps, present, later))
+        order, ordered = later.argsort(axis=-1), (gaps, larger, present, later)
+        gaps, larger, present, later = (np.take_along_axis(each, order, -1) for each in ordered)
         present &= np.logical_and.accumulate(present | np.isnan(later), axis=-1)
     pairs, smaller = present.sum(axis=-1), np.minimum(one.n, of.n)
     paired = (pairs >= 2) & (2 * pairs >= smaller)
@@ -112,9 +113,9 @@ def differences(values: Floats, of: Moments, i: int, when: Floats | None = None)
         last = np.where(made > 0, LOOKS[made - 1], pairs)
         present &= present.cumsum(axis=-1) <= last[..., None]
     common = moments(gaps, present)
-    # Differences that vary in their last digits only do not vary.
-    rounding = EQUAL * np.nanmax(larger, axis=-1, initial=0.0)
-    common = replace(common, variance=np.where(np.sqrt(common.variance) <= rounding, 0.0, common.variance))
+    # Differences that vary in their last digits only do not vary. Each has the digits of its own scores.
+    varies = (present & ~(np.abs(gaps - common.mean[..., None]) <= EQUAL * larger)).any(axis=-1)
+    common = replace(common, variance=common.variance * varies)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
         welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
