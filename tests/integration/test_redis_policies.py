@@ -1,7 +1,9 @@
 """What a client does when a real Redis rejects its commands: which errors pass, and who waits for that."""
 
 from collections.abc import Callable
+from functools import partial
 from operator import call
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -66,12 +68,7 @@ def test_a_server_that_takes_no_writes_is_waited_for(client: redis.Redis, absent
 
 @every_write
 def test_each_policy_waits_until_writes_are_taken_again_or_raises_at_once(client: redis.Redis, write: Write) -> None:
-    def refuse() -> None:
-        client.config_set("min-replicas-to-write", "1")
-
-    def allow() -> None:
-        client.config_set("min-replicas-to-write", "0")
-
+    refuse, allow = (partial(client.config_set, "min-replicas-to-write", replicas) for replicas in ("1", "0"))
     # An impatient client raises
     refuse()
     with pytest.raises(redis.RedisError):
@@ -111,10 +108,7 @@ def test_the_orchestrator_does_not_wait_for_a_full_server_or_a_dead_cluster(
     patience = Patience("redis://here/0", client, lambda _: None, lambda: None)
     with pytest.raises(ClusterFullError, match="Redis at redis://here/0 is full"):
         WaitingRedis(client, patience).set("name", "value")
-
-    def ended() -> None:
-        raise RuntimeError("the server ended")
-
+    ended = Mock(side_effect=RuntimeError("the server ended"))
     with pytest.raises(RuntimeError, match="the server ended"):
         WaitingRedis(absent, Patience("", absent, lambda _: None, ended)).get("name")
 
@@ -123,17 +117,10 @@ def test_a_patient_client_waits_for_as_long_as_it_takes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given more failures than a power of two can count in a float
-    failures = iter([redis.ConnectionError("away")] * 1500)
+    command = Mock(side_effect=[redis.ConnectionError("away")] * 1500 + ["an answer"])
     pauses: list[float] = []
     monkeypatch.setattr("redis.retry.sleep", pauses.append)
-
-    def command() -> str:
-        for failure in failures:
-            raise failure
-        return "an answer"
-
-    retries: list[None] = []
-    assert Patient(on_retry=lambda: retries.append(None))(command) == "an answer"
-    assert len(pauses) == len(retries) == 1500
+    assert Patient(on_retry=(retries := Mock()))(command) == "an answer"
+    assert len(pauses) == retries.call_count == 1500
     assert max(pauses) <= 2.0
     assert caplog.messages == ["A command to Redis failed and is retried: away"] * 1500

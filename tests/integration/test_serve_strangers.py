@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -84,12 +85,8 @@ def test_a_link_that_changes_while_it_is_followed_leads_nowhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(tmp_path)
-
-    def changed(_path: str) -> str:
-        raise OSError(22, "Invalid argument")
-
     (tmp_path / "b").symlink_to("a")
-    monkeypatch.setattr(os.path, "realpath", changed)
+    monkeypatch.setattr(os.path, "realpath", Mock(side_effect=OSError(22, "Invalid argument")))
     with pytest.raises(SweepUnreadableError, match=r"sweep\.json cannot be read: A link out of its folder"):
         Sweeps(tmp_path).folder("b").manifest()
 

@@ -1,11 +1,12 @@
 """The steps that extend Celery's consumer: their order, the heartbeat, the end of a task, and a refusal's rest."""
 
+import itertools
 import json
 import random
-import threading
 import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from celery.worker import state
@@ -14,7 +15,6 @@ from kombu import Connection
 from kombu.asynchronous.timer import Timer
 from kombu.message import Message
 from kombu.transport.virtual import QoS
-from redis import Redis
 
 from tests.support.messages import body, message
 from tests.support.waiting import wait_for
@@ -44,25 +44,15 @@ def test_no_hash_seed_changes_which_step_wraps_which() -> None:
 
 
 def test_a_heartbeat_goes_on_after_a_failure_and_says_goodbye() -> None:
-    beats: list[str] = []
-    third = threading.Event()
-
-    def beat(_client: Redis) -> None:
-        beats.append("beat")
-        if len(beats) == 1:
-            raise RuntimeError("a failure")
-        if len(beats) == 3:
-            third.set()
-
+    done = Mock()
+    done.beat.side_effect = itertools.chain([RuntimeError("a failure")], itertools.repeat(None))
     # Nothing listens there: a client connects when it is first used.
-    heartbeat = Heartbeat(
-        "redis://127.0.0.1:1/0", 0.3, beat, "Failed", farewell=lambda _client: beats.append("farewell")
-    )
+    heartbeat = Heartbeat("redis://127.0.0.1:1/0", 0.3, done.beat, "Failed", farewell=done.farewell)
     heartbeat.start()
-    wait_for(third.is_set, "the third beat")
+    wait_for(lambda: done.beat.call_count >= 3, "the third beat")
     heartbeat.stop()
     assert not heartbeat.is_alive()
-    assert (beats[0], beats[-1]) == ("beat", "farewell")
+    assert [done.method_calls[place][0] for place in (0, -1)] == ["beat", "farewell"]
 
 
 def request_of_a_job(**options: Any) -> TrainRequest:
@@ -91,12 +81,9 @@ def test_a_request_that_the_pool_cannot_take_is_dropped_and_gives_its_place_back
 ) -> None:
     # Given a worker whose pool fails to take a request
     done: list[str] = []
-
-    def fails(_request: TrainRequest) -> None:
-        raise KeyError("no such field")
-
     controller = SimpleNamespace(
-        _process_task=fails, semaphore=SimpleNamespace(release=lambda: done.append("released"))
+        _process_task=Mock(side_effect=KeyError("no such field")),
+        semaphore=SimpleNamespace(release=lambda: done.append("released")),
     )
     consumer = SimpleNamespace(
         connection_errors=(OSError, KeyError), channel_errors=(), create_task_handler=None, controller=controller

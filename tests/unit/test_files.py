@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO
+from unittest.mock import Mock
 
 import pytest
 
@@ -117,11 +118,7 @@ def test_what_another_process_removes_first_or_nobody_can_remove_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     (tmp_path / STALE).touch()
-
-    def fail(_: Path) -> None:
-        raise error
-
-    monkeypatch.setattr(Path, "unlink", fail)
+    monkeypatch.setattr(Path, "unlink", Mock(side_effect=error))
     remove_stale(tmp_path, 0.0)
 
 

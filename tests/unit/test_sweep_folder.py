@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -112,11 +113,8 @@ def test_what_a_killed_maker_left_goes_with_the_next_folder_once_it_is_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given what two makers left, one long ago and one just now: each ended without the time to clear up
-    def end(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as killed:
-        killed.setattr(Path, "rename", end)
+        killed.setattr(Path, "rename", Mock(side_effect=KeyboardInterrupt))
         killed.setattr(shutil, "rmtree", lambda *_, **__: None)
         for name in ("old", "new"):
             with pytest.raises(KeyboardInterrupt):
