@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from operator import call
 from pathlib import Path
 from typing import Any, TypeVar
@@ -193,26 +193,18 @@ def test_a_job_is_lost_only_after_two_looks_that_found_nothing(
 ) -> None:
     monkeypatch.setattr(stalls, "LOOK_SECONDS", 0.0)
 
-    class CountingQueue(Queue):
-        looks = 0
-
-        def messages(self, of: Container[str]) -> set[str]:
-            self.looks += 1
-            return super().messages(of)
-
     # Given a job that is queued, one that has a result, and one of which there is nothing
     queued, gone, finished = jobs_by_key(3).values()
     keys = [queued.key, gone.key, finished.key]
     cluster.submit(queued)
     cluster.app.backend.store_result(finished.key, {}, "SUCCESS")
-    client = cluster.server.client()
-    view.queue = queue = CountingQueue(cluster.app, client, call)
+    monkeypatch.setattr(view.queue, "messages", looks := Mock(wraps=view.queue.messages))
     lost_jobs = LostJobs(view)
 
     assert wait_for(lambda: lost_jobs.lost(keys), "a lost job") == {gone.key}
-    assert queue.looks == 2
+    assert looks.call_count == 2
     # Whoever asks submits it again, so that the count begins anew.
-    wait_for(lambda: lost_jobs.lost(keys) == set() and queue.looks == 3, "a third look")
+    wait_for(lambda: lost_jobs.lost(keys) == set() and looks.call_count == 3, "a third look")
 
 
 NO_STATES = [

@@ -4,6 +4,7 @@ import math
 import random
 import statistics
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -24,6 +25,11 @@ SPACE = space(
     epochs=(Range.parse("linear:1..20"),),
     hidden_layer_sizes=((128, 64), (256, 64)),
 )
+
+
+def counting(kind: type) -> Any:
+    """Count the calls of a class's method `at`."""
+    return patch.object(kind, "at", autospec=True, side_effect=kind.at)  # type: ignore[attr-defined]
 
 
 class _Counted(int):
@@ -47,22 +53,15 @@ def test_a_manifest_of_many_values_and_many_configurations_is_not_compared_each_
 
 
 class TestRandomSearch:
-    def test_a_number_that_was_found_is_not_worked_out_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        calls: list[float] = []
-        narrow, at = Range.parse("log:0.1..0.100005"), Range.at
-
-        def counted(range_: Range, share: float, *, integers: bool = False) -> float | int:
-            calls.append(share)
-            return at(range_, share, integers=integers)
-
-        monkeypatch.setattr(Range, "at", counted)
+    def test_a_number_that_was_found_is_not_worked_out_again(self) -> None:
+        narrow, refusal = Range.parse("log:0.1..0.100005"), "at most 216, the number of configurations that draws give"
         # Ranges of few numbers are refused after few draws, and few logarithms.
-        with pytest.raises(RefusedError, match=r"^at most 216, the number of configurations that draws give$"):
+        with counting(Range) as at, pytest.raises(RefusedError, match=f"^{refusal}$"):
             draw(space(a=(narrow,), b=(narrow,), c=(narrow,)), 10_000, 0)
-        assert len(calls) < 2000
+        assert at.call_count < 2000
         shares = [random.Random(1).random() for _ in range(500)]
         dimension = Dimension((narrow,), integers=False)
-        assert [dimension.at(share) for share in shares] == [at(narrow, share) for share in shares]
+        assert [dimension.at(share) for share in shares] == [narrow.at(share) for share in shares]
 
     def test_the_same_seed_draws_the_same_configurations(self) -> None:
         first = draw(SPACE, 30, 7)
@@ -144,18 +143,11 @@ class TestOptunaSearch:
 
 def test_draws_are_bounded_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samplers, "_TRIES", 1)
-    drawn: list[float] = []
-
-    class Counted(Dimension):
-        def at(self, share: float) -> Any:
-            drawn.append(share)
-            return super().at(share)
-
     # Where one number comes up 20 times as often as another, one that is left is rarely drawn.
-    space = {name: Counted((Range.parse("log:1..10"),), integers=True) for name in ("a", "b")}
-    with pytest.raises(RefusedError, match="the number of configurations that draws give"):
+    space = {name: Dimension((Range.parse("log:1..10"),), integers=True) for name in ("a", "b")}
+    with counting(Dimension) as at, pytest.raises(RefusedError, match="the number of configurations that draws give"):
         draw(space, 100, 0)
-    assert len(drawn) <= 2 * 110
+    assert at.call_count <= 2 * 110
 
 
 def test_a_batch_for_very_many_processes_can_be_read_again() -> None:
