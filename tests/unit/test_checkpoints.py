@@ -12,7 +12,7 @@ from tests.support.cluster import make_job
 from tests.support.datasets import few
 from worker.job import Job
 from worker.records.checkpoints import Epoch, SavedCheckpoint, pack, unpack
-from worker.training.trainer import Progress, train
+from worker.training.trainer import train
 
 JOB = make_job(rule="notebook", epochs=3)
 #: Trained without compiling, and quickly.
@@ -87,14 +87,9 @@ def dataset(mnist: Dataset) -> Dataset:
 )
 def test_a_resumed_job_ends_with_the_same_bits(dataset: Dataset, change: dict[str, object]) -> None:
     job = make_job(epochs=3, limit=100, **change)
-    saved: list[SavedCheckpoint] = []
-
-    def save(progress: Progress) -> None:
-        checkpoint = progress.checkpoint()
-        if checkpoint is not None:
-            saved.append(unpack(job, pack(job, checkpoint)))
-
-    whole = train(job, dataset, on_epoch=save)
+    found: list[SavedCheckpoint | None] = []
+    whole = train(job, dataset, on_epoch=lambda progress: found.append(progress.checkpoint()))
+    saved = [unpack(job, pack(job, checkpoint)) for checkpoint in found if checkpoint is not None]
     assert [len(each.history) for each in saved] == [1, 2]
     for checkpoint in saved:
         resumed = train(job, dataset, resume_from=checkpoint)

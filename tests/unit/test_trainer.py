@@ -19,7 +19,7 @@ from worker.job import misfit
 from worker.records.answers import unpack
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.trainers.environment import environment
-from worker.training.trainer import Progress, train
+from worker.training.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,7 @@ def test_weights_that_are_no_numbers_are_a_problem(dataset: Dataset, caplog: pyt
     assert misfit(job, "diverged", [0.5] * 2, ()) is None
     # And resumed from the checkpoint of the first, it ends in the same way
     saved: list[SavedCheckpoint | None] = []
-
-    def save(progress: Progress) -> None:
-        saved.append(progress.checkpoint())
-
-    train(job, dataset, on_epoch=save)
+    train(job, dataset, on_epoch=lambda progress: saved.append(progress.checkpoint()))
     assert saved[1] is None
     resumed = train(job, dataset, resume_from=saved[0])
     assert (resumed.weights, resumed.problem, len(resumed.history)) == (trained.weights, trained.problem, 2)
