@@ -19,17 +19,13 @@ from orchestrator.report.contents import reproduce
 from tests.support.boards import trained
 
 
-class StoppedError(SeedsweepError):
-    """Stops a command once it has its plan."""
-
-
 def planned(*words: str) -> SweepPlan:
     """Return the plan of `orchestrator sweep` with these words."""
     real, plans = command.make_plan, []
 
     def plan_only(*arguments: Any, **options: Any) -> SweepPlan:
         plans.append(real(*arguments, **options))
-        raise StoppedError
+        raise SeedsweepError("It has its plan")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "make_plan", plan_only)
