@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,10 +128,7 @@ def test_damaged_files_and_those_of_others_cost_time_only(kind: str, tmp_path: P
 
 @pytest.mark.slow(reason="compiles the kernel several times")
 def test_a_full_disk_costs_time_only(tmp_path: Path) -> None:
-    def allow_small_files_only() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-
-    lines = train(tmp_path, before=allow_small_files_only)
+    lines = train(tmp_path, before=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (10_000, 10_000)))
     assert count(lines, WARNING) == 1
     # The next process finds nothing half written.
     assert weights(train(tmp_path)) == weights(lines)

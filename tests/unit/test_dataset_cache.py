@@ -15,7 +15,6 @@ from sklearn.model_selection import train_test_split
 from nn.datasets import mnist as mnist_module
 from nn.datasets.mnist import MNIST_DIGEST, Dataset, load_mnist
 from tests.support.datasets import same_data
-from tests.support.idx_files import write_idx_folder
 
 
 @pytest.fixture
@@ -125,10 +124,8 @@ def test_a_cache_folder_that_cannot_be_costs_no_error(small: Dataset) -> None:
         assert same_data(load_mnist(cache_dir=cache_dir), small)
 
 
-def test_only_mnist_is_cached(tmp_path: Path) -> None:
-    write_idx_folder(tmp_path / "idx")
-
-    load_mnist(tmp_path / "idx", cache_dir=tmp_path / "cache")
+def test_only_mnist_is_cached(small_folder: Path, tmp_path: Path) -> None:
+    load_mnist(small_folder, cache_dir=tmp_path / "cache")
 
     assert not (tmp_path / "cache").exists()
 
