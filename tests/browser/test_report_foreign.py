@@ -54,14 +54,12 @@ def test_no_element_is_one_of_it(page: Page, report: Report) -> None:
     assert page.show(report("rates")).run(count) == found
 
 
-def test_what_is_hovered_says_it_all(page: Page, report: Report) -> None:
+def test_what_is_hovered_says_it_all_and_words_keep_their_order_around_text_of_another_direction(
+    page: Page, report: Report
+) -> None:
     page.show(report("foreign"))
     labels = " ".join(page.run("return [...document.querySelectorAll('.mark')].map(each => each.ariaLabel)"))
     assert [each for each in SHOWN if each not in labels] == []
-
-
-def test_words_keep_their_order_around_text_of_another_direction(page: Page, report: Report) -> None:
-    page.show(report("foreign"))
     moved = page.run(
         """
         const sentences = document.querySelectorAll('#report p, dd > span, #report td, #report th, figcaption *');

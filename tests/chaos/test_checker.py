@@ -18,10 +18,6 @@ from tests.chaos.test_evidence import fault
 OTHER_JOBS = workload("short").other_jobs
 
 
-def test_an_intact_run_passes() -> None:
-    assert check(intact(), CLEAN) == []
-
-
 @pytest.mark.parametrize(
     ("kind", "plant"),
     [
@@ -151,8 +147,9 @@ def with_a_cancelled_sweep() -> Observation:
     return seen
 
 
-def test_a_cancelled_sweep_passes() -> None:
-    assert check(with_a_cancelled_sweep(), CLEAN) == []
+@pytest.mark.parametrize("made", [intact, with_a_cancelled_sweep])
+def test_an_intact_run_passes_also_with_a_cancelled_sweep(made: Callable[[], Observation]) -> None:
+    assert check(made(), CLEAN) == []
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ def test_a_row_keeps_a_bounded_number_of_attempts_and_of_their_workers_names() -
     told = json.loads(row.line())
     with pytest.raises(ValidationError):
         Row.model_validate(told | {"history": told["history"][:1] * (MAX_HISTORY + 1)})
+    # The name of a worker in a foreign folder is one line, too.
+    told["history"][0]["worker"] = "x\n[2/2] seed 1: 99 %\x1b[2J"
+    assert str(Row.model_validate(told).history[0].worker).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -88,9 +91,3 @@ def test_a_foreign_row_with_an_impossible_attempt_is_invalid(hostile: dict[str, 
     row["history"][0] |= hostile
     with pytest.raises(ValidationError):
         Row.model_validate(row)
-
-
-def test_the_name_of_a_worker_in_a_foreign_folder_is_one_line() -> None:
-    row = json.loads(lost_row(JOB, "failed", "it broke", [attempt()]).line())
-    row["history"][0]["worker"] = "x\n[2/2] seed 1: 99 %\x1b[2J"
-    assert str(Row.model_validate(row).history[0].worker).isprintable()
