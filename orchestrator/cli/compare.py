@@ -126,14 +126,10 @@ def _differing(found: Comparison) -> list[str]:
     if first.trainer != second.trainer:
         return [f"Their trainers are {first.trainer} and {second.trainer}"]
     model = type(first.options)
-    names = [
-        name
-        for name in model.model_fields
-        if name in type(second.options).model_fields and getattr(first.options, name) != getattr(second.options, name)
-    ]
     told = [
         f"{heading(model, name)} "
         + " and ".join(shown(model.model_fields[name], getattr(each.options, name)) for each in (first, second))
-        for name in names
+        for name in model.model_fields
+        if name in type(second.options).model_fields and getattr(first.options, name) != getattr(second.options, name)
     ]
     return [f"They differ in {', '.join(told)}"] if told else []
