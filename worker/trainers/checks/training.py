@@ -163,10 +163,6 @@ def seeds_matter(case: Case, options: BaseModel) -> None:
         )
 
 
-class _StopError(Exception):
-    """What the worker raises in `on_epoch` when it is asked to stop."""
-
-
 def _stopped(
     case: Case, options: BaseModel, begin: Checkpoint | None = None
 ) -> tuple[Exception | None, list[Exception]]:
@@ -174,7 +170,7 @@ def _stopped(
     raised: list[Exception] = []
 
     def on_epoch(*_: Any, **__: Any) -> None:
-        raised.append(_StopError())
+        raised.append(Exception())
         raise raised[-1]
 
     try:
