@@ -56,10 +56,8 @@ class Cluster:
         self.app = _app(settings)
         self.embedded = embedded
         self.check = check
-        seconds = settings.socket_seconds
-        self._broker, self._backend = (
-            connect(url, seconds) for url in (self.app.broker_address, self.app.backend_address)
-        )
+        self._broker = connect(self.app.broker_address, settings.socket_seconds)
+        self._backend = connect(self.app.backend_address, settings.socket_seconds)
         self.address = hide_password(self.app.broker_address)
         self._wait_and_tell(tell)
 
