@@ -145,9 +145,8 @@ def _read(line: bytes, key: str, job: Job) -> Row | None:
 
     A row of a trainer that cannot be imported is skipped like a torn one.
     """
-    if len(line) > _LINE_BYTES + _NUMBER_BYTES * _numbers(job):
-        return None
-    if json_values(line) > _LINE_VALUES + _numbers(job):
+    numbers = _numbers(job)
+    if len(line) > _LINE_BYTES + _NUMBER_BYTES * numbers or json_values(line) > _LINE_VALUES + numbers:
         return None
     with contextlib.suppress(ValidationError, TrainerUnusableError):
         row = Row.model_validate_json(line, context=job.trainer)
