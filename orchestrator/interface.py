@@ -858,8 +858,7 @@ def _seeds(seeds: int | str | Iterable[int], first: int) -> Any:
     if isinstance(seeds, Iterable) and not isinstance(seeds, (bytes, Mapping)):
         # One more than allowed is refused; there may be no last one.
         return [_plain(each) for each in itertools.islice(seeds, MAX_JOBS + 1)]
-    allowed = "a number of seeds, a list of seeds, or text such as 0-4,7"
-    raise InvalidInputError("seeds", seeds, allowed)
+    raise InvalidInputError("seeds", seeds, "a number of seeds, a list of seeds, or text such as 0-4,7")
 
 
 def _is_count(seeds: object) -> bool:

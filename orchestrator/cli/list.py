@@ -24,8 +24,7 @@ def command(output: Output = DEFAULT_OUTPUT, as_json: AsJson = False) -> int:
     if as_json:
         print_json({"folder": str(output), "sweeps": [asdict(each) for each in found]})
     elif found:
-        rows = [_row(each) for each in found]
-        print_table(Console(highlight=False), HEADINGS, rows, spare=SPARE, is_text=True)
+        print_table(Console(highlight=False), HEADINGS, list(map(_row, found)), spare=SPARE, is_text=True)
     else:
         say(Console(), f"There is no sweep in {output} yet")
     return 0

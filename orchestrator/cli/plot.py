@@ -90,8 +90,7 @@ def as_dict(plot: Plot) -> dict[str, Any]:
     """Return a chart as `--json` prints it, without its name."""
     if isinstance(plot, Field):
         series = [{"label": label, "points": points} for label, points in plot.series.items()]
-        axes = {"x": "epoch", "y": plot.up}
-        return {"title": plot.title, "axes": axes, "series": series, "known": plot.known}
+        return {"title": plot.title, "axes": {"x": "epoch", "y": plot.up}, "series": series, "known": plot.known}
     rows = [
         {
             plot.heading: row.label,
@@ -116,7 +115,6 @@ def plot(sweep: Sweep, name: str) -> Plot:
 def _curves(sweep: Sweep) -> Field:
     metric = sweep.names.metric
     found = curves.curves(sweep)
-    last = max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line)
     series = {
         curve.configuration.label: [(float(point.epoch), labels.drawn(metric, point.mean)) for point in curve.points]
         for curve in found[: curves.LABELLED]
@@ -127,7 +125,7 @@ def _curves(sweep: Sweep) -> Field:
         title=f"Learning curves: mean {labels.plain(metric.name)} over the seeds that trained, by rank",
         up=labels.axis_title(metric),
         scale=Scale.around(values, is_share=metric.is_share),
-        last=last,
+        last=max(epoch for curve in found for line in curve.jobs.values() for epoch, _ in line),
         series=series,
         known=len(found),
     )
@@ -162,8 +160,7 @@ def _rows(plot: Rows, width: int) -> Iterator[str]:
     inner = max(width - names - notes - 4, LEAST)
     yield _fitted(plot.heading, names, right=True)
     for row in plot.strips:
-        track = _track(row, plot.scale, inner)
-        yield f"{_fitted(row.label, names, right=True)}  {track}  {_fitted(row.note, notes)}"
+        yield f"{_fitted(row.label, names, right=True)}  {_track(row, plot.scale, inner)}  {_fitted(row.note, notes)}"
     ticks = (plot.scale.low, plot.scale.high, plot.scale.at(0.5))
     yield from (f"{' ' * names}  {line}" for line in _axis(plot.scale, inner, plot.axis, ticks))
     yield ""

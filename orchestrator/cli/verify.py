@@ -85,8 +85,7 @@ def command(
             for difference in check.differences
         ]
         if rows:
-            headings = ("job", "what", "kept", "trained again")
-            print_table(console, headings, rows, padding=(0, 1, 0, 0), is_text=True)
+            print_table(console, ("job", "what", "kept", "trained again"), rows, padding=(0, 1, 0, 0), is_text=True)
         say(console, str(result), style="bold red" if rows else None)
     return 1 if different or noted else 0
 

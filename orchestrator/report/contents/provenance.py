@@ -18,8 +18,7 @@ def sessions(sweep: Sweep) -> DataTable:
     """Return a row for each session."""
     every = [sweep.manifest.provenance, *sweep.manifest.resumed]
     headings = ("session began", "host", "Python", "platform", "Git commit", "packages")
-    rows = [_session(each) for each in every]
-    return DataTable.of("Sessions", headings, rows, "session", MOST_SESSIONS)
+    return DataTable.of("Sessions", headings, list(map(_session, every)), "session", MOST_SESSIONS)
 
 
 def facts(sweep: Sweep) -> Iterable[Fact]:

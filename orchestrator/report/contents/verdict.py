@@ -59,8 +59,7 @@ def _of_leader(sweep: Sweep, leader: Standing) -> list[Fact]:
 
 def _mean(board: Leaderboard, leader: Standing) -> str:
     metric = board.names.metric
-    value = metric.shown(leader.mean or 0.0)
-    over = f"a mean of {value} over {counted(leader.n, 'seed')}"
+    over = f"a mean of {metric.shown(leader.mean or 0.0)} over {counted(leader.n, 'seed')}"
     if leader.low is None or leader.high is None:
         return over
     low, high = metric.number(leader.low), metric.shown(leader.high)

@@ -98,8 +98,7 @@ class Axis:
 
 def absent(sweep: Sweep) -> str | None:
     """Return why a sweep has no such chart, as a phrase; None if it has one."""
-    varies = bool(sweep.leaderboard.names.varying)
-    return configurations.absent(sweep) or (None if varies else "no option varies")
+    return configurations.absent(sweep) or (None if sweep.leaderboard.names.varying else "no option varies")
 
 
 def chart(sweep: Sweep, name: str) -> Chart:

@@ -42,8 +42,7 @@ def gaps(sweep: Sweep) -> tuple[Gap, ...]:
 
     They are the comparisons of the verdict. A sweep that runs may have none yet of some configurations.
     """
-    candidates = [each for each in configurations.drawn(sweep) if each.standing.scored.is_candidate]
-    leader, *rest = enumerate(candidates)
+    leader, *rest = enumerate(each for each in configurations.drawn(sweep) if each.standing.scored.is_candidate)
     others = [(i, each) for i, each in rest if sweep.judgement.from_leader.n[i]]
     contenders = [(i, each) for i, each in others if each.standing.contender]
     ruled_out = [(i, each) for i, each in others if not each.standing.contender]

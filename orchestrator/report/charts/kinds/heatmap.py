@@ -121,8 +121,7 @@ def _caption(found: Collection[Group], of: tuple[Side, Side], metric: Metric, *,
 
 
 def _cells(cell: Group, metric: Metric) -> tuple[str, ...]:
-    counts = (str(len(cell.scores)), str(cell.diverged))
-    return metric.number(cell.mean), *counts, "yes" if cell.is_contender else "no"
+    return metric.number(cell.mean), str(len(cell.scores)), str(cell.diverged), "yes" if cell.is_contender else "no"
 
 
 # How it is drawn

@@ -124,10 +124,9 @@ def _specification(
     marks = [_span(label, span, at, names) for label, span in spans]
     faults = [mark for mark, (_, span) in zip(marks, spans, strict=True) if span.is_fault]
     bars = canvas.chart(_times(shown, GAP * made.active(made.seconds), at) if together else marks)
-    outline = {"stroke": style.LIGHT["ground"], "strokeWidth": 0.5, "opacity": 0.85}
     layers = [
         pauses.mark_rule(color=style.LIGHT["axis"], strokeDash=[4, 3]).encode(x=x),
-        bars.mark_bar(height=STEP - 6, **outline)
+        bars.mark_bar(height=STEP - 6, stroke=style.LIGHT["ground"], strokeWidth=0.5, opacity=0.85)
         .encode(x=x, x2="x2:Q", y=y, color=canvas.own_colour, description="said:N"),
         *(layer.encode(x=x, y=y) for layer in _faults(canvas, faults)),
     ]  # fmt: skip

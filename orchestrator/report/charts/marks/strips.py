@@ -160,8 +160,7 @@ def specification(rows: Rows) -> dict[str, Any]:
         ),
         means.mark_text(align="left", color=quiet).encode(x=alt.XValue(width + 12), y=y, text="note:N"),
     ]  # fmt: skip
-    step = STEP if len(strips) < MANY else NARROW_STEP
-    return canvas.layered(layers, width=width, height=alt.Step(step))
+    return canvas.layered(layers, width=width, height=alt.Step(STEP if len(strips) < MANY else NARROW_STEP))
 
 
 def _width(rows: Rows) -> float:
