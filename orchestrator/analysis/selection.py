@@ -48,8 +48,7 @@ def pick(sweep: str, jobs: Mapping[str, Job], words: Sequence[str], field: str =
     Raises:
         InvalidInputError: a word is invalid or fits no job, or no job fits all of them.
     """
-    picker = Picker(sweep, jobs, field)
-    fitting = set(jobs).intersection(*map(picker.fitting, words))
+    fitting = set(jobs).intersection(*map(Picker(sweep, jobs, field).fitting, words))
     if not fitting:
         allowed = f"words that fit a job of the sweep {sweep}; each of these fits one, and none fits all"
         raise InvalidInputError(field, " ".join(words), allowed)

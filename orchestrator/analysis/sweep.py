@@ -222,8 +222,7 @@ class Sweep:
         by = () if str(self.scoring) == self.manifest.metric else ("--metric", str(self.scoring))
         # A budget is that of all races of a sweep together.
         budget = len(self.manifest.added_by_races) + advice.budget
-        within = ("--within", f"{advice.within:g}", "--budget", str(budget))
-        return ("orchestrator", "decide", self.name, *by, *within)
+        return ("orchestrator", "decide", self.name, *by, "--within", f"{advice.within:g}", "--budget", str(budget))
 
     @functools.cached_property
     def note(self) -> str:

@@ -341,8 +341,7 @@ def _with_data(manifest: Manifest, data: str | None, place: Place) -> Manifest:
     own = specification.data if specification.data in trainer.datasets else place.settings.data
     if data is None and own is None:
         raise InvalidInputError("data", Described("missing"), "the path of the data set on this machine")
-    source = registry.source(trainer, data or str(own))
-    specification = specification.model_copy(update={"data": source})
+    specification = specification.model_copy(update={"data": registry.source(trainer, data or str(own))})
     return manifest.model_copy(update={"specification": specification, "keep_weights": "none"})
 
 

@@ -113,8 +113,7 @@ def decide(session: Session, terms: Terms, *, display: Display = silent) -> Deci
 
 def at_most(plan: SweepPlan, terms: Terms) -> int:
     """Return how many jobs `decide` adds at most."""
-    rows = plan.folder.rows_of(plan.jobs)
-    standing = _Race(plan.rehearse(), terms, Progress()).standing(plan.manifest, rows)
+    standing = _Race(plan.rehearse(), terms, Progress()).standing(plan.manifest, plan.folder.rows_of(plan.jobs))
     if not standing.sweep.running and standing.next_round is None:
         return 0
     return max(0, terms.budget - len(plan.manifest.added_by_races))

@@ -66,8 +66,7 @@ class SweepPlan:
 
     def rehearse(self, keep_weights: str | None = None) -> Session:
         """Return the session that would begin, without its rows; nothing is written. Weights are kept as given."""
-        kept = {"keep_weights": keep_weights or self.manifest.keep_weights}
-        manifest = self.manifest.model_copy(update=kept)
+        manifest = self.manifest.model_copy(update={"keep_weights": keep_weights or self.manifest.keep_weights})
         return Session(self.folder, manifest, dict(self.jobs), self.place, resuming=self.resuming)
 
     def judged_by(self, metric: str | None) -> SweepPlan:

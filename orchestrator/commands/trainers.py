@@ -108,8 +108,7 @@ def _describe(name: str, given: str, answer: str) -> None:
     except InvalidInputError as error:
         told = {"invalid": [error.field, error.value, error.allowed]}
     except BaseException as error:
-        problem = f"The trainer {name} cannot be imported: {reason(error)}"
-        told = asdict(TrainerFacts(name, None, problem))
+        told = asdict(TrainerFacts(name, None, f"The trainer {name} cannot be imported: {reason(error)}"))
     with os.fdopen(int(answer), "w") as file:
         file.write(json.dumps(told, default=str))
     # What the import has started must not hold this process up.

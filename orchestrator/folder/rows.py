@@ -113,8 +113,7 @@ class JobIdentity(_Record):
             # Another one, which takes its time and memory, is not even imported.
             if info.context not in (None, trainer):
                 raise ValueError(f"its job's trainer is {info.context}")
-            model = registry.trainer(str(trainer)).options_for(told)
-            return fields | {"options": model.model_validate(told)}
+            return fields | {"options": registry.trainer(str(trainer)).options_for(told).model_validate(told)}
         return fields
 
     @property

@@ -175,8 +175,7 @@ class StallWatch:
                 sentence = "The worker is starting: the first time, it prepares the data set and the trainer"
             return Stall(sentence, frozenset())
         problems = {worker.name: problem for worker in workers if (problem := self._problem(worker, now)) is not None}
-        busy = (worker for worker in workers if worker.name not in problems and worker.running.keys() & self._running)
-        if any(busy):
+        if any(worker.name not in problems and worker.running.keys() & self._running for worker in workers):
             return None
         if not problems:
             return self._unserved(workers)

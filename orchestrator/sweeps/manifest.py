@@ -247,8 +247,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
         if (number := len(self.rounds) + len(self.withdrawn)) >= MAX_ROUNDS:
             allowed = f"at most {MAX_ROUNDS} of them: start another sweep, which reuses the results of this one"
             raise InvalidInputError("the sweep", Described(f"extended {number} times"), allowed)
-        rounds = [*self.rounds, further.read(self.grown)]
-        longer = self.with_look(look).model_copy(update={"rounds": rounds})
+        longer = self.with_look(look).model_copy(update={"rounds": [*self.rounds, further.read(self.grown)]})
         # Counted before the jobs are listed, which takes long for many.
         count = longer.grown.size + len(further.seeds) * len(further.configurations)
         if count <= 2 * MAX_JOBS:
@@ -284,8 +283,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
     def with_drawn(self, points: Sequence[Point]) -> Manifest:
         """Return the manifest of the sweep with further configurations."""
-        drawn = (*self.specification.drawn, *points)
-        specification = self.specification.model_copy(update={"drawn": drawn})
+        specification = self.specification.model_copy(update={"drawn": (*self.specification.drawn, *points)})
         return self.model_copy(update={"specification": specification})._listed()
 
     def _listed(self) -> Manifest:
