@@ -79,8 +79,7 @@ def _read(path: Path, magic: int, content: bytearray) -> tuple[int, ...]:
             pieces = _unpacked(file) if is_packed else iter(partial(file.read, CHUNK), b"")
             first = next(pieces, b"")
             shape = _shape(path, first[:header_bytes], magic)
-            size = int(np.prod(shape, dtype=object))
-            _append(path, chain([first[header_bytes:]], pieces), size, content)
+            _append(path, chain([first[header_bytes:]], pieces), int(np.prod(shape, dtype=object)), content)
     except EOFError:
         raise DatasetError(f"{path} is truncated: its gzip stream ends too early") from None
     except zlib.error as error:

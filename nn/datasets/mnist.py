@@ -189,6 +189,5 @@ def split_order(n: int, n_validation: int, seed: int | list[int]) -> NDArray[np.
 
 
 def _from_arrays(source: str, digest: str, arrays: Mapping[str, NDArray[Any]], n_features: int) -> Dataset:
-    parts = {part: arrays[part] for part in _PARTS}
-    samples = Samples(**parts, n_features=n_features, n_classes=N_CLASSES)
+    samples = Samples(**{part: arrays[part] for part in _PARTS}, n_features=n_features, n_classes=N_CLASSES)
     return Dataset(samples, len(samples) - validation_size(len(samples)), arrays["order"], digest, source)

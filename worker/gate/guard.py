@@ -31,8 +31,7 @@ class GuardStep(bootsteps.StartStopStep):
     def __init__(self, c: Any, **kwargs: Any) -> None:
         super().__init__(c, **kwargs)
         # Kombu treats KeyError as a connection error; here it means that the message lacks a field.
-        errors = (*c.connection_errors, *c.channel_errors)
-        self._transient = tuple(error for error in errors if error is not KeyError)
+        self._transient = tuple({*c.connection_errors, *c.channel_errors} - {KeyError})
         self._create_task_handler = c.create_task_handler
         c.create_task_handler = self.create_task_handler
         self._controller = c.controller

@@ -69,8 +69,7 @@ class GuardedQoS(kombu_redis.QoS):
         ended. Workers leave no such leases, but without the repair, the message would never return to the queue, and a
         sweep would wait for its job forever.
         """
-        held = read_hash(client, self.unacked_key, MAX_TAG_BYTES, most)
-        tags = [tag for tag in held if tag]
+        tags = [tag for tag in read_hash(client, self.unacked_key, MAX_TAG_BYTES, most) if tag]
         if not tags:
             return False
         now = self._clock.now()

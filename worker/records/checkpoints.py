@@ -97,8 +97,7 @@ def save(store: Store, task_id: str, job: Job, checkpoint: SavedCheckpoint, *, f
 
 def load(store: Store, task_id: str, job: Job) -> SavedCheckpoint | None:
     """Return a task's checkpoint, or None if it is absent or invalid."""
-    limit = limits.checkpoint(job.epochs, job.max_bytes)
-    blob = read(store.client, key("checkpoint", task_id), limit)
+    blob = read(store.client, key("checkpoint", task_id), limits.checkpoint(job.epochs, job.max_bytes))
     try:
         return None if blob is None else unpack(job, blob)
     except WeightsError as error:

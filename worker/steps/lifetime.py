@@ -108,8 +108,7 @@ class StopStep(bootsteps.StartStopStep):
         time.sleep(GIVE_BACK_SECONDS)
         logger.critical("Redis does not answer: the worker ends without giving its jobs back; their leases end")
         # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
-        processes = getattr(getattr(self._worker.pool, "_pool", None), "_pool", None)
-        for process in processes or ():
+        for process in getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         os._exit(1)

@@ -132,8 +132,7 @@ def fit(
             fitting.train(epoch)
             predicted = fitting.predict()
             value, others = fitting.score(predicted)
-            is_last = epoch + 1 == epochs
-            resumable = fitting.in_epochs and not is_last
+            resumable = fitting.in_epochs and epoch + 1 < epochs
             on_epoch(value, (lambda: state.to_checkpoint(fitting.estimator)) if resumable else None, others)
     except Divergence as end:
         problem, predicted = f"diverged: {end}", None

@@ -65,8 +65,7 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any, Callable[[Any], None] | None]
     Such objects are a tree, a loss function, an optimizer, another estimator.
     """
     if isinstance(value, np.ndarray):
-        fields = value.dtype.names or ()
-        yield from ((field, value[field], None) for field in fields)
+        yield from ((field, value[field], None) for field in value.dtype.names or ())
         if value.dtype.kind == "O":
             yield from ((index, item, None) for index, item in enumerate(value.flat))
     elif isinstance(value, (list, tuple, dict)):
@@ -125,8 +124,7 @@ def _blob(tensors: Mapping[str, Any], said: Mapping[str, Any]) -> bytes:
         array = np.asarray(value)
         contiguous = np.ascontiguousarray(array).reshape(array.shape)
         little[name] = contiguous.astype(array.dtype.newbyteorder("<"), copy=False)
-    metadata = {METADATA: json.dumps(said, sort_keys=True, allow_nan=False)}
-    return safetensors.numpy.save(little, metadata=metadata)
+    return safetensors.numpy.save(little, {METADATA: json.dumps(said, sort_keys=True, allow_nan=False)})
 
 
 def sizes(blob: bytes) -> Iterator[tuple[int, int, str]]:
