@@ -219,9 +219,7 @@ def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: A
         function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{_fingerprint(str(arguments))}"
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
-        # What is cached is unpickled. Whoever can write beside the sources needs no cache.
-        cache, own = Path(place), Path(__file__).parent
-        if not (cache.is_relative_to(own) or (is_private(cache, 0) and is_guarded(cache))):
+        if not _is_trusted(Path(place), function.__qualname__):
             raise PermissionError("others can write there")
         compiled.compile(arguments)
     except Exception as error:
@@ -231,6 +229,17 @@ def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: A
         compiled.compile(arguments)
     compiled.disable_compile()
     return compiled
+
+
+def _is_trusted(cache: Path, name: str) -> bool:
+    """Return whether nobody else can have written what numba unpickles from a folder for a function of this name."""
+    source = Path(__file__)
+    beside, owner = cache.is_relative_to(source.parent), source.stat().st_uid
+    if beside and not is_private(source, 0, owner):
+        # Whoever can write to the sources needs no cache.
+        return True
+    files = [*cache.glob(f"*{name}*"), *([] if beside else [cache])]
+    return (beside or is_guarded(cache)) and all(is_private(each, 0, owner) for each in files)
 
 
 def _fingerprint(arguments: str) -> str:

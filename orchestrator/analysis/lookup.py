@@ -178,6 +178,9 @@ def artifact(sweep: Sweep, key: str) -> bytes:
             remedy = f"{trained}; to have others, start the sweep again under another --name"
         raise WeightsError(f"{folder.weights_path(sha256)} is {fault}: {remedy}")
     blob = folder.weights(job, sha256)
+    if job.trainer != NetworkTrainer.name and not job.is_current:
+        # An earlier version of the trainer may have made what this one would not.
+        return blob
     try:
         check_weights(job, sweep.rows[key].status, blob)
     except WeightsError as error:
@@ -246,6 +249,7 @@ def drawings(sweep: Sweep, job: Job, cache_dir: Path) -> Sequence[Drawing]:
         TrainerUnusableError: the trainer raises an exception, or returns something else.
     """
     blob = artifact(sweep, job.key)
+    job.trained_by.check_artifact(job.options, job.dataset, blob)
     found = job.trained_by.drawings(job.options, blob, partial(load_data, sweep.manifest, job, cache_dir))
     if not isinstance(found, Sequence) or not all(isinstance(each, Drawing) for each in found):
         raise TrainerUnusableError(f"The trainer {job.trainer} is broken: its drawings are not all of type Drawing")

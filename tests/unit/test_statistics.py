@@ -171,6 +171,8 @@ class TestCompare:
         assert ends(found.interval) == pytest.approx((0.1, 0.1))
         found = compare(by_seed(*[0.3] * 5), by_seed(*[0.1 + 0.2] * 5))
         assert (found.mean, *ends(found.interval)) == (0, 0, 0)
+        # Nor do the scores of each, if the seeds are others: three of 0.1 have a mean of more.
+        assert compare(by_seed(*[0.1] * 3), dict.fromkeys((7, 8, 9), 0.2)).interval is None
         # Nor do differences that are equal but for rounding.
         found = compare(by_seed(0.5, 0.6, 0.7, 0.8, 0.9), by_seed(0.4, 0.5, 0.6, 0.7, 0.8))
         assert ends(found.interval) == pytest.approx((0.1, 0.1), abs=1e-15)

@@ -7,7 +7,7 @@ of a mean is Student's t. The probabilities follow by numerical integration.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -95,12 +95,9 @@ def moderated_variances(of: Moments) -> tuple[Floats, Floats]:
 
 
 def _probabilities(of: Moments) -> Floats:
-    # Scores that differ in their last digits only are equal: a variance of rounding errors has no distribution.
-    rounding = EQUAL * np.abs(of.mean)
-    of = replace(of, variance=np.where(of.variance <= rounding**2, 0.0, of.variance))
     if not np.nanmax(of.variance, initial=0) > 0:
         # Nothing varies: the highest means share the probability equally.
-        highest = of.mean >= (of.mean - rounding).max()
+        highest = of.mean >= (of.mean - EQUAL * np.abs(of.mean)).max()
         return np.asarray(highest / highest.sum(), dtype=np.float64)
     of_means = posterior(of)
     standard = t_quantile(LEVELS, of_means.df[:, None])

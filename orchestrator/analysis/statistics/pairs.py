@@ -1,7 +1,7 @@
 """Compares all pairs of configurations: their differences, margins of error, and which may be the best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,26 +59,29 @@ def as_array(scores: Sequence[Scores]) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(len(scores), len(seeds))
 
 
-def moments(values: Floats, present: NDArray[Any] | None = None) -> Moments:
+def moments(values: Floats, present: NDArray[Any] | None = None, size: Floats | None = None) -> Moments:
     """Return the moments of configurations.
 
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         present: Which of them count; None for all that are not missing.
+        size: What each was computed from, of the same shape; None for the values themselves. Values that are off their
+            mean by at most `EQUAL` times that do not vary.
     """
     present = ~np.isnan(values) if present is None else present
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if present.all() and values.shape[-1] > 1:
             # The same, faster: thousands of configurations have millions of pairs.
-            n, mean = float(values.shape[-1]), values.mean(axis=-1)
-            deviations = values - mean[..., None]
-            variance = np.einsum("...s,...s->...", deviations, deviations) / (n - 1)
-            return Moments(np.full(mean.shape, n), mean, variance)
-        count = present.sum(axis=-1).astype(np.float64)
-        mean = np.where(present, values, 0).sum(axis=-1) / count
-        deviations = np.where(present, values - mean[..., None], 0)
-        variance = np.where(count > 1, (deviations**2).sum(axis=-1) / (count - 1), np.nan)
-    return Moments(count, mean, variance)
+            mean = values.mean(axis=-1)
+            deviations, count = values - mean[..., None], np.full(mean.shape, float(values.shape[-1]))
+            variance = np.einsum("...s,...s->...", deviations, deviations) / (count - 1)
+        else:
+            count = present.sum(axis=-1).astype(np.float64)
+            mean = np.where(present, values, 0).sum(axis=-1) / count
+            deviations = np.where(present, values - mean[..., None], 0)
+            variance = np.where(count > 1, (deviations**2).sum(axis=-1) / (count - 1), np.nan)
+        varies = (np.abs(deviations) > EQUAL * (np.abs(values) if size is None else size)).any(axis=-1)
+        return Moments(count, mean, variance * varies)
 
 
 def differences(values: Floats, of: Moments, i: int, when: Floats | None = None) -> Differences:
@@ -112,10 +115,7 @@ def differences(values: Floats, of: Moments, i: int, when: Floats | None = None)
         made = looks_made(pairs)
         last = np.where(made > 0, LOOKS[made - 1], pairs)
         present &= present.cumsum(axis=-1) <= last[..., None]
-    common = moments(gaps, present)
-    # Differences that vary in their last digits only do not vary. Each has the digits of its own scores.
-    varies = (present & ~(np.abs(gaps - common.mean[..., None]) <= EQUAL * larger)).any(axis=-1)
-    common = replace(common, variance=common.variance * varies)
+    common = moments(gaps, present, larger)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
         welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
