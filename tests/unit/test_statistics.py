@@ -491,6 +491,7 @@ class TestImages:
         assert new_images_interval(right_answers(3, 1, 100)) is None
         assert new_images_interval(right_answers(3, 5, 1)) is None
         assert new_images_difference({0: np.ones(9, bool)}, {0: np.ones(9, bool)}) is None
+        assert [new_images_interval([np.arange(9) < 3] * n) is None for n in (4, 5)] == [True, False]
 
     def test_pairing_over_images_makes_a_difference_narrow(self) -> None:
         bits = right_answers(4, 10, 3000)

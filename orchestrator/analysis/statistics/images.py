@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.analysis.statistics.intervals import Interval, t_quantile, tails
+from orchestrator.analysis.statistics.intervals import LEAST_EQUAL, Interval, t_quantile, tails
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +70,7 @@ class _Side(NamedTuple):
 
 
 def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> Interval | None:
-    """Return the interval for a mean over seeds and images; None for fewer than two of either.
+    """Return the interval for a mean over seeds and images; None for fewer than two of either, or five equal seeds.
 
     Args:
         sides: One, or two with independent seeds, whose difference it is for.
@@ -79,7 +79,8 @@ def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> In
     """
     # For each image, over the seeds.
     difference = functools.reduce(operator.sub, (side.mean for side in sides))
-    if min(len(side.seeds) for side in sides) < 2 or len(difference) < 2:
+    least = 2 if any(len(set(side.seeds.tolist())) > 1 for side in sides) else LEAST_EQUAL
+    if min(len(side.seeds) for side in sides) < least or len(difference) < 2:
         return None
     seeds = np.array([side.seeds.var(ddof=1) / len(side.seeds) for side in sides])
     # The mean over images of the variance over seeds.
