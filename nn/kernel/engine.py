@@ -220,10 +220,10 @@ def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: A
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
         if not _is_trusted(Path(place), function.__qualname__):
-            raise PermissionError("others can write there")
+            raise PermissionError("others may change what is there; remove it")
         compiled.compile(arguments)
     except Exception as error:
-        # Without a writable folder, on a full disk or with a damaged file, only the cache is lost: compile anyway.
+        # Without a folder of one's own, on a full disk or with a damaged file, only the cache is lost: compile anyway.
         _log.warning("Cannot keep compiled code in %s, so that each start compiles again: %s", place, error)
         compiled = jit()(function)
         compiled.compile(arguments)
@@ -238,8 +238,10 @@ def _is_trusted(cache: Path, name: str) -> bool:
     if beside and not is_private(source, 0, owner):
         # Whoever can write to the sources needs no cache.
         return True
-    files = [*cache.glob(f"*{name}*"), *([] if beside else [cache])]
-    return (beside or is_guarded(cache)) and all(is_private(each, 0, owner) for each in files)
+    # Not through a link, which may lead elsewhere when numba follows it.
+    files = [cache, *cache.glob(f"*{name}*")]
+    is_own = all(is_private(each, 0, owner) and not each.is_symlink() for each in files)
+    return is_own and (beside or is_guarded(cache))
 
 
 def _fingerprint(arguments: str) -> str:

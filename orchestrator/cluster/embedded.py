@@ -36,7 +36,7 @@ _CANNOT_START = "The embedded cluster cannot start"
 def _private_folder() -> Path:
     """Create a folder that only this user can enter (mode 0700), at a path that fits a socket and a URL.
 
-    It is in `/tmp` if others could exchange it where temporary files are: its worker imports from there.
+    It is in `/tmp` if its path would not fit, or others could exchange it: its worker imports from there.
     """
     folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
     path = str(folder / "server.sock")
@@ -83,7 +83,7 @@ class EmbeddedCluster:
         try:
             self.folder = _private_folder()
         except OSError as error:
-            raise ClusterError(f"{_CANNOT_START}: no temporary folder can be created: {error.strerror}") from None
+            raise ClusterError(f"{_CANNOT_START}: no temporary folder of one's own: {error.strerror}") from None
         self._socket = self.folder / "server.sock"
         self.url = f"redis+socket://{self._socket}"
 

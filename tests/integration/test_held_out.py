@@ -171,7 +171,7 @@ def test_jobs_whose_weights_are_gone_or_damaged_are_trained_again(fresh: Command
         (lambda told: told["jobs"][0].update(seed=7), "it has another test split or configuration"),
         (lambda told: told.update(jobs=3 * told["jobs"]), "it is invalid: it has a job more than once"),
         (lambda told: told["test"].update(low=1.0), "its interval from 1.0 to "),
-        (lambda told: told["test"].update(low=0.998, high=0.999), "its interval from 0.998 to 0.999 is none"),
+        (lambda told: told["test"].update(low_new=0.998, high_new=0.999), "its interval from 0.998 to 0.999 is none"),
         (lambda told: told["options"].update(x=[[]] * 4_000), "cannot be read: it has too many values"),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_record_of_two_configurations_counts_as_one(fresh: CommandLine) -> Non
     mean = statistics.fmean(each["test_score"] for each in told["jobs"])
     told["options"] = {}
     for part in ("validation", "test"):
-        told[part] |= {"mean": mean, "low": mean, "high": mean}
+        told[part] |= dict.fromkeys(("mean", "low", "high", "low_new", "high_new"), mean)
     (fresh.sweep("b") / "test.json").write_text(json.dumps(told))
     assert "it has jobs of several configurations" in fresh.run("test", "b", status=2).stderr
 

@@ -119,8 +119,9 @@ def test_a_read_only_installation_and_home_cost_time_only(tmp_path: Path) -> Non
         lambda file: file.write_bytes(file.read_bytes()[:100]),
         lambda file: file.parent.chmod(0o777),
         lambda file: file.chmod(0o666),
+        lambda file: (file.rename(file.with_name("own")), file.symlink_to("own")),
     ],
-    ids=["damaged", "in a folder of others", "of others"],
+    ids=["damaged", "in a folder of others", "of others", "a link"],
 )
 def test_damaged_files_and_those_of_others_cost_time_only(
     kind: str, harm: Callable[[Path], object], tmp_path: Path

@@ -55,7 +55,7 @@ def test_polls_and_looks_take_a_tenth_of_the_time_each(
     job = make_job()
     started = clock.monotonic()
     # When a sweep waits for them, then to read them takes a tenth of the time
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="pop from empty list"):
         next(iter(Waiting(view, {job.key: job}, SILENT, view.queue.submit)))
     assert 10 * taken / (clock.monotonic() - started) <= 0.1 + 1e-9
 

@@ -46,7 +46,8 @@ def eventful(job: Job) -> Row | None:
                 "error": "NaN",
             }
         )
-        .with_history([attempt(1, "w1@h", 10, 12, "finished")]),
+        # It went on from a shorter job.
+        .with_history([attempt(1, "w1@h", 10, 12, "finished", epochs_before=1)]),
         3: lost_row(job, "failed", "it </td> broke", [attempt(1, "<b>w3@h", 12, 14, "failed")]),
         4: trained(job, 0.9).reused("another"),
     }
@@ -138,12 +139,12 @@ class TestSection:
             "Reused": "1 result, not trained for this sweep: 1 from another",
             "Mismatches": "1 job of which two executions ended with different weights: evidence of a fault",
             "Time": "35 s from the first attempt to the end of the last one",
-            "Training": "18 s in epochs that count, of 49 s in attempts",
+            "Training": "17 s in epochs that count, of 49 s in attempts",
         }
 
     def test_who_trained_what(self, snapshot: Sweep) -> None:
         assert list(known(accounting.workers(snapshot, attempts.of(snapshot))).rows) == [
-            ("w1@h", "2", "3", "5", "14.0", "2", "60 %"),
+            ("w1@h", "2", "3", "4", "13.0", "2", "60 %"),
             ("w2@h", "1", "1", "1", "4.0", "1", "14 %"),
             ("<b>w3@h", "0", "1", "0", "0.0", "1", "6 %"),
         ]

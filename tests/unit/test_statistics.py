@@ -176,6 +176,8 @@ class TestCompare:
         # Nor do differences that are equal but for rounding.
         found = compare(by_seed(0.5, 0.6, 0.7, 0.8, 0.9), by_seed(0.4, 0.5, 0.6, 0.7, 0.8))
         assert ends(found.interval) == pytest.approx((0.1, 0.1), abs=1e-15)
+        assert compare(by_seed(1e6, 2e6, 3e6), by_seed(1e6 - 1e-3, 2e6 - 1e-3, 3e6 - 1e-3)).interval is None
+        assert t_interval([0.3, 0.1 + 0.2, 0.3]) is None
         # A huge score hides what varies neither beside it, nor before it.
         a, b = by_seed(0.5, 0.53, 0.49, 0.52, 0.5, 1e9), by_seed(0.51, 0.5, 0.52, 0.49, 0.5, 1e9)
         expected = scipy.stats.ttest_1samp([a[seed] - b[seed] for seed in a], 0).confidence_interval()
@@ -491,7 +493,10 @@ class TestImages:
         assert new_images_interval(right_answers(3, 1, 100)) is None
         assert new_images_interval(right_answers(3, 5, 1)) is None
         assert new_images_difference({0: np.ones(9, bool)}, {0: np.ones(9, bool)}) is None
-        assert [new_images_interval([np.arange(9) < 3] * n) is None for n in (4, 5)] == [True, False]
+        same = [np.arange(9) < 3] * 5
+        assert [new_images_interval(same[:n]) is None for n in (4, 5)] == [True, False]
+        one, two = dict(enumerate(same[:3])), {7: same[0], 8: np.arange(9) < 4}
+        assert [new_images_difference(one, each) is None for each in ({9: same[0]} | one, two)] == [True, False]
 
     def test_pairing_over_images_makes_a_difference_narrow(self) -> None:
         bits = right_answers(4, 10, 3000)

@@ -253,14 +253,14 @@ def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tm
     for write in (lambda: folder.keep(NOTE, "text"), lambda: folder.append(row(JOBS[0])), lambda: report(swept)):
         with pytest.raises(OutputError, match="Its folder was moved or replaced"):
             write()
-    # Nor what takes it while something is written.
-    folder.path.unlink()
-    (tmp_path / "before").rename(folder.path)
-    # Nor into what was exchanged before its path was resolved, and is no sweep.
+    # Nor is anything written into what was exchanged before its path was resolved, and is no sweep.
     (tmp_path / "c").mkdir()
     with pytest.raises(SweepNotFoundError):
         SweepFolder(tmp_path, "c").keep(NOTE, "text")
     assert not names_in(tmp_path / "c")
+    # Nor what takes it while something is written.
+    folder.path.unlink()
+    (tmp_path / "before").rename(folder.path)
     with folder.writing() as opened:
         folder.path.rename(tmp_path / "before")
         folder.path.symlink_to(own.path)

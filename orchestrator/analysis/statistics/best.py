@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.analysis.statistics.intervals import t_quantile
-from orchestrator.analysis.statistics.pairs import EQUAL, Floats, Moments, Scores, as_array, moments
+from orchestrator.analysis.statistics.intervals import EQUAL, t_quantile
+from orchestrator.analysis.statistics.pairs import Floats, Moments, Scores, as_array, moments
 
 #: Quantiles that represent the prior of the spread.
 SPREADS = 15

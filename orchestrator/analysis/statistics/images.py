@@ -26,7 +26,7 @@ def new_images_interval(correct: Iterable[NDArray[Any]], *, chosen_of: int = 1) 
         chosen_of: As for `intervals.t_interval`.
 
     Returns:
-        The interval; None for fewer than two seeds or images.
+        The interval; None for fewer than two seeds or images, or fewer than five seeds that are all equal.
     """
     return _interval([_Side.of(correct)], chosen_of=chosen_of)
 
@@ -44,7 +44,7 @@ def new_images_difference(
         alpha: The probability that it does not contain the difference.
 
     Returns:
-        The interval; None if a side has fewer than two seeds, or for fewer than two images.
+        The interval; None if a side has fewer than two seeds, or five if no score varies, or for fewer than two images.
     """
     common = sorted(a.keys() & b.keys())
     if len(common) >= 2:
@@ -70,7 +70,7 @@ class _Side(NamedTuple):
 
 
 def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> Interval | None:
-    """Return the interval for a mean over seeds and images; None for fewer than two of either, or five equal seeds.
+    """Return the interval for a mean over seeds and images; None for fewer than two, or five seeds that are all equal.
 
     Args:
         sides: One, or two with independent seeds, whose difference it is for.

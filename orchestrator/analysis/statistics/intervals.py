@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 #: The variance of the mixture over effect sizes, in squared standard deviations: narrowest at 5 to 100 seeds.
 MIXTURE_VARIANCE = 5.5
+#: Scores that differ by at most this fraction of the larger one are equal: further digits show only rounding.
+EQUAL = 1e-10
 #: Fewest equal values that count as no variation: fewer may be chance, as a coarse metric takes few values.
 LEAST_EQUAL = 5
 #: What the name of a method ends with if the interval allows for the choice of the configuration.
@@ -146,8 +148,7 @@ def _around(values: Sequence[float], below: float, above: float, method: str, ch
     """Return the interval from `below` to `above` standard deviations around the mean, if any."""
     if len(values) < 2 or not math.isfinite(below):
         return None
-    sd = statistics.stdev(values)
-    if sd == 0 and len(values) < LEAST_EQUAL:
+    mean, sd = statistics.mean(values), statistics.stdev(values)
+    if len(values) < LEAST_EQUAL and all(abs(each - mean) <= EQUAL * abs(each) for each in values):
         return None
-    mean = statistics.mean(values)
     return Interval(mean - below * sd, mean + above * sd, method if chosen_of == 1 else method + CHOSEN)

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
-from orchestrator.analysis.statistics.intervals import LEAST_EQUAL, sequence_factor, t_quantile
+from orchestrator.analysis.statistics.intervals import EQUAL, LEAST_EQUAL, sequence_factor, t_quantile
 
 #: A configuration's scores by seed: higher is better, and all are finite.
 Scores = Mapping[int, float]
 Floats = NDArray[np.float64]
 
-#: Scores that differ by at most this fraction of the larger one are equal: further digits show only rounding.
-EQUAL = 1e-10
 #: For several looks at scores that all came in the order of the seeds.
 IN_ORDER: Floats = np.empty(0)
 
@@ -65,8 +63,8 @@ def moments(values: Floats, present: NDArray[Any] | None = None, size: Floats | 
     Args:
         values: Scores, shape (..., K, n_seeds), with NaN for a missing one.
         present: Which of them count; None for all that are not missing.
-        size: What each was computed from, of the same shape; None for the values themselves. Values that are off their
-            mean by at most `EQUAL` times that do not vary.
+        size: What each was computed from, of the same shape; None for the values themselves. If each is off the mean by
+            at most `EQUAL` times its size, they do not vary: the variance is 0.
     """
     present = ~np.isnan(values) if present is None else present
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -50,7 +50,9 @@ def facts(sweep: Sweep, made: Attempts) -> Iterable[Fact]:
         if made.pauses:
             said += f", without {counted(len(made.pauses), 'pause')} of {duration(made.paused)} in all"
         yield Fact("Time", said)
-        counting = sum(sum(row.epoch_seconds) for row in sweep.rows.values() if row.reused_from is None)
+        own = [row for row in sweep.ended if row.reused_from is None]
+        # Without the epochs of a shorter job, if one went on from its weights.
+        counting = sum(sum(epochs) for row in own for _, epochs in attempts.contributions(row))
         busy = attempts.busy_seconds(made.spans)
         yield Fact("Training", f"{duration(counting)} in epochs that count, of {duration(busy)} in attempts")
 
