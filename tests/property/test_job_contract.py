@@ -5,7 +5,7 @@ import operator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nn.errors import InvalidInputError
@@ -40,6 +40,7 @@ def test_parse_gives_a_job_or_says_why_not(fields: Any) -> None:
 
 @patient
 @given(anything, texts | st.just(make_job().key))
+@example(VALID, make_job().key)
 def test_the_task_accepts_its_own_job_and_no_other(fields: Any, task_id: str) -> None:
     job = answer(accept, task_id, fields, error=JobRefusedError)
     if job is not None:

@@ -70,7 +70,7 @@ class _Side(NamedTuple):
 
 
 def _interval(sides: list[_Side], alpha: float = 0.05, chosen_of: int = 1) -> Interval | None:
-    """Return the interval for a mean over seeds and images; None for fewer than two, or five seeds that are all equal.
+    """Return the interval for a mean over seeds and images; None as `new_images_interval` says.
 
     Args:
         sides: One, or two with independent seeds, whose difference it is for.
