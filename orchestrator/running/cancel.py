@@ -1,9 +1,9 @@
 """Ends a sweep's jobs: queued ones at once, running ones at their next epoch.
 
 A sweep is cancelled by the mark on its registration (`Registry.cancel`). The steps that follow can be repeated by any
-process. Each open job gets a flag, which workers check when they take the job and after each epoch. Then the queued
-messages are withdrawn, so that these jobs end even if no worker is online. A job whose message a worker takes meanwhile
-is not withdrawn, and ends by its flag. Jobs for which another sweep waits are left alone.
+process. First the queued messages are withdrawn, so that these jobs end even if no worker is online, and no worker that
+ends a job takes the next. Then each open job gets a flag, which workers check when they take a job and after each
+epoch: a job whose message a worker holds ends by it. Jobs for which another sweep waits are left alone.
 """
 
 import getpass
@@ -84,8 +84,8 @@ def cancel_jobs(cluster: Cluster, sweep: str, keys: Collection[str]) -> Cancella
     others = cluster.registry.wanted_by_others(sweep, keys)
     wanted = {key: other for key, other in others.items() if key not in ended}
     own = [key for key in keys if key not in ended and key not in wanted]
-    cluster.store.cancel(own, reason(sweep))
     withdrawn = cluster.queue.withdraw(own)
+    cluster.store.cancel(own, reason(sweep))
     cluster.results.revoke(withdrawn, reason(sweep))
     cluster.store.drop("checkpoint", withdrawn)
     left = set(own) - withdrawn
