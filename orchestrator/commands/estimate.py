@@ -87,7 +87,7 @@ def tell_if_long(session: Session, number: int, tell: Tell) -> None:
 
 def _cost(seconds: float | None, size: int | None) -> str:
     if size is None:
-        return "time and disk cannot be estimated, because no such job has ended here"
+        return "time and disk cannot be estimated, because no sweep here has trained all these models"
     return f"{'no worker is online' if seconds is None else f'about {duration(seconds)}'}, about {sized(size)}"
 
 

@@ -109,7 +109,7 @@ def test_a_dry_run_goes_by_a_sweep_with_the_same_options(here: InProcess) -> Non
     assert here.asked(*words, "--hidden", "8,4")["seconds"] == 6.0
     # Those of others may take any time.
     told = here.run(*words, "--hidden", "8,4", "--hidden", "9,9").out
-    assert told.endswith("; time and disk cannot be estimated, because no such job has ended here\n")
+    assert told.endswith("; time and disk cannot be estimated, because no sweep here has trained all these models\n")
 
 
 def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_much_to_train_is_said_before_it_begins(tmp_path: Path) -> None:
     tell_if_long(session, 200, said.append)
     assert said == []
     tell_if_long(session, 201, said.append)
-    assert said[0].startswith("This is much: 201 jobs; time and disk cannot be estimated, because no such job")
+    assert said[0].startswith("This is much: 201 jobs; time and disk cannot be estimated, because no sweep here")
     # A job of eight epochs of 0.25 s goes on from four, whatever comes last.
     longer = sweep_of(seeds=(0,), learning_rates=(0.1,), epochs=(4, 2, 8))
     folder = filled(
