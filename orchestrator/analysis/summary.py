@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -104,19 +104,20 @@ def summary(folder: Path, found: Path | None = None) -> Summary:
     from orchestrator.analysis.sweep import Sweep
     from orchestrator.folder.sweep_folder import SweepFolder
 
+    taken = locks()
     try:
-        return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name, found=found)))
+        return of_sweep(Sweep.read(SweepFolder(folder.parent, folder.name, found=found)), taken)
     except Exception as error:
         told = str(error) if isinstance(error, SeedsweepError) else reason(error)
         return Summary(folder.name, "damaged", told, 0, 0, *_around(found))
 
 
-def of_sweep(sweep: Sweep) -> Summary:
-    """Return a sweep's summary."""
+def of_sweep(sweep: Sweep, taken: Mapping[str, int] | None = None) -> Summary:
+    """Return a sweep's summary; if it may run, `taken` is what `locks` returned before it was read."""
     board = sweep.leaderboard
     means = [(each.mean, each.low, each.high) for each in board.standings[:MOST_MEANS] if each.mean is not None]
     done, around = sweep.accounting.done, _around(sweep.folder.real)
-    return Summary(sweep.name, _state(sweep), board.verdict.sentence, done, len(sweep.jobs), *around, means)
+    return Summary(sweep.name, _state(sweep, taken), board.verdict.sentence, done, len(sweep.jobs), *around, means)
 
 
 def _recorded(folder: Path, place: Path) -> Summary | None:
@@ -147,9 +148,9 @@ def _means(text: bytes) -> list[tuple[float, float | None, float | None]]:
     return found
 
 
-def _state(sweep: Sweep) -> str:
+def _state(sweep: Sweep, taken: Mapping[str, int] | None) -> str:
     folder = sweep.folder.path
-    works = held(folder, locks())
+    works = held(folder, locks() if taken is None else taken)
     last = (sweep.manifest.resumed or [sweep.manifest.provenance])[-1]
     # The folder's lock shows only processes of this host.
     is_told = works is not None and last.host == socket.gethostname()

@@ -38,11 +38,12 @@ def _private_folder() -> Path:
 
     It is in `/tmp` if its path would not fit, or others could exchange it: its worker imports from there.
     """
-    folder = Path(tempfile.mkdtemp(prefix="seedsweep-")).resolve()
-    path = str(folder / "server.sock")
-    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path) and is_guarded(folder):
-        return folder
-    folder.rmdir()
+    # Judged before the folder is made: what others put in its place could lead to one that is guarded.
+    parent = Path(tempfile.gettempdir()).resolve()
+    path = str(parent / "seedsweep-12345678" / "server.sock")
+    # Others who cannot rename ".." can rename nothing beside it, either.
+    if len(os.fsencode(path)) < SOCKET_BYTES and _PLAIN.fullmatch(path) and is_guarded(parent / ".."):
+        return Path(tempfile.mkdtemp(prefix="seedsweep-", dir=parent))
     return Path(tempfile.mkdtemp(prefix="seedsweep-", dir="/tmp")).resolve()
 
 

@@ -104,7 +104,7 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None 
 
     Args:
         targets: What it consists of: files, or one folder.
-        replace: Whether files may be replaced. A folder never is: it would have to be removed.
+        replace: Whether files may be replaced. Nothing else is, such as a folder or a device.
         output: Their folder, if it is held open.
 
     Raises:
@@ -115,12 +115,13 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None 
         with reading(target, OutputError):
             folder = there.parent.resolve()
             is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
-            is_folder = there.is_dir() and not there.is_symlink()
+            is_taken = os.path.lexists(there)
+            is_file = there.is_file() or there.is_symlink()
         if is_inside:
             raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
-        if is_folder:
-            raise OutputError(f"{target} is a folder, which no export replaces: choose another --file")
-        if not replace and os.path.lexists(there):
+        if is_taken and not is_file:
+            raise OutputError(f"{target} is not a file, and no export replaces it: choose another --file")
+        if is_taken and not replace:
             raise OutputError(f"{target} exists: choose another --file, or replace it by --force")
 
 

@@ -10,6 +10,7 @@ from nn.options.describe import heading
 from orchestrator.analysis.summary import STATES, Summary, of_sweep, summary
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.folder.activity import Activity
+from orchestrator.folder.locks import locks
 from orchestrator.folder.sweeps import Sweeps, content
 from orchestrator.live.page import Page
 from orchestrator.report.charts.drawing import svg
@@ -53,6 +54,8 @@ class Pages:
             SeedsweepError: there is no such sweep, or it cannot be read.
         """
         folder = self._sweeps.folder(name)
+        # Before the rows: a session that ends meanwhile still runs, on this page.
+        taken = locks()
         known = (name, content(folder.path))
         if self._last is None or self._last[0] != known:
             read = Sweep.read(folder)
@@ -60,7 +63,7 @@ class Pages:
             portrait = model.content(read, self._cache_dir) if read.finished else model.without(read)
             self._last = known, read, render_main(read, portrait, live=True)
         _, sweep, main = self._last
-        stands = of_sweep(sweep)
+        stands = of_sweep(sweep, taken)
         told = f"{stands.state.capitalize()}: {STATES[stands.state]}."
         if stands.over:
             told = f"{stands.state.capitalize()}. This page does not change any more."
@@ -124,7 +127,9 @@ def _progress(sweep: Sweep, stands: Summary) -> dict[str, Any]:
     ended = {key for key, row in sweep.rows.items() if row.accepted}
     shown = [(key, each) for key, each in found.jobs.items() if key in sweep.jobs.keys() - ended]
     jobs = [_job(sweep, key, each) for key, each in shown[:MOST_JOBS]]
-    return {"done": found.done, "planned": found.planned, "figures": list(found.figures()), "jobs": jobs}
+    # As many as the verdict below counts.
+    figures = list(found.model_copy(update={"done": stands.done}).figures())
+    return {"done": stands.done, "planned": found.planned, "figures": figures, "jobs": jobs}
 
 
 def _job(sweep: Sweep, key: str, report: Report | None) -> dict[str, str]:

@@ -256,7 +256,7 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --to xlsx": "--to is 'xlsx'; allowed: csv, mlflow, ",
         "a --to csv --file ''": "--file is ''; allowed: the path of a file",
         "a --to csv --file 'a\0b'": "--file is 'a\\x00b'; allowed",
-        "a --to csv --file ..": ".. is a folder, which no export replaces",
+        "a --to csv --file ..": ".. is not a file, and no export replaces it",
         "a --to csv --tracking-uri http://a": "--tracking-uri cannot be combined with --to csv\n",
         "a --to mlflow --tracking-uri sqlite:///no/such/a.db": "allowed: a database in a folder that exis",
         "a --to mlflow --tracking-uri sqlite://": "is 'sqlite://'; allowed: sqlite:/// and the path of",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -333,12 +334,15 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     assert taken.read_text() == "mine"
     taken.unlink()
 
-    # and a folder never.
+    # and only a file.
+    os.mkfifo(taken)
+    assert f"{taken.name} is not a file" in here.refused("export", "odd", "--to", to, "--force")
+    taken.unlink()
     precious = here.folder / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
     printed = here.refused("export", "odd", "--to", to, "--file", "precious", "--force")
-    assert "precious is a folder, which no export replaces: choose another --file" in printed
+    assert "precious is not a file, and no export replaces it: choose another --file" in printed
     if to == "csv":  # A link to one is replaced itself.
         (here.runs / "link").symlink_to(precious)
         here.run("export", "odd", "--to", to, "--file", "runs/link", "--force")

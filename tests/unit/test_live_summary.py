@@ -1,10 +1,13 @@
 """How a sweep stands, as the index of `orchestrator serve` says it, and pages that take a while."""
 
 import asyncio
+import gzip
 import json
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +17,11 @@ from orchestrator.cluster.connect import Place
 from orchestrator.commands.manage import remove
 from orchestrator.commands.watch import cancel
 from orchestrator.errors import PageError, SweepBusyError
+from orchestrator.folder.activity import Activity
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import QUIET_SECONDS, Sweeps
-from orchestrator.live import feed
+from orchestrator.folder.sweeps import PROGRESS, QUIET_SECONDS, Sweeps
+from orchestrator.live import feed, pages
 from orchestrator.live.page import Page
 from orchestrator.live.renderer import Renderer
 from orchestrator.running.session import Session
@@ -46,6 +50,26 @@ def test_a_sweep_runs_while_its_lock_is_held(folder: SweepFolder) -> None:
         # It may add jobs, as a race does
         assert state(folder) == "running"
     assert state(folder) == "finished"
+
+
+def test_a_page_shows_one_state_even_if_the_sweep_ends_while_it_is_made(
+    folder: SweepFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show, works = pages.Pages(Sweeps(folder.path.parent)).sweep, ExitStack()
+    works.enter_context(folder.exclusive())
+    folder.append(row(JOBS[0]))
+    folder.keep(PROGRESS, Activity(began=1.0, at=2.0, planned=2, done=2).model_dump_json())
+
+    def end(*found: Any, **live: bool) -> str:
+        folder.append(row(JOBS[1]))
+        return works.close() or render_main(*found, **live)
+
+    render_main = pages.render_main
+    monkeypatch.setattr(pages, "render_main", end)
+    text = gzip.decompress(show("a").body).decode()
+    assert "Running" in text
+    assert "1 of 2 jobs" in text
+    assert "Finished" in gzip.decompress(show("a").body).decode()
 
 
 def test_a_sweep_of_this_host_that_nobody_holds_has_stopped(

@@ -118,13 +118,14 @@ class TestCompare:
         assert (found.method, found.n) == ("paired t", 6)
         assert ends(found.interval) == pytest.approx(tuple(expected.confidence_interval()))
 
-    def test_other_seeds_are_compared_as_by_the_test_of_welch_of_scipy(self) -> None:
-        a, b = by_seed(0.3, 1.9, 0.7), by_seed(0.2, -0.6, 0.1, 0.4, 0.3, first=10)
-        found = compare(a, b)
-        expected = scipy.stats.ttest_ind(list(a.values()), list(b.values()), equal_var=False)
+    @pytest.mark.parametrize("scale", [1, 1e-90, 1e90])
+    def test_other_seeds_are_compared_as_by_the_test_of_welch_of_scipy(self, scale: float) -> None:
+        a, b = np.array([0.3, 1.9, 0.7]), np.array([0.2, -0.6, 0.1, 0.4, 0.3])
+        found = compare(by_seed(*a * scale), by_seed(*b * scale, first=10))
+        expected = scipy.stats.ttest_ind(a, b, equal_var=False)
         assert (found.method, found.n) == ("Welch t", 3)
-        assert found.mean == pytest.approx(np.mean(list(a.values())) - np.mean(list(b.values())))
-        assert ends(found.interval) == pytest.approx(tuple(expected.confidence_interval()))
+        assert found.mean / scale == pytest.approx(a.mean() - b.mean())
+        assert [end / scale for end in ends(found.interval)] == pytest.approx([*expected.confidence_interval()])
 
     @pytest.mark.parametrize(("first", "method"), [(3, "paired t"), (4, "Welch t")])
     def test_half_of_the_smaller_side_must_be_common_to_be_paired(self, first: int, method: str) -> None:

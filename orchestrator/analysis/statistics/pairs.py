@@ -116,7 +116,9 @@ def differences(values: Floats, of: Moments, i: int, when: Floats | None = None)
     common = moments(gaps, present, larger)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         a, b = one.variance / one.n, of.variance / of.n
-        welch = np.where(a + b > 0, (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (of.n - 1)), smaller - 1)
+        # Shares, because the square of a variance may be too large or too small.
+        share, other = a / (a + b), b / (a + b)
+        welch = np.where(a + b > 0, 1 / (share**2 / (one.n - 1) + other**2 / (of.n - 1)), smaller - 1)
         return Differences(
             mean=np.where(paired, common.mean, one.mean - of.mean),
             n=np.where(paired, common.n, smaller),
