@@ -267,8 +267,8 @@ class Sweep:
 
     @property
     def state(self) -> str:
-        """Its state: `running`, `finished`, `cancelled`, `interrupted`, or `quiet` on another host."""
-        return summing.of_sweep(self._snapshot).state
+        """Its state now: `running`, `finished`, `cancelled`, `interrupted`, `damaged`, or `quiet` on another host."""
+        return summing.summary(self.path).state
 
     @property
     def note(self) -> str:

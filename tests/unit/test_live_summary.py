@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import seedsweep
 from nn.errors import InvalidInputError
 from orchestrator.analysis.summary import summary
 from orchestrator.cluster.connect import Place
@@ -60,6 +61,8 @@ def test_a_page_shows_one_state_even_if_the_sweep_ends_while_it_is_made(
     folder.append(row(JOBS[0]))
     folder.keep(PROGRESS, Activity(began=1.0, at=2.0, planned=2, done=2).model_dump_json())
 
+    opened = seedsweep.open(folder.path)
+
     def end(*found: Any, **live: bool) -> str:
         folder.append(row(JOBS[1]))
         return works.close() or render_main(*found, **live)
@@ -69,6 +72,7 @@ def test_a_page_shows_one_state_even_if_the_sweep_ends_while_it_is_made(
     text = gzip.decompress(show("a").body).decode()
     assert "Running" in text
     assert "1 of 2 jobs" in text
+    assert opened.state == "finished"
     assert "Finished" in gzip.decompress(show("a").body).decode()
 
 
