@@ -28,55 +28,36 @@ BLOCKS = [
 ]
 
 
-class Operator:
-    """Runs blocks in a clone, as the page's reader does.
-
-    Args:
-        compose: The cluster.
-        folder: The reader's folder.
-    """
-
-    def __init__(self, compose: Compose, folder: Path) -> None:
-        self._compose = compose
-        self._environment = compose.environment | {
-            "COMPOSE_PROJECT_NAME": compose.project,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        }
-        self._folder = folder
-
-    def run(self, commands: str) -> str:
-        """Run commands of a shell, each of which must succeed, and return what they print."""
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", commands], cwd=self._folder, env=self._environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def checked(self, language: str, text: str) -> None:
-        """Check a file that the page shows by who reads it."""
-        if language == "toml":
-            (self._folder / "seedsweep.toml").write_text(text)
-            found = json.loads(self.run("orchestrator config --json"))["settings"]
-            (self._folder / "seedsweep.toml").unlink()
-            assert found["threads"]["value"] == 4
-        else:
-            # Like `.env`, and like an override file beside docker-compose.yml.
-            name = {"ini": "page.env", "yaml": "page.yml"}[language]
-            (self._folder / name).write_text(text)
-            words = f"--env-file {name}" if language == "ini" else f"-f docker-compose.yml -f {name}"
-            self.run(f"docker compose {words} config --quiet")
+def run(compose: Compose, clone: Path, commands: str) -> str:
+    """Run commands of a shell in a clone, as the page's reader does; each must succeed. Return what they print."""
+    environment = compose.environment | {
+        "COMPOSE_PROJECT_NAME": compose.project,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=clone, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def test_what_the_page_writes_is_read(compose: Compose, clone: Path) -> None:
-    operator = Operator(compose, clone)
     for language, text in BLOCKS:
-        if language != "sh":
-            operator.checked(language, text)
+        if language == "toml":
+            (clone / "seedsweep.toml").write_text(text)
+            found = json.loads(run(compose, clone, "orchestrator config --json"))["settings"]
+            (clone / "seedsweep.toml").unlink()
+            assert found["threads"]["value"] == 4
+        elif language != "sh":
+            # Like `.env`, and like an override file beside docker-compose.yml.
+            name = {"ini": "page.env", "yaml": "page.yml"}[language]
+            (clone / name).write_text(text)
+            words = f"--env-file {name}" if language == "ini" else f"-f docker-compose.yml -f {name}"
+            run(compose, clone, f"docker compose {words} config --quiet")
 
 
 def test_the_page_runs_as_it_stands(compose: Compose, clone: Path) -> None:
-    operator = Operator(compose, clone)
     for text in [text for language, text in BLOCKS if language == "sh"]:
         before = compose.shown()
         commands = text
@@ -93,7 +74,7 @@ def test_the_page_runs_as_it_stands(compose: Compose, clone: Path) -> None:
             # Given workers that have all started
             compose.up(len(compose.containers("worker")), "--no-recreate")
         workers = [each["ID"] for each in compose.containers("worker")]
-        printed = operator.run(commands)
+        printed = run(compose, clone, commands)
         if text == "docker compose stop worker\n":
             # Then each has returned its jobs, and ended in order.
             states = [docker("inspect", "--format", "{{.State.ExitCode}}", worker) for worker in workers]
@@ -103,7 +84,7 @@ def test_the_page_runs_as_it_stands(compose: Compose, clone: Path) -> None:
             assert not set(before.values()) & set(compose.shown().values())
         elif "cancel_consumer" in text:
             assert "reverses it" in TEXT
-            operator.run(commands.replace("cancel_consumer", "add_consumer"))
+            run(compose, clone, commands.replace("cancel_consumer", "add_consumer"))
         elif text.startswith("docker compose run --rm --no-TTY secrets"):
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]+\n", printed)
     # The sweeps' folders were copied out,
