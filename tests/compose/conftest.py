@@ -1,5 +1,6 @@
 """One cluster for all tests here, made from a clean clone."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -63,8 +64,7 @@ def built(clone: Path, figures: dict[str, str]) -> Iterator[Compose]:
 @pytest.fixture(scope="session")
 def compose(clone: Path, built: Compose, figures: dict[str, str]) -> Iterator[Compose]:
     """Given a cluster of two workers, healthy; afterwards nothing of it is left."""
-    cluster = Compose(clone, "cluster")
-    try:
+    with contextlib.closing(Compose(clone, "cluster")) as cluster:
         started = time.monotonic()
         cluster.up(workers=2)
         figures["cold up to healthy, 2 workers"] = f"{time.monotonic() - started:.1f} s"
@@ -72,5 +72,3 @@ def compose(clone: Path, built: Compose, figures: dict[str, str]) -> Iterator[Co
         cluster.once("orchestrator", "sweep", *one_job, "--name", "one-job")
         figures["cold up to the first result, one job on all of MNIST"] = f"{time.monotonic() - started:.1f} s"
         yield cluster
-    finally:
-        cluster.down()

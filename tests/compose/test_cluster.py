@@ -1,5 +1,6 @@
 """The cluster of docker-compose.yml, used as its user would."""
 
+import contextlib
 import json
 import os
 import re
@@ -246,14 +247,11 @@ def test_a_stranger_on_the_network_is_refused(compose: Compose) -> None:
 
 
 def test_an_open_port_without_own_passwords_is_refused(clone: Path, built: Compose) -> None:
-    opened = Compose(clone, "open", SEEDSWEEP_BIND="0.0.0.0")  # noqa: S104 - must be refused
-    try:
+    with contextlib.closing(Compose(clone, "open", SEEDSWEEP_BIND="0.0.0.0")) as opened:  # noqa: S104 - must be refused
         done = opened.run("up", "--detach", "--no-build", status=None)
         assert done.returncode != 0
         assert "not a loopback address" in opened.run("logs", "secrets").stdout
         assert opened.run("ps", "--quiet", "--status", "running").stdout == ""
-    finally:
-        opened.down()
 
 
 def test_with_tls_nothing_crosses_the_network_in_plain_text(
@@ -263,8 +261,7 @@ def test_with_tls_nothing_crosses_the_network_in_plain_text(
     certificates = make_certificates(tmp_path / "tls")
     (certificates / "redis.key").chmod(0o644)
     files = ("docker-compose.yml", "docker-compose.tls.yml")
-    encrypted = Compose(clone, "tls", files=files, SEEDSWEEP_TLS_DIR=str(certificates))
-    try:
+    with contextlib.closing(Compose(clone, "tls", files=files, SEEDSWEEP_TLS_DIR=str(certificates))) as encrypted:
         encrypted.up(workers=1)
         # When a sweep runs from inside, and from the host
         encrypted.once("orchestrator", "sweep", *SMALL, "--name", "inside")
@@ -275,8 +272,6 @@ def test_with_tls_nothing_crosses_the_network_in_plain_text(
         assert len(host.rows("host")) == 6
         with redis.Redis(port=encrypted.redis_port) as plain, pytest.raises(redis.exceptions.ConnectionError):
             plain.ping()
-    finally:
-        encrypted.down()
 
 
 def test_workers_take_another_data_set_as_the_documentation_says(
@@ -287,8 +282,7 @@ def test_workers_take_another_data_set_as_the_documentation_says(
     write_idx_folder(data, train=120, test=80)
     data.chmod(0o755)
     files = ("docker-compose.yml", "docker-compose.data.yml")
-    other = Compose(clone, "data", files=files, SEEDSWEEP_DATA_DIR=str(data))
-    try:
+    with contextlib.closing(Compose(clone, "data", files=files, SEEDSWEEP_DATA_DIR=str(data))) as other:
         other.up(workers=1)
         # When a sweep runs from inside, and on this host with its own copy
         small = (*SMALL[:-1], "100")
@@ -298,5 +292,3 @@ def test_workers_take_another_data_set_as_the_documentation_says(
         sweep(host, *small, "--name", "host", "--data", str(data), status=1)
         # Then both trained the same
         assert weights(rows) == weights(host.rows("host"))
-    finally:
-        other.down()

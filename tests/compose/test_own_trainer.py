@@ -41,7 +41,7 @@ def cluster(image: str, clone: Path) -> Iterator[Compose]:
         made.up(1, "--scale", "softmax=1")
         yield made
     finally:
-        made.down()
+        made.close()
         file.unlink()
 
 

@@ -70,7 +70,7 @@ class Compose:
         scale = f"worker={workers}"
         self.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "180", "--scale", scale, *arguments)
 
-    def down(self) -> None:
+    def close(self) -> None:
         """Take everything down, and make sure that nothing is left."""
         self.run("--profile", "orchestrator", "down", "--volumes", "--timeout", "30")
         label = f"label=com.docker.compose.project={self.project}"
