@@ -47,11 +47,8 @@ def chromium() -> Iterator[webdriver.Chrome]:
         options.set_capability("goog:loggingPrefs", _LOGS)
         for flag in (*FLAGS, f"--user-data-dir={Path(profile)}"):
             options.add_argument(flag)
-        started = webdriver.Chrome(options=options, service=Service(str(driver)))
-        try:
+        with webdriver.Chrome(options=options, service=Service(str(driver))) as started:
             yield started
-        finally:
-            started.quit()
 
 
 @dataclass(frozen=True)

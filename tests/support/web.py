@@ -1,6 +1,7 @@
 """Asks servers on this machine for pages, exactly as a test words it."""
 
 import base64
+import contextlib
 import http.client
 from dataclasses import dataclass
 
@@ -18,13 +19,10 @@ class Answer:
 
 def ask(port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
     """Ask for a path, exactly as it is written. `Sec_Fetch_Site` is the header `Sec-Fetch-Site`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    try:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         return Answer(response.status, dict(response.getheaders()), response.read().decode())
-    finally:
-        connection.close()
 
 
 def basic(user: str, password: str) -> dict[str, str]:
