@@ -62,10 +62,8 @@ def test_what_is_no_mismatch_is_no_evidence(store: Store, client: redis.Redis) -
 
 def test_a_log_that_redis_refuses_hides_no_error(store: Store, client: redis.Redis) -> None:
     client.config_set("maxmemory", 1)
-    try:
-        store.put_log(JOB, b"why")
-    finally:
-        client.config_set("maxmemory", 0)
+    store.put_log(JOB, b"why")
+    client.config_set("maxmemory", 0)
     assert store.log(JOB) == b""
     store.put_log(JOB, b"why")
     assert store.log(JOB) == b"why"
