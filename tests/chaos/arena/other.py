@@ -53,10 +53,6 @@ class OtherSweep:
             self.cancel()
         return status == 0
 
-    def has_ended(self) -> bool:
-        """Return whether its orchestrator has ended, if there is one."""
-        return self._collector is None or self._collector.poll() is not None
-
     def status(self) -> int | None:
         """Return its orchestrator's exit status; None without one."""
         return None if self._collector is None else self._collector.poll()

@@ -68,7 +68,7 @@ def cancel_sweep(arena: Arena, choice: int, event: Event) -> None:
             arena.later(0.1, look)
 
     def rest() -> None:
-        if not arena.other.has_ended():
+        if arena.other.status() is None:
             arena.later(0.1, rest)
 
     look()
