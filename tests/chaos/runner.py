@@ -65,7 +65,7 @@ def _until_ended(arena: Arena, strikes: deque) -> list[str]:
     """Strike as planned, until the sweep has ended and nothing is left to be put right."""
     deadline = time.monotonic() + RUN_SECONDS
     next_strike: float | None = None
-    while arena.orchestrator is not None or arena.has_deferred:
+    while arena.orchestrator is not None or arena.deferred:
         arena.monitor.look()
         arena.do_due()
         arena.look_at_stopping()

@@ -104,9 +104,10 @@ class Arena:
         self.processes: dict[str, int] = {}
         #: The workers' clocks, where one of them is to be set wrong.
         self.clocks: dict[str, SkewedClock] = {}
-        url = self.proxy.url if plan.proxied else self.redis.url
-        self.other = OtherSweep(self._commands, folder, url, self.workload)
-        self._deferred: list[tuple[float, Callable[[], None]]] = []
+        self._url = self.proxy.url if plan.proxied else self.redis.url
+        self.other = OtherSweep(self._commands, folder, self._url, self.workload)
+        #: What is to be done, and when.
+        self.deferred: list[tuple[float, Callable[[], None]]] = []
 
     def __enter__(self) -> Self:
         self.redis.start()
@@ -196,8 +197,7 @@ class Arena:
         self._start_orchestrator(*commands[choice % len(commands)])
 
     def _start_orchestrator(self, *words: str) -> None:
-        url = self.proxy.url if self.plan.proxied else self.redis.url
-        command = self._commands.command(*words, "--output", str(self.output), "--broker", url)
+        command = self._commands.command(*words, "--output", str(self.output), "--broker", self._url)
         if self.plan.has("foreign values"):
             self._screen = Screen(command, self._log, self._commands.environment)
             self.orchestrator = self._screen.process
@@ -232,16 +232,12 @@ class Arena:
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something after a while."""
-        self._deferred.append((time.monotonic() + seconds, action))
+        self.deferred.append((time.monotonic() + seconds, action))
 
     def do_due(self) -> None:
         """Do what was to be done by now."""
         now = time.monotonic()
-        due = [item for item in self._deferred if item[0] <= now]
-        self._deferred = [item for item in self._deferred if item[0] > now]
+        due = [item for item in self.deferred if item[0] <= now]
+        self.deferred = [item for item in self.deferred if item[0] > now]
         for _, action in sorted(due, key=lambda item: item[0]):
             action()
-
-    @property
-    def has_deferred(self) -> bool:
-        return bool(self._deferred)
