@@ -1,6 +1,5 @@
 """An output folder that can no longer be written in the middle of a sweep: one sentence, and nothing torn."""
 
-import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import pytest
 
 from orchestrator.errors import OutputError
 from tests.support.command_line import SMALL, CommandLine
-from tests.support.disks import small_disk
+from tests.support.disks import fill, small_disk
 from tests.support.sweep_folders import JOBS, made, row
 
 
@@ -19,14 +18,6 @@ def disk(command_line: CommandLine) -> Iterator[Path]:
     """The folder `runs` on a disk of 1 MiB: enough for the weights of two jobs, 437 kB each, and not for three."""
     with small_disk(command_line.folder / "runs", 1) as made:
         yield made
-
-
-def fill(path: Path) -> None:
-    """Write a file until its disk is full."""
-    with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
-    assert shutil.disk_usage(path).free == 0
 
 
 def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, disk: Path) -> None:
@@ -55,6 +46,7 @@ def test_a_row_that_does_not_fit_leaves_no_part_of_it(disk: Path) -> None:
     folder.append(row(JOBS[0]))
     before = (folder.path / "results.jsonl").read_bytes()
     fill(disk / "filler")
+    assert shutil.disk_usage(disk).free == 0
     # When a row is added that does not fit into what is left of the file's last block, then all is as it was.
     with pytest.raises(OutputError, match="No space left on device"):
         folder.append(row(JOBS[1]).model_copy(update={"error": "x" * 10_000}))

@@ -3,6 +3,7 @@
 from tests.chaos.arena.arena import Arena
 from tests.chaos.faults.common import NothingToHarm, end
 from tests.chaos.history import Event
+from tests.support.disks import fill
 
 
 def kill_orchestrator(arena: Arena, choice: int, event: Event) -> None:
@@ -20,15 +21,8 @@ def fill_disk(arena: Arena, choice: int, event: Event) -> None:
     """Fill the output's file system to the last byte. The runner empties it when the sweep has given up."""
     if arena.filler is not None:
         raise NothingToHarm
-    filler = arena.output / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 10, 1):
-            try:
-                while file.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-    arena.filler = filler
+    arena.filler = arena.output / "filler"
+    fill(arena.filler)
 
 
 def empty_disk(arena: Arena, *, noticed: bool) -> None:
