@@ -84,14 +84,9 @@ class HubServer(RedisServer):
     def __init__(self, folder: Path, hosts: Hosts) -> None:
         options = {"bind": "0.0.0.0", "protected-mode": "no"}  # noqa: S104 - of the hub, which nothing else reaches
         super().__init__(folder, options=options, prefix=hosts.prefix("hub"))
-        self._hosts = hosts
 
     def client(self) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(self.socket))
-
-    def url_from(self, name: str) -> str:
-        """Return the server's address for a host."""
-        return f"redis://{self._hosts.hub_address(name)}:{self.port}/0"
 
 
 @pytest.fixture
@@ -112,7 +107,7 @@ def cluster(hosts: Hosts, server: HubServer, tmp_path: Path, cache_dir: Path) ->
     made = Cluster(server, tmp_path, cache_dir, broker_url=server.socket_url, socket_seconds=3.0)
     with contextlib.closing(made):
         for name in hosts.names:
-            environment = made.environment | {"CELERY_BROKER_URL": server.url_from(name)}
+            environment = made.environment | {"CELERY_BROKER_URL": f"redis://{hosts.hub_address(name)}:{server.port}/0"}
             made.workers.append(WorkerProcess(name, tmp_path, environment, prefix=hosts.prefix(name)))
         for worker in made.workers:
             worker.wait_until_ready()
