@@ -45,16 +45,14 @@ def test_without_a_result_there_is_none_and_one_where_all_jobs_diverged(tmp_path
     for outcome in (None, "failed", "cancelled"):
         snapshot = sweep_with(tmp_path / str(outcome), {0.1: [outcome] * 3})
         assert model.subject(snapshot) is None
-        for content in (model.without(snapshot), model.content(snapshot, None)):
-            assert content is None
+        assert model.without(snapshot) is model.content(snapshot, None) is None
         assert 'id="model"' not in render_main(snapshot)
 
 
 def test_a_sweep_of_another_trainer_has_none(tmp_path: Path) -> None:
     with odd_trainer(tmp_path / "trainers"):
         snapshot = Sweep.read(odd_sweep(tmp_path / "runs"))
-        for content in (model.without(snapshot), model.content(snapshot, None)):
-            assert content is None
+        assert model.without(snapshot) is model.content(snapshot, None) is None
 
 
 def test_it_has_what_another_trainer_draws(
