@@ -105,12 +105,8 @@ def _switch(name: str, value: object) -> bool:
 
 
 def _path(name: str, value: object) -> Path:
-    if (
-        isinstance(value, (str, os.PathLike))
-        and isinstance(path := os.fspath(value), str)
-        and path
-        and "\0" not in path
-    ):
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if isinstance(path, str) and path and "\0" not in path:
         with contextlib.suppress(UnicodeEncodeError):
             return Path(os.fsdecode(os.fsencode(path))).absolute()
     raise InvalidInputError(name, value, "the path of a file or a folder")
