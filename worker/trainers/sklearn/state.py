@@ -104,11 +104,7 @@ def to_artifact(estimator: Any, about: Mapping[str, Any], samples: NDArray[Any])
     tensors: dict[str, Any] = {}
     values: dict[str, Any] = {}
     for leaf in leaves(estimator):
-        if (
-            isinstance(leaf.value, np.ndarray)
-            and leaf.value.shape == samples.shape
-            and np.array_equal(leaf.value, samples)
-        ):
+        if isinstance(leaf.value, np.ndarray) and np.array_equal(leaf.value, samples):
             values[leaf.name] = SAMPLES
         elif isinstance(leaf.value, (np.ndarray, list)):
             tensors[leaf.name] = leaf.value
