@@ -158,21 +158,18 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
         DatasetError: the data set is missing or damaged.
         TrainerUnusableError: the trainer raised another error, or returned no data set.
     """
+    what = f"the data set {source!r}"
     try:
         data: Data = trainer.load(source, cache_dir)
         digest = data.digest
     except SeedsweepError:
         raise
     except MemoryError:
-        raise DatasetError(f"the data set {source!r} needs more memory than there is") from None
+        raise DatasetError(f"{what} needs more memory than there is") from None
     except Exception as error:
-        raise TrainerUnusableError(
-            f"The trainer {trainer.name} cannot load the data set {source!r}: {reason(error)}"
-        ) from None
+        raise TrainerUnusableError(f"The trainer {trainer.name} cannot load {what}: {reason(error)}") from None
     if not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
-        raise TrainerUnusableError(
-            f"The trainer {trainer.name} gives the data set {source!r} a digest that is not a SHA-256"
-        )
+        raise TrainerUnusableError(f"The trainer {trainer.name} gives {what} a digest that is not a SHA-256")
     return data
 
 
