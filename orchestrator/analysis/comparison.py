@@ -225,31 +225,26 @@ def _conclusion(found: Comparison) -> str:
         empty = found.b if found.a.scored.trained else found.a
         why = "all its jobs with a result diverged" if empty.scored.diverged else "no job has a result"
         return f"Undecided: {empty.name} has no mean, because {why}"
-    interval = found.difference.interval
+    interval, further = found.difference.interval, _would_decide(found)
     if interval is None:
         means = [f"{side.name} has {found.metric.shown(side.scored.mean or 0.0)}" for side in (found.a, found.b)]
         few = "so few seeds tell nothing about the difference"
-        return f"Undecided: {' and '.join(means)}; {few}{_would_decide(found)}"
+        return f"Undecided: {' and '.join(means)}; {few}{further}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
-    tolerance = amount(found.metric, found.tolerance)
+    tolerance, both = amount(found.metric, found.tolerance), f"{found.a.name} and {found.b.name}"
     if found.outcome == "within" and not found.tolerance:
-        return f"Decided: {found.a.name} and {found.b.name} have the same {found.metric.name} under every seed"
+        return f"Decided: {both} have the same {found.metric.name} under every seed"
     if found.outcome == "within":
-        return f"Decided: {found.a.name} and {found.b.name} differ by less than {tolerance}, by {by}"
+        return f"Decided: {both} differ by less than {tolerance}, by {by}"
     better = found.better
     if better is None:
-        return (
-            f"Undecided: {found.a.name} and {found.b.name} have the same mean, ± {by.partition('± ')[2]}"
-            f"{_would_decide(found)}"
-        )
+        return f"Undecided: {both} have the same mean, ± {by.partition('± ')[2]}{further}"
     worse = found.b if better is found.a else found.a
     if found.outcome == "apart":
         more = f", which is more than {tolerance}" if found.tolerance else ""
         return f"Decided: {better.name} is better than {worse.name} by {by}{more}"
     chance = f"more or less than {tolerance}" if found.tolerance else "chance"
-    return (
-        f"Undecided: {better.name} seems better than {worse.name} by {by}, which may be {chance}{_would_decide(found)}"
-    )
+    return f"Undecided: {better.name} seems better than {worse.name} by {by}, which may be {chance}{further}"
 
 
 def _would_decide(found: Comparison) -> str:
