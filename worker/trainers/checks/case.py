@@ -196,10 +196,8 @@ def check_same(
 
 def named(options: BaseModel) -> str:
     """Return options in words, for a message."""
-    values = options.model_dump(exclude_defaults=True)
-    return (
-        f"the options {', '.join(f'{name}={value!r}' for name, value in values.items())}" if values else "its defaults"
-    )
+    told = ", ".join(f"{name}={value!r}" for name, value in options.model_dump(exclude_defaults=True).items())
+    return f"the options {told}" if told else "its defaults"
 
 
 def _exact(value: object) -> str:
