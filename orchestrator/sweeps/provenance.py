@@ -1,5 +1,6 @@
 """The provenance of a sweep: host, time and versions, which are needed to repeat it."""
 
+import contextlib
 import os
 import platform
 import socket
@@ -61,12 +62,8 @@ def provenance(trainer: str = registry.DEFAULT) -> Provenance:
 def _git(*arguments: str) -> str | None:
     """Return the output of Git in the checkout of this file; None without a checkout, or without Git."""
     root = Path(__file__).resolve().parents[2]
-    try:
-        if not (root / ".git").exists():
-            return None
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if (root / ".git").exists():
+            command = ["git", "-C", str(root), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    return None
