@@ -221,12 +221,10 @@ def fetch_weights(stored: store.Store, job: Job, result: Result) -> bytes:
         WeightsMissingError: the weights are not in the store.
         WeightsError: they do not match their hash and size, or are not the job's.
     """
-    largest = job.max_bytes
-    if result.weights_bytes > largest:
-        raise WeightsError(
-            f"the result names weights of {result.weights_bytes} bytes; the job's have at most {largest}"
-        )
-    blob = stored.weights(job.key, result.weights_sha256, result.weights_bytes)
+    size, largest = result.weights_bytes, job.max_bytes
+    if size > largest:
+        raise WeightsError(f"the result names weights of {size} bytes; the job's have at most {largest}")
+    blob = stored.weights(job.key, result.weights_sha256, size)
     try:
         check_weights(job, result.status, blob)
     except WeightsError as error:
