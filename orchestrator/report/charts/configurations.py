@@ -160,10 +160,8 @@ def levels(sweep: Sweep, name: str, most: int, longest: int = labels.MOST) -> di
 def axis_title(sweep: Sweep) -> str:
     """Return the title of an axis of configurations: the options whose values label it."""
     names = sweep.leaderboard.names
-    return (
-        labels.short(BETWEEN.join(heading(names.model, name) for name in names.varying), MOST_HEADING)
-        or "configuration"
-    )
+    title = BETWEEN.join(heading(names.model, name) for name in names.varying)
+    return labels.short(title, MOST_HEADING) or "configuration"
 
 
 def absent(sweep: Sweep) -> str | None:
