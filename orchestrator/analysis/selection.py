@@ -132,11 +132,9 @@ class Picker:
             return of_this
         if match := _COORDINATES.fullmatch(typed):
             seed, value = int(match["seed"]), float(match["value"])
-            of_seed = {key: job for key, job in jobs if job.seed == seed}
+            of_seed = [(key, job.options) for key, job in jobs if job.seed == seed]
             required = [name for name, info in self._model.model_fields.items() if info.is_required()]
-            return {
-                key for key, job in of_seed.items() if any(getattr(job.options, name) == value for name in required)
-            }
+            return {key for key, options in of_seed if any(getattr(options, name) == value for name in required)}
         if _KEY_PREFIX.fullmatch(typed):
             return {key for key in self._jobs if key.startswith(typed)}
         raise InvalidInputError(self._field, typed, JOB_WORDS)
