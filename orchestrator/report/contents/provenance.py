@@ -45,10 +45,8 @@ def facts(sweep: Sweep) -> Iterable[Fact]:
         under = f" under seeds {seeds_as_text(gone.seeds)}" if gone.seeds else ""
         yield Fact(f"Withdrawn {gone.kind}", f"{counted(len(gone.jobs), 'job')}{under}")
     version = "several versions" if common.version is None else f"version {common.version}"
-    exact = all(job.is_exact for job in sweep.jobs.values())
-    yield Fact(
-        "Trainer", f"{common.trainer}, {version}; {'the same bits' if exact else 'not the same bits'} on every CPU"
-    )
+    bits = "the same bits" if all(job.is_exact for job in sweep.jobs.values()) else "not the same bits"
+    yield Fact("Trainer", f"{common.trainer}, {version}; {bits} on every CPU")
     yield Fact("Metric", f"{metric.name}; {'higher' if metric.higher_is_better else 'lower'} is better")
     yield Fact("Data set", f"{manifest.specification.data}, SHA-256 {manifest.dataset}")
     environments = Counter(row.environment for row in sweep.rows.values() if row.environment is not None)
