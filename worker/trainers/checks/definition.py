@@ -30,12 +30,11 @@ def well_formed(case: Case) -> None:
     problem = problem_of(trainer, str(getattr(trainer, "name", "")))
     if problem is not None:
         raise Broken(problem)
+    kind = type(trainer)
     try:
-        type(trainer)()
+        kind()
     except Exception as error:
-        raise Broken(
-            f"{type(trainer).__name__}() raised {shown(error)}; a trainer is made without arguments"
-        ) from error
+        raise Broken(f"{kind.__name__}() raised {shown(error)}; a trainer is made without arguments") from error
     for options in case.options:
         if (problem := problem_of_model(type(options))) is not None:
             raise Broken(f"with {named(options)}, {problem}")
