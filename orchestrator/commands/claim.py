@@ -269,13 +269,12 @@ def _compared(claim: Claim, sweep: Sweep, *, rebuilt: bool) -> Iterator[_Finding
     The caller stops at the first test that fails.
     """
     manifest = sweep.manifest
-    left = len(sweep.jobs) - len(sweep.rows)
     if list(sweep.jobs) != manifest.jobs:
         by = manifest.provenance.packages.get("seedsweep"), manifest.provenance.trainer_package
         if by != (_VERSION, registry.package(manifest.specification.trainer)):
             raise ClaimError(f"The claim is by seedsweep {by[0]} and the trainer of {by[1]}: install these to check it")
         yield "failed", "jobs", "the specification and the data set give other jobs than are listed"
-    elif left:
+    elif left := len(sweep.jobs) - len(sweep.rows):
         yield "failed", "jobs", f"{have(left, 'job')} no row, or an impossible one"
     yield "passed", "jobs", f"the specification gives {counted(len(sweep.jobs), 'job')}, each with a row"
     if manifest.rounds and not manifest.looks:
