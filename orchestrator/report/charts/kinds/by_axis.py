@@ -186,6 +186,11 @@ def _plot(axis: Axis) -> dict[str, Any]:
         for member in each.members
         if member.standing.mean is not None
     ]
+    far = [
+        {"x": value, "y": axis.up.high if is_high else axis.up.low, "text": text}
+        for value, each in axis.values.items()
+        for is_high, text in axis.up.beyond((labels.drawn(axis.metric, y) for y in each.scores), "▾▴").items()
+    ]
     # If other options vary, too, a line from mean to mean means nothing.
     means = [] if axis.others else [(x, each.mean) for x, each in axis.values.items() if each.mean is not None]
     line = [{"x": x, "y": axis.up.within(labels.drawn(axis.metric, mean))} for x, mean in means]
@@ -197,7 +202,7 @@ def _plot(axis: Axis) -> dict[str, Any]:
         canvas.chart(bars)
         .mark_tick(orient="horizontal", thickness=2.5, opacity=1)
         .encode(color=colour, size=size, description="said:N"),
-        canvas.chart(_far(axis)).mark_text(color=quiet, dy=-8).encode(text="text:N"),
+        canvas.chart(far).mark_text(color=quiet, dy=-8).encode(text="text:N"),
     ]
     values = list(axis.values)
     ticks: dict[str, Any] = {"values": values} if len(values) <= MOST_TICKS else {"tickCount": MOST_TICKS}
@@ -209,15 +214,6 @@ def _plot(axis: Axis) -> dict[str, Any]:
 
 def _colour(member: Drawn) -> str:
     return style.LIGHT["1" if member.standing.contender else "other"]
-
-
-def _far(axis: Axis) -> list[dict[str, Any]]:
-    """Return the numbers of the results that lie far off, each at its edge."""
-    return [
-        {"x": value, "y": axis.up.high if is_high else axis.up.low, "text": text}
-        for value, each in axis.values.items()
-        for is_high, text in axis.up.beyond((labels.drawn(axis.metric, y) for y in each.scores), "▾▴").items()
-    ]
 
 
 def _bar(at: float, member: Drawn, axis: Axis, spread: float) -> dict[str, Any]:
