@@ -69,10 +69,8 @@ class Cluster:
             del pools[connection]
 
     def _wait_and_tell(self, tell: Callable[[str], None]) -> None:
-        backend = hide_password(self.app.backend_address)
-        self._use(
-            Patience(self.address, self._broker, tell, self.check), Patience(backend, self._backend, tell, self.check)
-        )
+        servers = (self.address, self._broker), (hide_password(self.app.backend_address), self._backend)
+        self._use(*(Patience(*each, tell, self.check) for each in servers))
 
     def _use(self, for_broker: Policy, for_backend: Policy) -> None:
         backend = WaitingRedis(self._backend, for_backend)
