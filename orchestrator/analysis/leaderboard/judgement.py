@@ -644,9 +644,8 @@ def _reservations(found: Judgement) -> list[str]:
     lost = [each for each in found.scored if each.diverged and not each.is_candidate and len(found.candidates) > 1]
     groups = [[each] for each in lost] if len(lost) <= MOST_NAMED else [lost]
     told += [f"Of {_several(each, names)}, {_diverged(*each)}" for each in groups]
-    if len(found.candidates) > 1 and all(
-        len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates
-    ):
+    is_constant = all(len(each.trained) > 1 and len(set(each.trained.values())) == 1 for each in found.candidates)
+    if len(found.candidates) > 1 and is_constant:
         told.append("No score depends on the seed")
     counts = {name: sum(each.count(name) for each in found.scored) for name in _ENDS}
     ended = [f"{count} {_ENDS[name][count > 1]}" for name, count in counts.items() if count]
