@@ -80,9 +80,8 @@ class NetworkTrainer(Trainer[NetworkOptions, "Dataset"]):
         from nn.kernel.engine import warm_up
 
         options = NetworkOptions(learning_rate=0.01)
-        warm_up(
-            options.layers(data.train.n_features, data.train.n_classes), dtype=options.dtype, objective=options.loss
-        )
+        layers = options.layers(data.train.n_features, data.train.n_classes)
+        warm_up(layers, dtype=options.dtype, objective=options.loss)
 
     def train(
         self,
