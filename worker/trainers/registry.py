@@ -102,11 +102,10 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     if not found:
         allowed = f"the name of an installed trainer: {', '.join(names())}{meant(name, names(), most=1)}"
         raise InvalidInputError(field, name, allowed)
-    if len({each.value for each in found}) > 1:
-        raise TrainerUnusableError(
-            f"Two packages install a trainer {name}: {' and '.join(each.value for each in found)}"
-        )
-    what, before = f"The trainer {name} ({found[0].value})", Path()
+    places = [each.value for each in found]
+    if len(set(places)) > 1:
+        raise TrainerUnusableError(f"Two packages install a trainer {name}: {' and '.join(places)}")
+    what, before = f"The trainer {name} ({places[0]})", Path()
     with contextlib.suppress(OSError):
         before = Path.cwd()
     try:
