@@ -211,9 +211,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
             raise InvalidInputError(error.field, parameters[error.field], error.allowed) from None
         check_biases(self.rule, bool(self.biases))
         if isinstance(seed, Integral) and not 0 <= int(seed) <= MAX_SEED:
-            raise InvalidInputError(
-                "random_state", seed, f"an integer from 0 to {MAX_SEED}, a RandomState instance, or None"
-            )
+            allowed = f"an integer from 0 to {MAX_SEED}, a RandomState instance, or None"
+            raise InvalidInputError("random_state", seed, allowed)
 
     def _take_first(self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None) -> Samples:
         """Check the samples of a new training; take the features and classes from them."""
@@ -248,9 +247,8 @@ class DeepNeuralNetwork(ClassifierMixin, BaseEstimator):
         index: NDArray[np.int64] = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[index] != y
         if unknown.any():
-            raise InvalidInputError(
-                "y", y[unknown].tolist()[0], f"one of the {len(self.classes_)} classes of the training"
-            )
+            allowed = f"one of the {len(self.classes_)} classes of the training"
+            raise InvalidInputError("y", y[unknown].tolist()[0], allowed)
         return index
 
     def _begin(self, samples: Samples) -> Training:

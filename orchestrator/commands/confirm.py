@@ -194,9 +194,8 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
         raise SweepNotFoundError("This sweep has no result to confirm")
     if waiting := len(sweep.jobs) - sweep.accounting.done:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
-        raise InvalidInputError(
-            "folder", found, "a sweep that has ended (go on with it by orchestrator sweep --resume)"
-        )
+        allowed = "a sweep that has ended (go on with it by orchestrator sweep --resume)"
+        raise InvalidInputError("folder", found, allowed)
     count = min(DEFAULT_TOP, len(leaders)) if top is None else top
     if not 1 <= count <= len(leaders):
         allowed = f"an integer from 1 to {len(leaders)}, the number of configurations with a result"

@@ -151,9 +151,8 @@ def _bound(host: str, port: int) -> list[socket.socket]:
         # Those of a name that is not found have numbers of their own.
         number = None if isinstance(error, (socket.gaierror, UnicodeError)) else error.errno
         if number == errno.EADDRINUSE:
-            raise InvalidInputError(
-                "--port", port, "a port that no other program uses, or 0 for any free one"
-            ) from None
+            allowed = "a port that no other program uses, or 0 for any free one"
+            raise InvalidInputError("--port", port, allowed) from None
         if number in (errno.EACCES, errno.EPERM):
             raise InvalidInputError("--port", port, "a port that this user may open, such as one above 1023") from None
         allowed = "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"

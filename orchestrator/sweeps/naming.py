@@ -24,9 +24,8 @@ def check_name(name: str) -> str:
         InvalidInputError: the name is invalid.
     """
     if not is_name(name):
-        raise InvalidInputError(
-            "name", name, "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; not the word last"
-        )
+        allowed = "up to 100 letters, digits, '.', '_' and '-', the first a letter or digit; not the word last"
+        raise InvalidInputError("name", name, allowed)
     return name
 
 
