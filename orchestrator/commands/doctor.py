@@ -112,9 +112,8 @@ def _workers(cluster: Cluster) -> Iterator[Finding]:
     lease, roster = cluster.app.settings.lease_seconds, cluster.impatient().roster
     workers = roster.all()
     now = roster.clock.now()
-    running = (
-        f"{counted(len(workers), 'worker')}, {counted(sum(len(each.running) for each in workers), 'job')} in training"
-    )
+    jobs = counted(sum(len(each.running) for each in workers), "job")
+    running = f"{counted(len(workers), 'worker')}, {jobs} in training"
     yield Finding("workers", running, None if workers else "start one: celery -A worker worker --concurrency auto")
     for worker in workers:
         if problem := problem_of(worker, now, patience=lease, idle=float("inf")):
