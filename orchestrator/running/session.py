@@ -174,9 +174,8 @@ class Session:
                     source, looks, added = other, other.manifest().looks, other.manifest().added
                 if looks and row.job in added and all(look.command != "reuse" for look in self.manifest.looks):
                     # Before the row: an interruption must not hide what was seen.
-                    self._write(
-                        self.manifest.with_look(looks[0].model_copy(update={"command": "reuse", "within": None}))
-                    )
+                    first = looks[0].model_copy(update={"command": "reuse", "within": None})
+                    self._write(self.manifest.with_look(first))
                 if self.keeper.wants(row) and (other.holds(row) or not self.keeper.bare):
                     self.folder.take_weights(other, self.jobs[row.job], str(row.weights_sha256))
                     self.keeper.note(row)
