@@ -150,7 +150,7 @@ def _means(text: bytes) -> list[tuple[float, float | None, float | None]]:
 
 def _state(sweep: Sweep, taken: Mapping[str, int] | None) -> str:
     folder = sweep.folder.path
-    works = held(folder, locks() if taken is None else taken)
+    works = held(folder, taken) or held(folder, locks())
     last = (sweep.manifest.resumed or [sweep.manifest.provenance])[-1]
     # The folder's lock shows only processes of this host.
     is_told = works is not None and last.host == socket.gethostname()

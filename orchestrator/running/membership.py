@@ -168,6 +168,9 @@ class Membership:
         if not waiting:
             return {}
         running = self.cluster.running()
+        if self.cluster.roster.online():
+            # Some may have begun since their worker's last heartbeat.
+            running |= self.cluster.queue.messages(waiting)
         silent = [key for key in waiting if key in self._wanted or key not in running]
         ended, why = self.cluster.results.over(silent), reason(self.manifest.name)
         going_on = {key: f"{why}; the job goes on for the sweep {other}" for key, other in self._wanted.items()}

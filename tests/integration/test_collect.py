@@ -109,6 +109,20 @@ def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cl
     assert cluster.server.client().llen("seedsweep") < 3
 
 
+def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_for(
+    cluster: Cluster, view: ClusterView
+) -> None:
+    job, manifest = make_job(), manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
+    sweep = Membership(view, SweepFolder(Path("runs"), "a"), manifest, {}, Recorder(), Interruption())
+    view.registry.cancel(manifest, why := f"the sweep {manifest.name} was cancelled")
+    cluster.start_worker()
+    client = cluster.server.client()
+    client.hset("seedsweep:unacked", "tag", json.dumps([{"headers": {"id": job.key}}, "", "seedsweep"]))
+    assert sweep.given_up([job.key]) == {}
+    client.hdel("seedsweep:unacked", "tag")
+    assert sweep.given_up([job.key]) == {job.key: why}
+
+
 def twice(command: Callable[[], T]) -> T:
     """Run a command again, as the retry does whose first answer was lost."""
     command()
