@@ -168,10 +168,11 @@ class Membership:
         if not waiting:
             return {}
         running = self.cluster.running()
-        if self.cluster.roster.online():
-            # Some may have begun since their worker's last heartbeat.
-            running |= self.cluster.queue.messages(waiting)
         silent = [key for key in waiting if key in self._wanted or key not in running]
+        if silent and self.cluster.roster.online():
+            # Some may have begun since their worker's last heartbeat. One that is queued again may wait for hours.
+            taken = self.cluster.queue.messages(silent) - self.cluster.queue.queued(silent)
+            silent = [key for key in silent if key in self._wanted or key not in taken]
         ended, why = self.cluster.results.over(silent), reason(self.manifest.name)
         going_on = {key: f"{why}; the job goes on for the sweep {other}" for key, other in self._wanted.items()}
         return {key: going_on.get(key, why) for key in silent if key not in ended}

@@ -115,11 +115,14 @@ def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_f
     job, manifest = make_job(), manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
     sweep = Membership(view, SweepFolder(Path("runs"), "a"), manifest, {}, Recorder(), Interruption())
     view.registry.cancel(manifest, why := f"the sweep {manifest.name} was cancelled")
-    cluster.start_worker()
-    client = cluster.server.client()
-    client.hset("seedsweep:unacked", "tag", json.dumps([{"headers": {"id": job.key}}, "", "seedsweep"]))
+    # It takes nothing more, and counts as online until its lease ends.
+    cluster.start_worker().kill()
+    client, message = cluster.server.client(), {"headers": {"id": job.key}}
+    assert sweep.given_up([job.key]) == {job.key: why}
+    client.hset("seedsweep:unacked", "tag", json.dumps([message, "", "seedsweep"]))
     assert sweep.given_up([job.key]) == {}
-    client.hdel("seedsweep:unacked", "tag")
+    # In the queue again, because its worker is gone, it would wait until another one is free.
+    client.lpush("seedsweep", json.dumps(message))
     assert sweep.given_up([job.key]) == {job.key: why}
 
 
