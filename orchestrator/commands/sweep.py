@@ -92,10 +92,9 @@ class SweepPlan:
             SweepBusyError: another process works on the sweep.
             OutputError: the folder cannot be written.
         """
-        if not self.resuming:
+        with contextlib.ExitStack() as stack:
             with self.place.interruption.shield():
-                self.folder.create(self.manifest)
-        with self.folder.exclusive():
+                stack.enter_context(self.folder.exclusive(None if self.resuming else self.manifest))
             yield self.session(self.note_resumption() if self.resuming else self.folder.manifest())
 
     def session(self, written: Manifest) -> Session:

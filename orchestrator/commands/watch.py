@@ -68,13 +68,12 @@ class WatchPlan(SweepPlan):
 
     def _enter(self, stack: contextlib.ExitStack, display: Display) -> Iterator[Row]:
         """Yield the rows that another process writes, until the folder's lock is free; enter that on the stack."""
-        if not self.folder.exists():
-            # If two watchers begin at once, one makes the folder, and the other looks on.
-            with self.place.interruption.shield(), contextlib.suppress(SweepExistsError):
-                self.folder.create(self.manifest.model_copy(update={"followed": True}))
+        new = None if self.folder.exists() else self.manifest.model_copy(update={"followed": True})
         try:
-            stack.enter_context(self.folder.exclusive())
-        except SweepBusyError:
+            with self.place.interruption.shield():
+                stack.enter_context(self.folder.exclusive(new))
+        except SweepExistsError:
+            # If two watchers begin at once, one makes the folder, and the other looks on.
             yield from _look_on(self, display, stack)
         if self.place.cluster is not None:
             self.note_resumption()

@@ -68,6 +68,7 @@ from worker.trainers.registry import DIGEST
 MAX_LOG = 2**21
 _SAFETENSORS, _OTHERS = ".safetensors", ".bin"
 _WEIGHTS = "weights"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 #: How the name of a folder ends that is being made or removed.
 UNFINISHED = ".seedsweep.new"
 
@@ -136,27 +137,18 @@ class SweepFolder:
         return f"There is no sweep in {self.path}: it is {kind}"
 
     def create(self, manifest: Manifest) -> None:
-        """Make the folder and write `sweep.json`.
+        """Make the folder, as `exclusive` does, and let go of it."""
+        with self.exclusive(manifest):
+            pass
 
-        Raises:
-            SweepExistsError: the name is taken.
-            OutputError: the folder cannot be made; nothing of it is left behind.
+    def _make(self, description: str) -> int:
+        """Make the folder with a `sweep.json` and an empty folder `weights`, and lock it: completely or not at all.
+
+        It is made under another name and renamed at the end: if this process is killed, the path stays free, and who
+        finds it finds it locked. On an error, neither it nor any new folder above it is left behind. Nothing is made
+        elsewhere, whatever is exchanged.
         """
         self.refuse_existing()
-        try:
-            with self._telling():
-                self._make(manifest.as_text())
-        except OutputError:
-            # Another process may have taken the name in the meantime.
-            self.refuse_existing()
-            raise
-
-    def _make(self, description: str) -> None:
-        """Make the folder with a `sweep.json` and an empty folder `weights`, complete or not at all.
-
-        It is made under another name and renamed at the end: if this process is killed, the path stays free. On an
-        error, neither it nor any new folder above it is left behind. Nothing is made elsewhere, whatever is exchanged.
-        """
         with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:
             folder, above = held.enter_context(anchored(self._nearest, self._nearest)), []
             if identity(folder) != self._first:
@@ -176,12 +168,29 @@ class SweepFolder:
                 # Weights are read by their whole path, which may be too long.
                 with contextlib.suppress(FileNotFoundError):
                     (self.path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
-                found = identity(made)
-                made.rename(folder / self._real.name)
+                found, descriptor = identity(made), os.open(made, _FOLDER)
+                undo.callback(os.close, descriptor)
+                self._lock(descriptor)
+                try:
+                    made.rename(folder / self._real.name)
+                except OSError:
+                    # Another process may have taken the name in the meantime.
+                    self.refuse_existing()
+                    raise
             for each in (folder, *above):
                 sync_folder(each)
             undo.pop_all()
         self._nearest, self._first = self._real, found
+        return descriptor
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            told = f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
+            raise SweepBusyError(f"{told}; orchestrator watch {shlex.quote(str(self.path))} follows it") from None
+        except OSError:
+            pass  # This file system has no locks.
 
     def check_writable(self) -> None:
         """Check that the folder can be made. Leaves nothing behind."""
@@ -223,31 +232,27 @@ class SweepFolder:
         return manifest
 
     @contextlib.contextmanager
-    def exclusive(self, *, prepare: bool = True) -> Iterator[None]:
+    def exclusive(self, new: Manifest | None = None, *, prepare: bool = True) -> Iterator[None]:
         """Hold the folder's lock while the block runs.
 
         Args:
+            new: What the folder is made for; None for one that exists.
             prepare: Whether to prepare the folder for writing to its files; otherwise, nothing in it changes.
 
         Raises:
+            SweepExistsError: the name of a new folder is taken.
             SweepBusyError: another process holds the lock.
             SweepNotFoundError: the folder has no `sweep.json`.
-            OutputError: also if a file of the folder is a link or of the wrong kind.
+            OutputError: also if a file of the folder is a link or of the wrong kind; of a new one, nothing is left.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._telling():
-            descriptor, owner = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY), os.getpid()
+            descriptor, owner = os.open(self.path, _FOLDER) if new is None else self._make(new.as_text()), os.getpid()
         try:
             with self._telling():
                 refuse_elsewhere(descriptor, self.path, self._real)
                 self.refuse_other(through(descriptor, self.path))
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                told = f"Another process is running the sweep {self.name} in {self.path}{self._holder()}"
-                raise SweepBusyError(f"{told}; orchestrator watch {shlex.quote(str(self.path))} follows it") from None
-            except OSError:
-                pass  # This file system has no locks.
+            self._lock(descriptor)
             self._held = descriptor
             if not os.path.lexists(through(descriptor, self.path) / self._description.name):
                 raise SweepNotFoundError(self.absence())

@@ -410,7 +410,8 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
         remove(SweepFolder(tmp_path / "runs", "a"))
     nothing.mkdir()
     _exchanging(monkeypatch, sweep_folder, "temporary_folder", tmp_path / "runs", nothing)
-    made(tmp_path / "runs", "new")
+    with pytest.raises(OutputError, match="Its folder was moved or replaced"):
+        made(tmp_path / "runs", "new")
     assert (names_in(nothing), names_in(tmp_path / "before")) == ([], ["a", "new"])
     for look in (sweeps.names, sweeps.check, lambda: again.folder("a")):
         with pytest.raises(SweepUnreadableError, match="Its folder was moved or replaced"):
