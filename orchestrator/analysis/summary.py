@@ -112,8 +112,8 @@ def summary(folder: Path, found: Path | None = None) -> Summary:
         return Summary(folder.name, "damaged", told, 0, 0, *_around(found))
 
 
-def of_sweep(sweep: Sweep, taken: Mapping[str, int] | None = None) -> Summary:
-    """Return a sweep's summary; if it may run, `taken` is what `locks` returned before it was read."""
+def of_sweep(sweep: Sweep, taken: Mapping[str, int] | None) -> Summary:
+    """Return a sweep's summary; `taken` is what `locks` returned before it was read, None if that is unknown."""
     board = sweep.leaderboard
     means = [(each.mean, each.low, each.high) for each in board.standings[:MOST_MEANS] if each.mean is not None]
     done, around = sweep.accounting.done, _around(sweep.folder.real)

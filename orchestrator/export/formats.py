@@ -62,7 +62,7 @@ def export(
         to: The format's name.
         file: The file to write, or the folder if the format has one; None for one in the working folder, named after
             the sweep.
-        replace: Whether to replace files that are there; a folder is never replaced.
+        replace: Whether to replace files that are there; nothing else is ever replaced.
         uri: With `mlflow`: the address of a tracking server, such as `http://localhost:5000`, or of the database of
             one, to add the jobs to; None to write a file.
         on_progress: Receives the number of jobs that are done, and of all.
@@ -116,7 +116,7 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None 
             folder = there.parent.resolve()
             is_inside = any((each / "sweep.json").exists() for each in (folder, *folder.parents))
             is_taken = os.path.lexists(there)
-            is_file = there.is_file() or there.is_symlink()
+            is_file = there.is_file() or not there.exists()
         if is_inside:
             raise OutputError(f"{target} is in the folder of a sweep, where nothing is exported: choose another --file")
         if is_taken and not is_file:

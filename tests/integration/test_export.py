@@ -341,11 +341,10 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     precious = here.folder / "precious"
     precious.mkdir()
     (precious / "file").write_text("mine")
-    printed = here.refused("export", "odd", "--to", to, "--file", "precious", "--force")
-    assert "precious is not a file, and no export replaces it: choose another --file" in printed
-    if to == "csv":  # A link to one is replaced itself.
-        (here.runs / "link").symlink_to(precious)
-        here.run("export", "odd", "--to", to, "--file", "runs/link", "--force")
+    (here.folder / "link").symlink_to(precious)
+    for file in ("precious", "link"):
+        printed = here.refused("export", "odd", "--to", to, "--file", file, "--force")
+        assert f"{file} is not a file, and no export replaces it: choose another --file" in printed
     assert names_in(precious) == ["file"]
 
     printed = here.refused("export", "odd", "--to", to, "--file", "no/such/folder")
@@ -354,7 +353,7 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     # When the results end in the middle of the export
     monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
     assert "No job of the sweep odd has ended yet" in here.refused("export", "odd", "--to", to)
-    assert names_in(here.folder) == ["precious", "runs"]
+    assert names_in(here.folder) == ["link", "precious", "runs"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def print_result(console: Console, result: Sweep, broker: str | None = None, *, 
 def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
     """Print the command that trains what was cancelled, goes on with a search, or decides further, if there is one."""
     search = result.manifest.specification.remaining and len(result.rows) == len(result.jobs)
-    if (result.accounting.cancelled or search) and of_sweep(result).state != "running":
+    if (result.accounting.cancelled or search) and of_sweep(result, None).state != "running":
         what = "train the cancelled jobs" if result.accounting.cancelled else "go on with the search"
         say(console, f"To {what}: {shlex.join(resumption(result.folder, broker))}")
     verdict = result.leaderboard.verdict
