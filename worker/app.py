@@ -98,8 +98,8 @@ def _register(app: Celery) -> None:
         lazy=False,
         shared=False,
         stopping=StopFlag(),
-        # A short pause after a child has died lets the machine recover, for example from a lack of memory.
-        default_retry_delay=2,
+        # A worker would take a message for later at once, and then hold it behind its next job: the retry waits itself.
+        default_retry_delay=0,
         # `worker.records.attempts` limits the attempts instead: it also counts those whose whole worker died, which
         # Celery does not.
         max_retries=None,

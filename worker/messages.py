@@ -1,12 +1,11 @@
 """The messages of jobs: the names of queues and exchanges, how a message is made, and how it is validated."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from celery import Celery
 from celery.canvas import Signature
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from nn.errors import InvalidInputError
 from worker.errors import JobRefusedError, TrainerUnusableError
@@ -38,9 +37,6 @@ MAX_HELD_BYTES = 2 * MAX_TASK_BYTES
 MAX_TAG_BYTES = 300
 #: Most values in such a message: more than ours have.
 MAX_TASK_VALUES = 1000
-#: How far ahead a retry may be scheduled. Celery schedules it `default_retry_delay` (`worker.app`) ahead, by the
-#: clock of the worker that lost the process; the rest allows for clocks that differ.
-MAX_RETRY_AHEAD = timedelta(seconds=60)
 
 
 def signature(app: Celery, job: Job, *, label: str | None = None, varying: Collection[str] = ()) -> Signature:
@@ -101,13 +97,6 @@ class Exact(BaseModel, extra="forbid", strict=True, frozen=True):
     """A model that rejects unknown fields and converts no types."""
 
 
-def _in_time(eta: str) -> str:
-    when = datetime.fromisoformat(eta)
-    if when.tzinfo is None or when - datetime.now(UTC) > MAX_RETRY_AHEAD:
-        raise ValueError(f"allowed: a time with a time zone, at most {MAX_RETRY_AHEAD.seconds} s ahead")
-    return eta
-
-
 TaskId = Annotated[str, Field(pattern=f"^{TASK_ID.pattern}$")]
 Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 #: The name of a worker, a host or a process: printable ASCII without spaces.
@@ -129,7 +118,7 @@ class Envelope(Exact, Generic[HeadersT, PropertiesT]):
 
 
 class TaskHeaders(Exact):
-    """The headers that `signature` sends. A retry after a lost process has a count and an `eta`."""
+    """The headers that `signature` sends. A retry after a lost process has a count."""
 
     lang: Literal["py"]
     task: Literal["worker.tasks.train"]
@@ -137,7 +126,7 @@ class TaskHeaders(Exact):
     root_id: TaskId
     parent_id: None
     shadow: None
-    eta: Annotated[str, AfterValidator(_in_time)] | None
+    eta: None
     expires: None
     group: None
     group_index: None
@@ -152,12 +141,6 @@ class TaskHeaders(Exact):
     stamps: dict[None, None]
     #: Kombu's mark on a redelivered message.
     redelivered: Literal[True] = True
-
-    @model_validator(mode="after")
-    def _only_retries_are_scheduled(self) -> Self:
-        if self.eta is not None and not self.retries:
-            raise ValueError("only a retry may have an eta")
-        return self
 
 
 class _DeliveryInfo(Exact):

@@ -112,7 +112,7 @@ class Results:
                 return Failed(_words(value))
             case states.REVOKED:
                 return Cancelled(_words(value))
-            case states.STARTED | states.RETRY | report.PROGRESS:
+            case states.STARTED | report.PROGRESS:
                 return Running(read_report(value))
             case _:
                 return None

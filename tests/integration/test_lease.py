@@ -14,7 +14,6 @@ from tests.support.cluster import SLOW_EPOCHS, Cluster, make_job
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_process import WorkerProcess
-from worker.messages import signature
 from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`: long enough to be disturbed in the middle.
@@ -159,19 +158,17 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
     cluster.wait_until_acknowledged()
 
 
-@pytest.mark.persistent
-def test_a_message_that_waits_for_its_time_survives_a_restart_of_redis_and_so_does_the_worker(cluster: Cluster) -> None:
-    # Given a worker that holds a message for later, as it does with a retry
-    worker = cluster.start_worker()
-    run = signature(cluster.app, make_job()).apply_async(countdown=4, retries=1).id
-    worker.wait_until_logged(f"[{run}] received")
-    # When Redis goes and comes back
-    cluster.server.stop()
-    worker.wait_until_logged("Cannot connect")
-    cluster.server.start()
-    # Then the job is trained, by the same worker
-    assert cluster.result(run).status == "succeeded"
-    assert worker.process.poll() is None, worker.text()
+def test_a_retry_does_not_wait_behind_another_job_while_a_worker_is_idle(cluster: Cluster) -> None:
+    # Given a worker that takes a job again whose process died, and then a much longer one
+    worker = cluster.start_worker(*SLOW_EPOCHS)
+    run = cluster.begin(make_job(**LONG))
+    worker.children()[0].kill()
+    worker.wait_until_logged(f"[{run}] received", times=2)
+    longer = cluster.submit(make_job(seed=1, epochs=1000)).id
+    # When there is another worker, then both are trained
+    cluster.start_worker(*SLOW_EPOCHS)
+    assert cluster.result(run).attempts == 2
+    cluster.wait_for_state(longer, "PROGRESS")
 
 
 #: The soft limit of open files, far below the usual 1024: a leak shows soon.

@@ -111,6 +111,7 @@ def test_a_stored_state_is_a_state_or_none(view: Cluster, status: str, value: An
         case Finished(result):
             assert result.job == JOB.key
         case Running(report):
+            assert status in ("PROGRESS", "STARTED")
             assert report is None or isinstance(report, Report)
         case None:
             assert status in ("GIVEN_BACK", "PENDING", "FAILURE", "REVOKED", "RETRY")

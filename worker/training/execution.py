@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import redis
+from celery import states
 from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 
@@ -27,6 +28,8 @@ logger = get_task_logger(__name__)
 
 #: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.taking`).
 REFUSED = "another trainer or data set is needed"
+#: Seconds for which a job waits whose process has died.
+RECOVERY_SECONDS = 2.0
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
 #: The shortest time between two progress reports, in seconds. Tiny jobs train hundreds of epochs per second.
@@ -49,6 +52,11 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
     """
     settings = task.app.settings
     with task.app.liveness.of_attempt():
+        if task.request.retries:
+            # The machine may have to recover, for example from a lack of memory.
+            time.sleep(RECOVERY_SECONDS)
+            # The worker that sent the retry may have stored its own state after this one had begun.
+            task.update_state(state=states.STARTED)
         _check_wanted(task)
         _check_served(task, needs)
         job = accept(task.request.id, fields)
