@@ -7,7 +7,7 @@ from difflib import get_close_matches
 #: Control characters, line separators, lone surrogates, and all that is not shown: what changes the direction of
 #: writing, has no width, fills, tags or selects (Unicode's property Default_Ignorable_Code_Point).
 _UNPRINTABLE = re.compile(
-    "[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
+    "[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029"
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )

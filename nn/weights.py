@@ -137,7 +137,7 @@ def from_safetensors(blob: bytes) -> Weights:
             raise safetensors.SafetensorError(f"their header has {length} bytes")
         tensors: dict[str, dict[str, Any]] = dict(safetensors.deserialize(blob))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"the weights are not intact safetensors: {clipped(str(error))}") from None
+        raise WeightsError(f"the weights are not intact safetensors: {clipped(' '.join(str(error).split()))}") from None
     if tensors.keys() not in ({*_MATRICES}, {*_MATRICES, *_BIASES}):
         raise WeightsError(
             f"the weights hold the tensors {clipped(str(sorted(tensors)))}; "

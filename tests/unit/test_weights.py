@@ -114,6 +114,7 @@ WHOLE = {**HALF, "b1": M(4, "f4"), "b2": M(3, "f4"), "b3": M(2, "f4")}
         (raw(b"[" * 100_000), "not intact safetensors"),
         (raw({"W1": {"dtype": "F32", "shape": [2**40, 2**40], "data_offsets": [0, 0]}}), "not intact safetensors"),
         (raw({"W1": {"dtype": "F32", "shape": [3, 3], "data_offsets": [0, 4]}}, b"0000"), "not intact safetensors"),
+        (raw({"a\nb": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}), "safetensors: .*a b"),
         (raw({}), r"hold the tensors \[\]; expected W1, W2 and W3"),
         (blob_of(W1=HALF["W1"], W2=HALF["W2"]), r"hold the tensors \['W1', 'W2'\]; expected W1, W2 and W3"),
         (blob_of(**HALF, b1=M(4, "f4")), "expected W1, W2 and W3, with or without b1, b2 and b3"),
