@@ -18,6 +18,7 @@ from orchestrator.analysis.sweep import Sweep
 from orchestrator.errors import MissingPackageError, OutputError, SweepNotFoundError
 from orchestrator.export import mlflow_runs
 from orchestrator.export.jobs import OnProgress
+from orchestrator.text import listed
 
 #: By name in `--to`: the module of a format here, whose `write` writes a sweep to new files or to one new folder; how
 #: the names of these end, the first of which `--file` names; and the extra with the packages that it needs.
@@ -75,7 +76,7 @@ def export(
             reached or written.
     """
     if to not in FORMATS:
-        raise InvalidInputError("to", to, f"one of {', '.join(FORMATS)}")
+        raise InvalidInputError("to", to, listed(tuple(FORMATS), "or"))
     module, suffixes, extra = FORMATS[to]
     targets = tuple(Path(f"{sweep.name}{suffix}") for suffix in suffixes)
     if file is not None:

@@ -93,6 +93,9 @@ def test_diverged_jobs_are_no_part_of_the_mean_and_lower_the_rank() -> None:
     # The table says so.
     assert headings(board).endswith("diverged")
     assert any("of the jobs that trained" in line for line in printed(board))
+    # Outwards, so that no rate above 0 is said to be 0.
+    rate = known(FIGURES["diverged_low"].column)
+    assert [rate.text(board, each) for each in board.standings] == ["0 to 53 %", "0 to 72 %"]
 
 
 def test_failed_cancelled_and_missing_jobs_do_not_count_and_are_seen() -> None:

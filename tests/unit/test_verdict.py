@@ -116,9 +116,9 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         False, [0.03],
     ),
     "a race within its tolerance": (
-        {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.001},
-        "Use learning rate 0.03: no other is better by more than 0.077 points, within the 0.1 points asked for. 0.02 "
-        "is not distinguishable from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
+        {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.000765},
+        "Use learning rate 0.03: no other is better by more than 0.0765 points, within the 0.0765 points asked for. "
+        "0.02 is not distinguishable from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
     ),
     "a race whose tolerance is not reached": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.0005},
@@ -380,7 +380,8 @@ def test_several_axes_are_named_with_each_other() -> None:
         (SHARE, 0.002, 0.00001, "0.2000 ± 0.0010 points"),
         (SHARE, 0.000149, 0.000147, "0.0149 ± 0.0147 points"),
         (SHARE, 0.2, 0.12, "20.00 ± 12.00 points"),
-        (SHARE, 0.01, 0.0, "1.00 ± 0.00 points"),
+        (SHARE, 0.01, 0.0, "1 ± 0 points"),
+        (ERROR, 0.00031551589, 0.0, "0.000316 ± 0"),
         (SHARE, -1e-17, 0.12, "0.00 ± 12.00 points"),
         (ERROR, 12.5, 3.25, "12.5 ± 3.3"),
         (ERROR, 0.01234, 0.00123, "0.0123 ± 0.0013"),

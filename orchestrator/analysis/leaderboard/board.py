@@ -8,6 +8,7 @@ depends on the order in which results arrive.
 from __future__ import annotations
 
 import functools
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -132,7 +133,7 @@ def _stopped(_: Leaderboard, standing: Standing) -> str:
 
 def _rate(_: Leaderboard, standing: Standing) -> str:
     low, high = standing.diverged_low, standing.diverged_high
-    return NONE if low is None or high is None else f"{100 * low:.0f} to {100 * high:.0f} %"
+    return NONE if low is None or high is None else f"{math.floor(100 * low)} to {math.ceil(100 * high)} %"
 
 
 @dataclass(frozen=True)

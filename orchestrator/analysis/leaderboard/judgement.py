@@ -554,10 +554,11 @@ def _conclusion(found: Judgement) -> list[str]:
     if any(not each.trained and not each.diverged for each in found.scored):
         best, which = f"{best} with a result", f"with a result {which}"
     regret = f"no other {which}is better"
+    within = found.within if found.rivals and found.regret <= (found.within or 0.0) else None
     if found.regret:
-        regret += f" by more than {at_most(metric, found.regret)}"
-    if found.within is not None and found.rivals and found.regret <= found.within:
-        regret += f", within the {amount(metric, found.within)} asked for"
+        regret += f" by more than {at_most(metric, found.regret, within)}"
+    if within is not None:
+        regret += f", within the {amount(metric, within)} asked for"
     told = regret if found.rivals else best
     first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
     return [first, *_tied(found), *_ruled_out(found)]
@@ -676,20 +677,22 @@ def amount(metric: Metric, value: float) -> str:
     return f"{points} point" if points == "1" else f"{points} points"
 
 
-def at_most(metric: Metric, value: float) -> str:
-    """Return an upper bound of a difference with its unit, rounded up to two significant digits."""
+def at_most(metric: Metric, value: float, within: float | None = None) -> str:
+    """Return an upper bound of a difference with its unit, rounded up to two significant digits, or to `within`."""
     if not value > 0:
         return amount(metric, 0.0)
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return amount(metric, math.ceil(value / step * (1 - 1e-9)) * step)
+    return amount(metric, min(math.ceil(value / step * (1 - 1e-9)) * step, within or math.inf))
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:
     """Return a difference with its margin, rounded up: `0.20 ± 0.12 points` for a share, else without a unit."""
     factor, unit = (100.0, " points") if metric.is_share else (1.0, "")
     value, around = factor * difference, factor * margin
+    if not around:
+        return f"{value:z.3g} ± 0{unit}"
     # Two significant digits of the margin, or two decimals for a share.
-    places = 1 - math.floor(math.log10(around)) if around > 0 else 2
+    places = 1 - math.floor(math.log10(around))
     if metric.is_share and around >= 0.01:
         places = 2
     if not 0 <= places <= MOST_PLACES:
