@@ -73,7 +73,7 @@ def test_every_judgement_can_be_by_another_metric(
         "accuracy": 0.8, "log loss": 0.3, "top, 2": 0.99
     }  # fmt: skip
     assert told("leaderboard", "--csv").splitlines()[0].endswith(',metrics.accuracy,metrics.log loss,"metrics.top, 2"')
-    assert told("compare", "rate=1", "rate=2", *BY_LOSS).startswith("Decided: rate 2 is better than rate 1 by 0.2 ± 0.\n")
+    assert told("compare", "rate=1", "rate=2", *BY_LOSS).startswith("Decided: rate 2 is better than rate 1 by 0.2 ± 0.")
     assert "mean log loss over the seeds" in told("plot", "curves", *BY_LOSS)
     told("report", *BY_LOSS)
     assert "Use rate 2: it is the best of 2." in (command_line.folder / "runs/a/report.html").read_text()
