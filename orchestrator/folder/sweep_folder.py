@@ -243,7 +243,7 @@ class SweepFolder:
             SweepExistsError: the name of a new folder is taken.
             SweepBusyError: another process holds the lock.
             SweepNotFoundError: the folder has no `sweep.json`.
-            OutputError: also if a file of the folder is a link or of the wrong kind; of a new one, nothing is left.
+            OutputError: also if a file of the folder is a link or of the wrong kind.
         """
         # The folder itself is locked: no lock file is left behind, and the lock ends with its process, even by SIGKILL.
         with self._telling():

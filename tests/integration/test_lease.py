@@ -159,15 +159,16 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
 
 
 def test_a_retry_does_not_wait_behind_another_job_while_a_worker_is_idle(cluster: Cluster) -> None:
-    # Given a worker that takes a job again whose process died, and then a much longer one
+    # Given a worker that takes a job again whose process died, also before it went on, and then a much longer one
     worker = cluster.start_worker(*SLOW_EPOCHS)
     run = cluster.begin(make_job(**LONG))
-    worker.children()[0].kill()
-    worker.wait_until_logged(f"[{run}] received", times=2)
+    for attempt in (2, 3):
+        worker.children()[0].kill()
+        worker.wait_until_logged(f"[{run}]: Attempt {attempt} (child lost)")
     longer = cluster.submit(make_job(seed=1, epochs=1000)).id
     # When there is another worker, then both are trained
     cluster.start_worker(*SLOW_EPOCHS)
-    assert cluster.result(run).attempts == 2
+    assert cluster.result(run).attempts == 3
     cluster.wait_for_state(longer, "PROGRESS")
 
 

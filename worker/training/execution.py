@@ -52,11 +52,6 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
     """
     settings = task.app.settings
     with task.app.liveness.of_attempt():
-        if task.request.retries:
-            # The machine may have to recover, for example from a lack of memory.
-            time.sleep(RECOVERY_SECONDS)
-            # The worker that sent the retry may have stored its own state after this one had begun.
-            task.update_state(state=states.STARTED)
         _check_wanted(task)
         _check_served(task, needs)
         job = accept(task.request.id, fields)
@@ -136,6 +131,11 @@ class Execution:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
         try:
+            if self.task.request.retries:
+                # The machine may have to recover, for example from a lack of memory.
+                time.sleep(RECOVERY_SECONDS)
+                # The worker that sent the retry may have stored its own state after this one had begun.
+                self.task.update_state(state=states.STARTED)
             return self._train(checkpoint)
         except Reject:
             self.task.end_attempt("given back")
