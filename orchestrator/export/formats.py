@@ -63,7 +63,7 @@ def export(
         to: The format's name.
         file: The file to write, or the folder if the format has one; None for one in the working folder, named after
             the sweep.
-        replace: Whether to replace files that are there; nothing else is ever replaced.
+        replace: As for `refuse_taken`.
         uri: With `mlflow`: the address of a tracking server, such as `http://localhost:5000`, or of the database of
             one, to add the jobs to; None to write a file.
         on_progress: Receives the number of jobs that are done, and of all.
@@ -105,7 +105,8 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None 
 
     Args:
         targets: What it consists of: files, or one folder.
-        replace: Whether files may be replaced. Nothing else is, such as a folder or a device.
+        replace: Whether to replace files that are there, and links to files or to nothing, but not what those lead to.
+            Nothing else is replaced, such as a folder or a device.
         output: Their folder, if it is held open.
 
     Raises:

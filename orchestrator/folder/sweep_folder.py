@@ -142,11 +142,11 @@ class SweepFolder:
             pass
 
     def _make(self, description: str) -> int:
-        """Make the folder with a `sweep.json` and an empty folder `weights`, and lock it: completely or not at all.
+        """Make the folder with a `sweep.json` and an empty folder `weights`, locked: completely or not at all.
 
-        It is made under another name and renamed at the end: if this process is killed, the path stays free, and who
-        finds it finds it locked. On an error, neither it nor any new folder above it is left behind. Nothing is made
-        elsewhere, whatever is exchanged.
+        It is made under another name and renamed at the end: if this process is killed before that, the path stays
+        free, and whoever finds the folder later finds it locked. On an error, neither it nor any new folder above it is
+        left behind. Nothing is made elsewhere, whatever is exchanged.
         """
         self.refuse_existing()
         with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:

@@ -332,6 +332,7 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     printed = here.refused("export", "odd", "--to", to)
     assert printed == f"{taken.name} exists: choose another --file, or replace it by --force\n"
     assert taken.read_text() == "mine"
+
     taken.unlink()
 
     # and only a file.
@@ -354,6 +355,18 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     monkeypatch.setattr(SweepFolder, "rows_of", lambda *_: {})
     assert "No job of the sweep odd has ended yet" in here.refused("export", "odd", "--to", to)
     assert names_in(here.folder) == ["link", "precious", "runs"]
+
+
+def test_a_link_to_a_file_or_to_nothing_is_replaced_itself(here: InProcess) -> None:
+    link, mine = here.folder / "link", here.folder / "mine"
+    mine.write_text("mine")
+    for there in ("mine", "missing"):
+        link.symlink_to(there)
+        here.run("export", "odd", "--to", "csv", "--file", "link", "--force")
+        assert not link.is_symlink()
+        link.unlink()
+    assert mine.read_text() == "mine"
+    assert names_in(here.folder) == ["link.epochs", "mine", "runs"]
 
 
 @pytest.mark.parametrize(

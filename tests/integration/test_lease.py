@@ -159,17 +159,32 @@ def test_a_process_that_dies_just_before_redis_costs_an_attempt_not_the_job(
 
 
 def test_a_retry_does_not_wait_behind_another_job_while_a_worker_is_idle(cluster: Cluster) -> None:
-    # Given a worker that takes a job again whose process died, also before it went on, and then a much longer one
+    # Given a worker that takes a job again whose process died, and just then a much longer one
     worker = cluster.start_worker(*SLOW_EPOCHS)
     run = cluster.begin(make_job(**LONG))
-    for attempt in (2, 3):
-        worker.children()[0].kill()
-        worker.wait_until_logged(f"[{run}]: Attempt {attempt} (child lost)")
+    worker.children()[0].kill()
+    worker.wait_until_logged(f"[{run}] received", times=2)
     longer = cluster.submit(make_job(seed=1, epochs=1000)).id
     # When there is another worker, then both are trained
     cluster.start_worker(*SLOW_EPOCHS)
-    assert cluster.result(run).attempts == 3
+    assert cluster.result(run).attempts == 2
     cluster.wait_for_state(longer, "PROGRESS")
+
+
+def test_a_process_that_dies_before_its_job_goes_on_costs_an_attempt_and_a_cancelled_job_does_not_go_on(
+    cluster: Cluster,
+) -> None:
+    # Given a job with an epoch that does not end in time, whose process died twice
+    worker = cluster.start_worker(*SLOW_EPOCHS, EPOCH_TENTHS="6000")
+    run = cluster.submit(make_job()).id
+    worker.wait_until_logged(f"[{run}]: Attempt 1 (first run)")
+    for attempt in (2, 3):
+        worker.children()[0].kill()
+        worker.wait_until_logged(f"[{run}]: Attempt {attempt} (child lost)")
+    # When it is cancelled before its third attempt goes on, then it ends
+    cluster.store().cancel([run], "by a test")
+    assert cluster.wait_for_state(run, "REVOKED")["status"] == "REVOKED"
+    assert cluster.ends(run) == ["child lost", "child lost", "cancelled"]
 
 
 #: The soft limit of open files, far below the usual 1024: a leak shows soon.

@@ -120,6 +120,11 @@ VERDICTS: dict[str, tuple[dict[float, list[Outcome]], dict[str, Any], str, bool,
         "Use learning rate 0.03: no other is better by more than 0.0765 points, within the 0.0765 points asked for. "
         "0.02 is not distinguishable from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
     ),
+    "a race whose tolerance has more digits": (
+        {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.00076543},
+        "Use learning rate 0.03: no other is better by more than 0.076543 points, within the 0.076543 points asked "
+        "for. 0.02 is not distinguishable from it: the difference is 0.02 ± 0.10 points.", True, [0.03, 0.02],
+    ),
     "a race whose tolerance is not reached": (
         {0.02: CLOSE, 0.03: BEST}, {**RACE, "within": 0.0005},
         "Use learning rate 0.03: no other is better by more than 0.077 points. 0.02 is not distinguishable from it: "

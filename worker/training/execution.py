@@ -28,7 +28,7 @@ logger = get_task_logger(__name__)
 
 #: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.taking`).
 REFUSED = "another trainer or data set is needed"
-#: Seconds for which a job waits whose process has died.
+#: Seconds that a job waits after its process died.
 RECOVERY_SECONDS = 2.0
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
@@ -131,9 +131,13 @@ class Execution:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
         try:
-            if self.task.request.retries:
+            if self.attempt.cause in ("child lost", "hung"):
                 # The machine may have to recover, for example from a lack of memory.
                 time.sleep(RECOVERY_SECONDS)
+                self._check_cancelled()
+                if self.task.stopping.is_set():
+                    raise Reject("the worker is stopping", requeue=True)
+            if self.task.request.retries:
                 # The worker that sent the retry may have stored its own state after this one had begun.
                 self.task.update_state(state=states.STARTED)
             return self._train(checkpoint)
@@ -173,9 +177,7 @@ class Execution:
         self._show_life(progress.history[-1].seconds)
         if len(progress.history) >= self.job.epochs:
             return
-        reason = self.store.cancelled(self.task_id)
-        if reason is not None:
-            raise Ignore(reason)
+        self._check_cancelled()
         now = time.monotonic()
         if self.task.stopping.is_set():
             self._save(progress, now)
@@ -186,6 +188,11 @@ class Execution:
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._report(progress)
+
+    def _check_cancelled(self) -> None:
+        reason = self.store.cancelled(self.task_id)
+        if reason is not None:
+            raise Ignore(reason)
 
     def _save(self, progress: Progress, now: float) -> None:
         checkpoint = progress.checkpoint()

@@ -558,7 +558,7 @@ def _conclusion(found: Judgement) -> list[str]:
     if found.regret:
         regret += f" by more than {at_most(metric, found.regret, within)}"
     if within is not None:
-        regret += f", within the {amount(metric, within)} asked for"
+        regret += f", within the {amount(metric, within, DIGITS)} asked for"
     told = regret if found.rivals else best
     first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
     return [first, *_tied(found), *_ruled_out(found)]
@@ -669,11 +669,11 @@ def _diverged(*several: Scored) -> str:
     return f"{diverged} of {counted(diverged + sum(len(each.trained) for each in several), 'job')} diverged"
 
 
-def amount(metric: Metric, value: float) -> str:
-    """Return a difference with its unit: `0.1 points` of a share in percent."""
+def amount(metric: Metric, value: float, digits: int = 3) -> str:
+    """Return a difference with its unit: `0.1 points` of a share in percent. A tolerance has all its `digits`."""
     if not metric.is_share:
-        return f"{value:.3g}"
-    points = f"{100 * value:.3g}"
+        return f"{value:.{digits}g}"
+    points = f"{100 * value:.{digits}g}"
     return f"{points} point" if points == "1" else f"{points} points"
 
 
@@ -682,7 +682,8 @@ def at_most(metric: Metric, value: float, within: float | None = None) -> str:
     if not value > 0:
         return amount(metric, 0.0)
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return amount(metric, min(math.ceil(value / step * (1 - 1e-9)) * step, within or math.inf))
+    bound = math.ceil(value / step * (1 - 1e-9)) * step
+    return amount(metric, bound) if within is None or bound <= within else amount(metric, within, DIGITS)
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:
