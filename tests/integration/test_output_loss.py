@@ -42,8 +42,7 @@ def test_a_full_disk_ends_the_sweep_with_what_it_had(command_line: CommandLine, 
 
 def test_a_row_that_does_not_fit_leaves_no_part_of_it(disk: Path) -> None:
     # Given a folder with a row, whose disk was then filled to the last byte
-    folder = made(disk)
-    folder.append(row(JOBS[0]))
+    folder = made(disk, "a", JOBS[0])
     before = (folder.path / "results.jsonl").read_bytes()
     fill(disk / "filler")
     assert shutil.disk_usage(disk).free == 0

@@ -67,10 +67,13 @@ def unsaved(jobs: Mapping[str, Job], rows: Mapping[str, Row] = MappingProxyType(
     return replace(Sweep.of(folder, manifest, jobs, rows), axes=axes)
 
 
-def made(output: Path, name: str = "a") -> SweepFolder:
-    """Make the folder of a sweep of two jobs that has just begun."""
+def made(output: Path, name: str = "a", *ended: Job) -> SweepFolder:
+    """Make the folder of a sweep of two jobs, of which these have ended with the weights `BLOB`."""
     folder = SweepFolder(output, name)
     folder.create(manifest_of(SPECIFICATION, name))
+    if ended:
+        folder.keep_weights(digest(BLOB), BLOB)
+        folder.append(*map(row, ended))
     return folder
 
 

@@ -120,9 +120,7 @@ def test_a_sweep_that_cannot_be_read_is_passed_over_for_reuse_and_named() -> Non
     said: list[str] = []
     with public_folder() as output:
         for name in ("b", "c"):
-            other = made(output, name)
-            other.keep_weights(digest(BLOB), BLOB)
-            other.append(row(JOBS[0]))
+            made(output, name, JOBS[0])
         (output / "c" / "results.jsonl").chmod(0)
         give_away(output)
         with without_privileges():

@@ -199,9 +199,8 @@ def test_what_takes_the_place_of_a_folder_is_not_read(
     folder: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a private sweep, which a stranger puts in the place of his own once that was found to be no link
-    private = made(tmp_path / "private", "b")
+    private = made(tmp_path / "private", "b", JOBS[0])
     private.keep(NOTE, "secret")
-    private.append(row(JOBS[0]))
     found = Sweeps(folder.path.parent).folder("a")
     folder.path.rename(tmp_path / "before")
     folder.path.symlink_to(private.path)
@@ -228,8 +227,7 @@ def test_what_takes_the_place_of_a_folder_is_not_read(
 
 def test_what_takes_the_place_of_a_folder_is_not_written(folder: SweepFolder, tmp_path: Path) -> None:
     # Given a sweep of this user, and one of a stranger who exchanges folders once they were found to be no links
-    own = made(tmp_path / "own", "b")
-    own.keep_weights(digest(BLOB), BLOB)
+    own = made(tmp_path / "own", "b", JOBS[0])
     own.keep_log("x", "own")
     before = {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file()}
     swept = Sweep.read(folder)
@@ -321,9 +319,8 @@ def test_a_sweep_or_a_link_to_it_is_renamed_and_removed_also_without_proc(
 
 
 def test_a_claim_is_written_into_the_folder_that_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    private, folder = made(tmp_path / "private"), made(tmp_path / "runs")
+    private, folder = made(tmp_path / "private"), made(tmp_path / "runs", "a", *JOBS)
     private.keep("claim.json.sig", "-----BEGIN SSH SIGNATURE-----")
-    folder.append(*map(row, JOBS))
     _exchanging(monkeypatch, Claim, "as_bytes", folder.path, private.path)
     with pytest.raises(OutputError, match="Its folder was moved or replaced"):
         write_claim(folder)
@@ -389,8 +386,7 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given folders that are exchanged after a command has found them
-    folder, private, nothing = made(tmp_path / "runs"), made(tmp_path / "private"), tmp_path / "nothing"
-    folder.append(*map(row, JOBS))
+    folder, private, nothing = made(tmp_path / "runs", "a", *JOBS), made(tmp_path / "private"), tmp_path / "nothing"
     tmp_path.chmod(0o777)
     sweeps, swept = Sweeps(tmp_path / "runs"), Sweep.read(folder)
     again = Sweeps(sweeps.output, None, json.loads(json.dumps(sweeps.first)))
@@ -618,9 +614,7 @@ def test_only_the_sweeps_that_changed_last_are_reused_and_strangers_do_not_count
 ) -> None:
     monkeypatch.setattr("orchestrator.folder.sweeps.MOST_SWEEPS", 1)
     for age, (name, job) in enumerate((("theirs", JOBS[0]), ("newer", JOBS[0]), ("older", JOBS[1]))):
-        other = made(tmp_path, name)
-        other.keep_weights(digest(BLOB), BLOB)
-        other.append(row(job))
+        other = made(tmp_path, name, job)
         for path in other.path.iterdir():
             os.utime(path, (1e9 - age,) * 2)
     (tmp_path / "theirs").chmod(0o777)
@@ -660,14 +654,10 @@ def test_complete_lines_that_are_not_read_are_mentioned(folder: SweepFolder) -> 
 
 def test_results_of_other_sweeps_are_found_if_they_are_whole(tmp_path: Path) -> None:
     # Given a sweep with one good row, and one whose weights are missing, and one whose job failed
-    other, failed, folder = (made(tmp_path, name) for name in ("other", "failed", "new"))
-    other.keep_weights(digest(BLOB), BLOB)
-    other.append(row(JOBS[0]))
-    other.append(row(JOBS[1], b"never stored"))
-    failed.append(lost_row(JOBS[1], "failed", "it broke"))
+    made(tmp_path, "other", JOBS[0]).append(row(JOBS[1], b"never stored"))
+    made(tmp_path, "failed").append(lost_row(JOBS[1], "failed", "it broke"))
     # Then a sweep beside them gets the good one, and has its own, which may have been withdrawn.
-    folder.keep_weights(digest(BLOB), BLOB)
-    folder.append(row(JOBS[1]))
+    folder = made(tmp_path, "new", JOBS[1])
     found = sibling_results(folder, BY_KEY, pytest.fail)
     assert [(reused.job, source.name) for reused, source in found] == [(JOBS[1].key, "new"), (JOBS[0].key, "other")]
 
@@ -720,9 +710,7 @@ def test_a_line_that_names_two_jobs_is_damaged(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(("mode", "reused"), [(0o755, True), (0o777, False), (0o1777, True)])
 def test_a_folder_in_which_others_can_rename_sweeps_gives_no_results(tmp_path: Path, mode: int, reused: bool) -> None:
-    other = made(tmp_path / "above" / "runs", "other")
-    other.keep_weights(digest(BLOB), BLOB)
-    other.append(row(JOBS[0]))
+    other = made(tmp_path / "above" / "runs", "other", JOBS[0])
     said: list[str] = []
     (tmp_path / "above").chmod(mode)
     found = list(sibling_results(made(other.path.parent, "new"), BY_KEY, said.append))
