@@ -515,7 +515,7 @@ class Sweep:
             to: The format: `csv`, `mlflow`, `tensorboard` or `ro-crate`, which has the folder's files as they are now.
             path: The file or folder to write; None for one in the working folder, named after the sweep.
             replace: Whether to replace files that are there, and links to files or to nothing, but not what those lead
-                to. Nothing else is replaced, such as a folder or a device.
+                to. Nothing else is replaced, such as a folder or a device, and nothing by a folder.
         """
         file, over = None if path is None else _path("path", path), _switch("replace", replace)
         return exporting.export(self._snapshot, _text("to", to), file=file, replace=over)

@@ -233,7 +233,7 @@ def _conclusion(found: Comparison) -> str:
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
     tolerance, both = amount(found.metric, found.tolerance, DIGITS), f"{found.a.name} and {found.b.name}"
     if found.outcome == "within" and not found.tolerance:
-        return f"Decided: {both} have the same {found.metric.name} under all {found.difference.n} seeds that count"
+        return f"Decided: {both} have the same {found.metric.name} under all seeds that count"
     if found.outcome == "within":
         return f"Decided: {both} differ by less than {tolerance}, by {by}"
     better = found.better

@@ -106,7 +106,7 @@ def refuse_taken(targets: Sequence[Path], *, replace: bool, output: Path | None 
     Args:
         targets: What it consists of: files, or one folder.
         replace: Whether to replace files that are there, and links to files or to nothing, but not what those lead to.
-            Nothing else is replaced, such as a folder or a device.
+            Nothing else is replaced, such as a folder or a device, and nothing by a folder.
         output: Their folder, if it is held open.
 
     Raises:

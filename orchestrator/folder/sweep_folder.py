@@ -144,9 +144,9 @@ class SweepFolder:
     def _make(self, description: str) -> int:
         """Make the folder with a `sweep.json` and an empty folder `weights`, locked: completely or not at all.
 
-        It is made under another name and renamed at the end: if this process is killed before that, the path stays
-        free, and whoever finds the folder later finds it locked. On an error, neither it nor any new folder above it is
-        left behind. Nothing is made elsewhere, whatever is exchanged.
+        It is made and locked under another name, and renamed at the end: if this process is killed before that, the
+        path stays free. On an error before that, neither it nor any new folder above it is left behind. Nothing is made
+        elsewhere, whatever is exchanged.
         """
         self.refuse_existing()
         with contextlib.ExitStack() as held, contextlib.ExitStack() as undo:
@@ -166,7 +166,7 @@ class SweepFolder:
                 (made / _WEIGHTS).mkdir(parents=True)
                 write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
                 # Weights are read by their whole path, which may be too long.
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                     (self.path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
                 found, descriptor = identity(made), os.open(made, _FOLDER)
                 undo.callback(os.close, descriptor)

@@ -332,7 +332,6 @@ def test_what_is_there_stays_and_an_export_that_fails_leaves_nothing(
     printed = here.refused("export", "odd", "--to", to)
     assert printed == f"{taken.name} exists: choose another --file, or replace it by --force\n"
     assert taken.read_text() == "mine"
-
     taken.unlink()
 
     # and only a file.

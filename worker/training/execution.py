@@ -50,29 +50,50 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
         Reject: the job returns to the queue, because the worker is stopping, or lacks the trainer or the data set.
         Ignore: the job is cancelled; its state is REVOKED.
     """
-    settings = task.app.settings
     with task.app.liveness.of_attempt():
-        _check_wanted(task)
-        _check_served(task, needs)
-        job = accept(task.request.id, fields)
-        checkpoint = checkpoints.load(task.store(), task.request.id, job)
-        epochs = 0 if checkpoint is None else len(checkpoint.history)
-        earlier = task.attempts().earlier(task.request.id)
-        suspect = task.attempts().is_suspect(earlier, epochs)
-        keep_log = partial(task.store().put_log, task.request.id)
-        with (
-            isolated(task) if suspect else contextlib.nullcontext(),
-            job_log(settings.log_dir, task.request.id, settings.silent_seconds, keep_log) as log,
-        ):
-            return Execution(task, job, task.begin_attempt(epochs, None if suspect else earlier), log).run(checkpoint)
+        try:
+            return _execute(task, needs, fields)
+        except Reject:
+            task.end_attempt("given back")
+            raise
+        except Ignore as cancelled:
+            raise task.revoke(str(cancelled)) from None
+        except MemoryError as error:
+            # On a MemoryError Celery ends the whole worker; on this error it does not.
+            raise OutOfMemoryError(
+                f"the worker {task.request.hostname} has not enough memory for the job: {error}"
+            ) from None
+
+
+def _execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
+    settings = task.app.settings
+    _check_wanted(task)
+    _check_served(task, needs)
+    job = accept(task.request.id, fields)
+    checkpoint = checkpoints.load(task.store(), task.request.id, job)
+    epochs = 0 if checkpoint is None else len(checkpoint.history)
+    earlier = task.attempts().earlier(task.request.id)
+    suspect = task.attempts().is_suspect(earlier, epochs)
+    keep_log = partial(task.store().put_log, task.request.id)
+    with (
+        isolated(task) if suspect else contextlib.nullcontext(),
+        job_log(settings.log_dir, task.request.id, settings.silent_seconds, keep_log) as log,
+    ):
+        return Execution(task, job, task.begin_attempt(epochs, None if suspect else earlier), log).run(checkpoint)
+
+
+def _check_cancelled(task: TrainingTask) -> None:
+    reason = task.store().cancelled(task.request.id)
+    if reason is not None:
+        raise Ignore(reason)
 
 
 def _check_wanted(task: TrainingTask) -> None:
     """Check that the job is not cancelled and the worker is not stopping."""
-    reason = task.store().cancelled(task.request.id)
-    if reason is not None:
-        raise task.revoke(reason)
+    _check_cancelled(task)
     if task.stopping.is_set():
+        # Until another worker takes it, it does not run.
+        task.update_state(state=GIVEN_BACK)
         raise Reject("the worker is stopping", requeue=True)
 
 
@@ -130,29 +151,13 @@ class Execution:
     def run(self, checkpoint: SavedCheckpoint | None) -> Result:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
-        try:
-            if self.attempt.cause in ("child lost", "hung"):
-                # The machine may have to recover, for example from a lack of memory.
-                time.sleep(RECOVERY_SECONDS)
-                self._check_cancelled()
-                if self.task.stopping.is_set():
-                    raise Reject("the worker is stopping", requeue=True)
-            if self.task.request.retries:
-                # The worker that sent the retry may have stored its own state after this one had begun.
-                self.task.update_state(state=states.STARTED)
-            return self._train(checkpoint)
-        except Reject:
-            self.task.end_attempt("given back")
-            raise
-        except Ignore as cancelled:
-            raise self.task.revoke(str(cancelled)) from None
-        except MemoryError as error:
-            # On a MemoryError Celery ends the whole worker; on this error it does not.
-            raise OutOfMemoryError(
-                f"the worker {self.attempt.worker} has not enough memory for the job: {error}"
-            ) from None
-
-    def _train(self, checkpoint: SavedCheckpoint | None) -> Result:
+        if self.attempt.cause in ("child lost", "hung"):
+            # The machine may have to recover, for example from a lack of memory.
+            time.sleep(RECOVERY_SECONDS)
+            _check_wanted(self.task)
+        if self.task.request.retries:
+            # The worker that sent the retry may have stored its own state after this one had begun.
+            self.task.update_state(state=states.STARTED)
         if checkpoint is not None:
             logger.info("Resumes after epoch %d", len(checkpoint.history))
             self._show_life(*(record.seconds for record in checkpoint.history))
@@ -177,7 +182,7 @@ class Execution:
         self._show_life(progress.history[-1].seconds)
         if len(progress.history) >= self.job.epochs:
             return
-        self._check_cancelled()
+        _check_cancelled(self.task)
         now = time.monotonic()
         if self.task.stopping.is_set():
             self._save(progress, now)
@@ -188,11 +193,6 @@ class Execution:
         if now - self._reported >= REPORT_SECONDS:
             self._reported = now
             self._report(progress)
-
-    def _check_cancelled(self) -> None:
-        reason = self.store.cancelled(self.task_id)
-        if reason is not None:
-            raise Ignore(reason)
 
     def _save(self, progress: Progress, now: float) -> None:
         checkpoint = progress.checkpoint()

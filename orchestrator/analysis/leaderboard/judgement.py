@@ -670,7 +670,7 @@ def _diverged(*several: Scored) -> str:
 
 
 def amount(metric: Metric, value: float, digits: int = 3) -> str:
-    """Return a difference with its unit: `0.1 points` of a share in percent. A tolerance has all its `digits`."""
+    """Return a difference with its unit: `0.1 points` of a share in percent. Tolerances have `DIGITS`."""
     if not metric.is_share:
         return f"{value:.{digits}g}"
     points = f"{100 * value:.{digits}g}"
@@ -678,12 +678,12 @@ def amount(metric: Metric, value: float, digits: int = 3) -> str:
 
 
 def at_most(metric: Metric, value: float, within: float | None = None) -> str:
-    """Return an upper bound of a difference with its unit, rounded up to two significant digits, or to `within`."""
+    """Return an upper bound of a difference with its unit, rounded up to two significant digits or to `within`."""
     if not value > 0:
         return amount(metric, 0.0)
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     bound = math.ceil(value / step * (1 - 1e-9)) * step
-    return amount(metric, bound) if within is None or bound <= within else amount(metric, within, DIGITS)
+    return amount(metric, within, DIGITS) if within and value <= within < bound else amount(metric, bound)
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:
@@ -691,7 +691,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     factor, unit = (100.0, " points") if metric.is_share else (1.0, "")
     value, around = factor * difference, factor * margin
     if not around:
-        return f"{value:z.3g} ± 0{unit}"
+        return f"{value:z.{DIGITS}g} ± 0{unit}"
     # Two significant digits of the margin, or two decimals for a share.
     places = 1 - math.floor(math.log10(around))
     if metric.is_share and around >= 0.01:

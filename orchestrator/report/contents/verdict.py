@@ -72,7 +72,8 @@ def _regret(board: Leaderboard) -> list[Fact]:
     of = f" of {candidates} with a result" if any(not each.n + each.diverged for each in board.standings) else ""
     sure = f"{of}, with a probability of at least {100 * verdict.level:.0f} %{looks}"
     if verdict.regret:
-        return [Fact("Regret", f"At most {at_most(board.names.metric, verdict.regret)} worse than the best{sure}")]
+        most = at_most(board.names.metric, verdict.regret, verdict.within)
+        return [Fact("Regret", f"At most {most} worse than the best{sure}")]
     is_best = verdict.regret is not None and len(verdict.contenders) == 1
     return [Fact("Regret", f"None: it is the best{sure}")] if is_best else []
 
