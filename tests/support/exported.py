@@ -7,7 +7,7 @@ from nn.files import digest
 from orchestrator.folder.rows import lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.specification import SweepSpecification
-from tests.support.own_trainer import installed
+from tests.support.own_trainer import WITHOUT_DATA, installed
 from tests.support.sweep_folders import filled, row
 from worker.job import Job
 
@@ -16,12 +16,8 @@ DATASET = "d" * 64
 HOSTILE = ('=cmd|"<script>alert(1)</script>",../../x\x1b[31m\N{HEBREW LETTER ALEF}\N{RIGHT-TO-LEFT OVERRIDE}\n' * 5)[
     :200
 ]
-SOURCE = """
-from pydantic import BaseModel, ConfigDict, Field
-from seedsweep import Metric, Trainer
-
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+SOURCE = f"""{WITHOUT_DATA}
+class Options(Frozen):
     text: str = Field(default="plain", max_length=400, description="Any text.")
     widths: tuple[int, ...] = Field(default=(3, 2), description="Widths.")
     depth: int | None = Field(default=None, description="Depth.")
@@ -30,18 +26,11 @@ class Options(BaseModel):
     loss: bool = Field(default=False, description="Named like a metric.")
     epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
 
-class Data:
-    digest = "d" * 64
-
-class Odd(Trainer):
-    name, version, Options, metric, data = "odd", 1, Options, Metric(name="error rate", higher_is_better=False), "any"
-    datasets = ("any",)
+class Odd(WithoutData):
+    name, version, Options, metric = "odd", 1, Options, Metric(name="error rate", higher_is_better=False)
 
     def others(self, options):
         return (Metric(name="loss", higher_is_better=False), Metric(name="speed"), Metric(name="metrics.loss"))
-
-    def load(self, source, cache_dir):
-        return Data()
 
     def max_bytes(self, options, digest):
         return 1000

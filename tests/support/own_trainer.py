@@ -23,6 +23,24 @@ DOCUMENT = ROOT / "docs" / "how-to" / "own-trainer.md"
 #: variable the other way round: "no" to "no build isolation: false".
 OFFLINE = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
+#: Begins the source of a trainer that needs no data.
+WITHOUT_DATA = """
+from pydantic import BaseModel, ConfigDict, Field
+from seedsweep import Metric, Trained, Trainer
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Data:
+    digest = "d" * 64
+
+class WithoutData(Trainer):
+    data, datasets = "any", ("any",)
+
+    def load(self, source, cache_dir):
+        return Data()
+"""
+
 
 def document_block(language: str, walk: str = "") -> str:
     """Return the document's first block in a language, or the one that is marked as a step of the walk."""

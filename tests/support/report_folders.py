@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.boards import folder_of
 from tests.support.command_line import CommandLine
-from tests.support.own_trainer import install_source
+from tests.support.own_trainer import WITHOUT_DATA, install_source
 
 #: Each of them sets `window.injected` if a browser takes it for anything but text.
 INJECTIONS = (
@@ -23,27 +23,20 @@ TEXTS = ("{{7*7}} {% raw %} ${7*7}", "שלום עולם", "𝔘𝔫𝔦𝔠𝔬�
 #: What acts on a terminal or a line of text; a page shows it escaped.
 CONTROLS = {"\x1b[31mred\x1b[0m\x07": "\\x1b[31mred\\x1b[0m\\x07", "abc\u202egnp.exe": "abc\\u202egnp.exe"}
 
-_TRAINER = '''
+_TRAINER = (
+    WITHOUT_DATA
+    + '''
 import hashlib
-from pydantic import BaseModel, ConfigDict, Field
-from seedsweep import Metric, Trained, Trainer
 
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(Frozen):
     text: str = Field(default="plain", max_length=300, title="text <b>of</b> {{7*7}}", description="<i>Any</i> text.")
     flag: bool | None = Field(default=None, description="A flag, or none.")
     epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
 
-class Data:
-    digest = "d" * 64
-
-class Foreign(Trainer):
+class Foreign(WithoutData):
     """Its metric is a loss, which text and seed decide; it fails or diverges where a seed says so."""
-    name, version, Options, data, datasets = "foreign", 1, Options, "any", ("any",)
+    name, version, Options = "foreign", 1, Options
     metric = Metric(name="loss <b>&amp;</b>", higher_is_better=False)
-
-    def load(self, source, cache_dir):
-        return Data()
 
     def train(self, options, seed, data, *, on_epoch, resume_from=None):
         if seed == 3 and options.flag:
@@ -54,6 +47,7 @@ class Foreign(Trainer):
         problem = "diverged: <img src=x onerror=window.injected=1>" if seed == 2 and not options.flag else None
         return Trained(artifact=f"{options} {seed}".encode(), problem=problem)
 '''
+)
 
 #: The words of each sweep and the exit status that it ends with.
 SWEEPS: dict[str, tuple[tuple[str, ...], int]] = {

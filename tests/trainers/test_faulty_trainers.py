@@ -13,26 +13,17 @@ from worker.errors import TrainerUnusableError
 from worker.job import Job
 from worker.trainers import registry
 
-SOURCE = """
-import os, random, signal, sys, threading, time
-from typing import ClassVar, Literal
-from pydantic import BaseModel, ConfigDict, Field
-from seedsweep import Metric, Trained, Trainer
+SOURCE = (
+    own_trainer.WITHOUT_DATA
+    + """
+import os, random, signal, sys, time
 
-class Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Options(Frozen):
     fault: str = Field(default="none", max_length=40, description="What goes wrong.")
     epochs: int = Field(default=2, ge=1, le=5, description="Epochs.")
 
-class Data:
-    digest = "d" * 64
-
-class Faulty(Trainer):
-    name, version, Options, metric, data = "faulty", 1, Options, Metric(name="share", is_share=True), "any"
-    datasets = ("any",)
-
-    def load(self, source, cache_dir):
-        return Data()
+class Faulty(WithoutData):
+    name, version, Options, metric = "faulty", 1, Options, Metric(name="share", is_share=True)
 
     def max_bytes(self, options, digest):
         return 1000
@@ -67,6 +58,7 @@ def boom(*arguments, **more):
 if "BUG" in os.environ and os.environ.get("AT", "PATH") in os.environ:
     setattr(Faulty, os.environ["BUG"], boom)
 """
+)
 #: What goes wrong, and what the job's row says of it.
 FAULTS = {
     "raises": "the trainer faulty raised KeyError: 'what went wrong\\nsecond line'",
