@@ -194,7 +194,7 @@ def _leaders(sweep: Sweep, top: int | None) -> tuple[Point, ...]:
         raise SweepNotFoundError("This sweep has no result to confirm")
     if waiting := len(sweep.jobs) - sweep.accounting.done:
         found = Described(f"a sweep of which {have(waiting, 'job')} not ended")
-        allowed = "a sweep that has ended (go on with it by orchestrator sweep --resume)"
+        allowed = f"a sweep that has ended (go on with it by orchestrator sweep --resume --name {sweep.name})"
         raise InvalidInputError("folder", found, allowed)
     count = min(DEFAULT_TOP, len(leaders)) if top is None else top
     if not 1 <= count <= len(leaders):

@@ -243,7 +243,7 @@ def refuse_unfinished(specification: SweepSpecification) -> None:
     """
     if specification.remaining:
         left = f"one whose sampler has {specification.remaining} more configurations to choose"
-        allowed = "a sweep whose configurations are known (go on with it by orchestrator sweep --resume)"
+        allowed = "a sweep whose configurations are known (orchestrator sweep --resume --name NAME goes on with it)"
         raise InvalidInputError("folder", Described(left), allowed)
 
 
