@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nn.errors import InvalidInputError
-from orchestrator.analysis.leaderboard.judgement import ALPHA, DIGITS, amount, by_margin, check_within
+from orchestrator.analysis.leaderboard.judgement import ALPHA, by_margin, check_within, in_full
 from orchestrator.analysis.leaderboard.scores import LAST
 from orchestrator.analysis.lookup import FIELD, Chosen, choose
 from orchestrator.analysis.statistics.difference import Difference, more_seeds, win_probability, within
@@ -231,7 +231,7 @@ def _conclusion(found: Comparison) -> str:
         few = "so few seeds tell nothing about the difference"
         return f"Undecided: {' and '.join(means)}; {few}{further}"
     by = by_margin(found.metric, abs(found.difference.mean), interval.half_width)
-    tolerance, both = amount(found.metric, found.tolerance, DIGITS), f"{found.a.name} and {found.b.name}"
+    tolerance, both = in_full(found.metric, found.tolerance), f"{found.a.name} and {found.b.name}"
     if found.outcome == "within" and not found.tolerance:
         return f"Decided: {both} have the same {found.metric.name} under all seeds that count"
     if found.outcome == "within":

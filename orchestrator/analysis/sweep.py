@@ -9,7 +9,7 @@ from datetime import datetime
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.board import Leaderboard
-from orchestrator.analysis.leaderboard.judgement import DIGITS, History, Judgement, check_within
+from orchestrator.analysis.leaderboard.judgement import History, Judgement, check_within
 from orchestrator.analysis.leaderboard.scores import ALLOWED, LAST, Scored, Scoring, ranked
 from orchestrator.analysis.selection import pick_any
 from orchestrator.folder.rows import Accounting, Row
@@ -222,16 +222,7 @@ class Sweep:
         by = () if str(self.scoring) == self.manifest.metric else ("--metric", str(self.scoring))
         # A budget is that of all races of a sweep together.
         budget = len(self.manifest.added_by_races) + advice.budget
-        return (
-            "orchestrator",
-            "decide",
-            self.name,
-            *by,
-            "--within",
-            f"{advice.within:.{DIGITS}g}",
-            "--budget",
-            str(budget),
-        )
+        return ("orchestrator", "decide", self.name, *by, "--within", str(advice.within), "--budget", str(budget))
 
     @functools.cached_property
     def note(self) -> str:

@@ -166,7 +166,7 @@ class SweepFolder:
                 (made / _WEIGHTS).mkdir(parents=True)
                 write_atomically(made / "sweep.json", lambda file: file.write(description.encode()))
                 # Weights are read by their whole path, which may be too long.
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                with contextlib.suppress(FileNotFoundError):
                     (self.path / _WEIGHTS / f"{64 * '0'}{_SAFETENSORS}").lstat()
                 found, descriptor = identity(made), os.open(made, _FOLDER)
                 undo.callback(os.close, descriptor)

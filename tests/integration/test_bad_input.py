@@ -158,7 +158,8 @@ BAD_INPUT: dict[str, dict[str, str]] = {
         "a --seeds 5-1": "--seeds is '5-1'; allowed: integers from 0 to 4294967295",
         "a --fresh 3 --seeds 9": "--seeds cannot be combined with --fresh",
         "a --fresh 99999": "the sweep is one of more than 100,000 jobs; allowed: fewer jobs",
-        "part": "SWEEP is a sweep of which 2 jobs have not ended",
+        "part": "SWEEP is a sweep of which 2 jobs have not ended; allowed: a sweep that has ended (go on with it by "
+        "orchestrator sweep --resume --name part)",
         "bare": "This sweep has no result to confirm",
     },
     "decide": {

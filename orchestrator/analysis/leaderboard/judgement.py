@@ -558,7 +558,7 @@ def _conclusion(found: Judgement) -> list[str]:
     if found.regret:
         regret += f" by more than {at_most(metric, found.regret, within)}"
     if within is not None:
-        regret += f", within the {amount(metric, within, DIGITS)} asked for"
+        regret += f", within the {in_full(metric, within)} asked for"
     told = regret if found.rivals else best
     first = f"So far, {name} leads: {told}" if found.state == "so far" else f"Use {name}: {told}"
     return [first, *_tied(found), *_ruled_out(found)]
@@ -669,8 +669,13 @@ def _diverged(*several: Scored) -> str:
     return f"{diverged} of {counted(diverged + sum(len(each.trained) for each in several), 'job')} diverged"
 
 
+def in_full(metric: Metric, tolerance: float) -> str:
+    """Return a tolerance with its unit. Rounded, it could seem to be less than what is within it."""
+    return amount(metric, tolerance, DIGITS)
+
+
 def amount(metric: Metric, value: float, digits: int = 3) -> str:
-    """Return a difference with its unit: `0.1 points` of a share in percent. Tolerances have `DIGITS`."""
+    """Return a difference with its unit: `0.1 points` of a share in percent."""
     if not metric.is_share:
         return f"{value:.{digits}g}"
     points = f"{100 * value:.{digits}g}"
@@ -683,7 +688,7 @@ def at_most(metric: Metric, value: float, within: float | None = None) -> str:
         return amount(metric, 0.0)
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
     bound = math.ceil(value / step * (1 - 1e-9)) * step
-    return amount(metric, within, DIGITS) if within and value <= within < bound else amount(metric, bound)
+    return in_full(metric, within) if within and value <= within < bound else amount(metric, bound)
 
 
 def by_margin(metric: Metric, difference: float, margin: float) -> str:

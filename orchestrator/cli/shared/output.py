@@ -82,10 +82,10 @@ def advise(console: Console, result: Sweep, broker: str | None = None) -> None:
     if verdict.advice is None:
         return
     # Imported here because it takes a while, and few commands advise.
-    from orchestrator.analysis.leaderboard.judgement import DIGITS, MOST_JOBS, SETTLES, amount
+    from orchestrator.analysis.leaderboard.judgement import MOST_JOBS, SETTLES, in_full
 
     if verdict.within is not None and verdict.advice.within != verdict.within:
-        asked = amount(result.names.metric, verdict.within, DIGITS)
+        asked = in_full(result.names.metric, verdict.within)
         say(console, f"No race of up to {MOST_JOBS:,} jobs is sure to bring the regret to {asked}")
     jobs = counted(verdict.advice.jobs, "job")
     most = f"{verdict.advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"

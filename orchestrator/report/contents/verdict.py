@@ -1,7 +1,7 @@
 """The verdict: which configuration to use, how sure that is, what to expect of it, what would decide; and the table."""
 
 from orchestrator.analysis.leaderboard.board import Leaderboard, Standing
-from orchestrator.analysis.leaderboard.judgement import DIGITS, SETTLES, amount, at_most
+from orchestrator.analysis.leaderboard.judgement import SETTLES, at_most, in_full
 from orchestrator.analysis.leaderboard.table import for_report
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK
 from orchestrator.analysis.sweep import Sweep
@@ -84,7 +84,7 @@ def _what_decides(sweep: Sweep) -> Fact:
     if advice is None:
         few = min(each.n for each in board.standings if each.contender) < FIRST_LOOK
         return Fact(term, f"{FIRST_LOOK} seeds of each configuration are a start" if few else "More seeds")
-    race = f"A race to a regret of {amount(board.names.metric, advice.within, DIGITS)}"
+    race = f"A race to a regret of {in_full(board.names.metric, advice.within)}"
     text = f"{race} takes about {counted(advice.jobs, 'job')} if the differences are what they seem"
     text += f"; {advice.budget:,} suffice with a probability of at least {100 * SETTLES:.0f} %"
     return Fact(term, text, shell(*sweep.advised))
