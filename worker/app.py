@@ -98,7 +98,7 @@ def _register(app: Celery) -> None:
         lazy=False,
         shared=False,
         stopping=StopFlag(),
-        # A worker would take a message for later at once, and then hold it behind its next job: the retry waits itself.
+        # A worker would take a message for later at once, and then hold it behind its next job.
         default_retry_delay=0,
         # `worker.records.attempts` limits the attempts instead: it also counts those whose whole worker died, which
         # Celery does not.

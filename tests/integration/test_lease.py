@@ -171,20 +171,6 @@ def test_a_retry_does_not_wait_behind_another_job_while_a_worker_is_idle(cluster
     cluster.wait_for_state(longer, "PROGRESS")
 
 
-def test_a_retry_counts_if_its_process_dies_while_it_waits_and_ends_if_it_is_cancelled(cluster: Cluster) -> None:
-    # Given a job with an epoch that does not end in time, whose process died twice
-    worker = cluster.start_worker(*SLOW_EPOCHS, EPOCH_TENTHS="6000")
-    run = cluster.submit(make_job()).id
-    worker.wait_until_logged(f"[{run}]: Attempt 1 (first run)")
-    for attempt in (2, 3):
-        worker.children()[0].kill()
-        worker.wait_until_logged(f"[{run}]: Attempt {attempt} (child lost)")
-    # When it is cancelled before its third attempt goes on, then it ends
-    cluster.store().cancel([run], "by a test")
-    cluster.wait_for_state(run, "REVOKED")
-    assert cluster.ends(run) == ["child lost", "child lost", "cancelled"]
-
-
 #: The soft limit of open files, far below the usual 1024: a leak shows soon.
 DESCRIPTORS = 256
 #: How long writes are refused: a leak of a descriptor in two seconds shows.

@@ -31,6 +31,8 @@ def test_a_job_waits_for_the_worker_that_has_its_data_set(cluster: Cluster, tmp_
     wrong = cluster.start_worker(name="wrong", SEEDSWEEP_DATA=str(tmp_path / "other"))
     runs = [cluster.submit(make_job(seed=seed)).id for seed in range(2)]
     wait_for(lambda: wrong.text().count(f"it needs {NEEDS}") >= 3, "refusals", report=cluster.logs)
+    # While the jobs wait, they do not count as running.
+    cluster.wait_for_state(runs[0], "GIVEN_BACK")
     # When a right one comes, then it trains the jobs, of which none has failed meanwhile
     cluster.start_worker(name="right")
     assert {cluster.result(run).worker for run in runs} == {"right@test"}

@@ -47,15 +47,6 @@ def test_however_a_worker_is_told_to_end_it_gives_its_job_back_and_blames_it_for
     wait_for(lambda: not client.exists(f"seedsweep:checkpoint:{run}"), "no checkpoint", report=impatient.logs)
 
 
-def test_a_retry_that_waits_is_given_back_and_does_not_count_as_running(cluster: Cluster) -> None:
-    worker = cluster.start_worker(*SLOW_EPOCHS)
-    run = cluster.begin(make_job(**LONG))
-    worker.children()[0].kill()
-    worker.wait_until_logged(f"[{run}]: Attempt 2 (child lost)")
-    assert worker.stop(timeout=10) == 0
-    assert (cluster.state(run), cluster.ends(run)) == ("GIVEN_BACK", ["child lost", "given back"])
-
-
 def test_an_epoch_that_takes_too_long_is_cut_off(cluster: Cluster) -> None:
     # Given a worker in the middle of an epoch that does not end: its process is frozen
     hasty = cluster.with_settings(stop_seconds=1.0)

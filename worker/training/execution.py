@@ -28,8 +28,6 @@ logger = get_task_logger(__name__)
 
 #: The reason for giving back a job that needs another worker. The main process then rests (`worker.steps.taking`).
 REFUSED = "another trainer or data set is needed"
-#: Seconds that a job waits after its process died.
-RECOVERY_SECONDS = 2.0
 #: Seconds between two attempts to take the isolation lock.
 ISOLATION_SECONDS = 0.2
 #: The shortest time between two progress reports, in seconds. Tiny jobs train hundreds of epochs per second.
@@ -92,9 +90,7 @@ def _check_wanted(task: TrainingTask) -> None:
     """Check that the job is not cancelled and the worker is not stopping."""
     _check_cancelled(task)
     if task.stopping.is_set():
-        # Until another worker takes it, it does not run.
-        task.update_state(state=GIVEN_BACK)
-        raise Reject("the worker is stopping", requeue=True)
+        raise _given_back(task, "the worker is stopping")
 
 
 def _check_served(task: TrainingTask, needs: Needs) -> None:
@@ -112,7 +108,13 @@ def _check_served(task: TrainingTask, needs: Needs) -> None:
             f"{task.trainer.name}, version {task.trainer.version}, with the data set {mine[:12]}"
         )
     logger.warning("Gives back the job %s: it needs %s", task.request.id[:12], needs)
-    raise Reject(REFUSED, requeue=True)
+    raise _given_back(task, REFUSED)
+
+
+def _given_back(task: TrainingTask, reason: str) -> Reject:
+    """Store that the job does not run until a worker takes it, and return the exception that queues it again."""
+    task.update_state(state=GIVEN_BACK)
+    return Reject(reason, requeue=True)
 
 
 @contextlib.contextmanager
@@ -151,10 +153,6 @@ class Execution:
     def run(self, checkpoint: SavedCheckpoint | None) -> Result:
         """Train from a checkpoint, or from the first epoch, and return the result; errors as for `execute`."""
         logger.info("Attempt %d (%s) at %s", self.attempt.number, self.attempt.cause, self.job)
-        if self.attempt.cause in ("child lost", "hung"):
-            # The machine may have to recover, for example from a lack of memory.
-            time.sleep(RECOVERY_SECONDS)
-            _check_wanted(self.task)
         if self.task.request.retries:
             # The worker that sent the retry may have stored its own state after this one had begun.
             self.task.update_state(state=states.STARTED)
