@@ -256,6 +256,9 @@ def test_the_words_agree_with_the_fields(case: str) -> None:
     assert verdict.method == ("t" if verdict.state == "final" else "group-sequential t")
     assert (verdict.within, verdict.level) == (judged.get("within"), 0.95)
     assert (verdict.regret is None) == (len(contenders) < 1 or "Only" in sentence or "too few" in sentence)
+    # The table's bound is that of the sentence.
+    for bound in re.findall(r"better by more than (\S+) points", sentence):
+        assert table.rows[0][table.headings.index("regret")] == bound
     consistent(verdict)
 
 

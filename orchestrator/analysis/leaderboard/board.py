@@ -113,7 +113,7 @@ def _may_be_best(board: Leaderboard, standing: Standing) -> str:
 
 def _regret(board: Leaderboard, standing: Standing) -> str:
     regret = standing.judgement.regret_of(standing.index)
-    return NONE if regret is None else at_most(board.names.metric, regret).partition(" ")[0]
+    return NONE if regret is None else at_most(board.names.metric, regret, board.verdict.within).partition(" ")[0]
 
 
 def _p_best(_: Leaderboard, standing: Standing) -> str:
