@@ -109,14 +109,14 @@ def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cl
     assert cluster.server.client().llen("seedsweep") < 3
 
 
-def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_for(
-    cluster: Cluster, view: ClusterView
-) -> None:
+def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_for(cluster: Cluster) -> None:
+    slow = cluster.with_settings(lease_seconds=60.0)
     job, manifest = make_job(), manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))
+    view = ClusterView(slow.settings)
     sweep = Membership(view, SweepFolder(Path("runs"), "a"), manifest, {}, Recorder(), Interruption())
     view.registry.cancel(manifest, why := f"the sweep {manifest.name} was cancelled")
     # It takes nothing more, and counts as online until its lease ends.
-    cluster.start_worker().kill()
+    slow.start_worker().kill()
     client, message = cluster.server.client(), {"headers": {"id": job.key}}
     assert sweep.given_up([job.key]) == {job.key: why}
     client.hset("seedsweep:unacked", "tag", json.dumps([message, "", "seedsweep"]))
