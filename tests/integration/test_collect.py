@@ -115,8 +115,10 @@ def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_f
     view = ClusterView(slow.settings)
     sweep = Membership(view, SweepFolder(Path("runs"), "a"), manifest, {}, Recorder(), Interruption())
     view.registry.cancel(manifest, why := f"the sweep {manifest.name} was cancelled")
-    # It takes nothing more, and counts as online until its lease ends.
-    slow.start_worker().kill()
+    # It takes nothing more, and counts as online until its lease ends; it may be ready before its first heartbeat.
+    worker = slow.start_worker()
+    wait_for(view.roster.online, "a heartbeat", report=worker.text)
+    worker.kill()
     client, message = cluster.server.client(), {"headers": {"id": job.key}}
     assert sweep.given_up([job.key]) == {job.key: why}
     client.hset("seedsweep:unacked", "tag", json.dumps([message, "", "seedsweep"]))
