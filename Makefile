@@ -53,7 +53,7 @@ PROCESSES ?= $$(( $$(nproc) * 3 ))
 # The server under test is the Valkey of the embedded cluster, or another program: `make test SERVER=redis-server`.
 PYTEST := $(if $(SERVER),SEEDSWEEP_TEST_SERVER=$(SERVER)) $(BIN)/python -m pytest
 PARALLEL := $(PYTEST) -n $(PROCESSES) --dist worksteal
-test: $(VENV)/.dev ## run the tests (about four minutes on two cores)
+test: $(VENV)/.dev ## run the tests (about five minutes on two cores)
 	$(PARALLEL) -m "not slow and not chaos and not compose" $(ARGS)
 
 test-unit: $(VENV)/.dev ## run the unit tests, which start no process and no server (about 20 seconds)

@@ -25,6 +25,7 @@ def command(
     sign: Annotated[
         Path | None, file("KEY", "Sign it by ssh-keygen with this key; the signature goes to FILE.sig.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Write a sweep's claim: a small file that states its verdict, and that anyone can check.
 
@@ -34,9 +35,13 @@ def command(
     Example: orchestrator claim night-run --sign ~/.ssh/id_ed25519
     """
     written = claiming.write_claim(folder, to, sign)
+    verdict, signature = str(written.sweep.leaderboard.verdict), f"{written.path}{claiming.SIGNATURE}"
+    if as_json:
+        found = {"name": written.sweep.name, "path": str(written.path), "bytes": written.bytes, "verdict": verdict}
+        return print_json(found | {"signature": None if sign is None else signature})
     console = Console(highlight=False)
-    say(console, f"Claimed: {written.sweep.leaderboard.verdict}")
-    signed = "" if sign is None else f", signed in {written.path}{claiming.SIGNATURE}"
+    say(console, f"Claimed: {verdict}")
+    signed = "" if sign is None else f", signed in {signature}"
     say(console, f"Claim: {written.path} ({sized(written.bytes)}{signed})")
     beside = [] if to is None else ["--folder", str(folder.path)]
     say(console, f"To check it: {shlex.join(['orchestrator', 'verify-claim', str(written.path), *beside])}")

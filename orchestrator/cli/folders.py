@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError, printable
-from orchestrator.cli.shared.output import answer, complain
+from orchestrator.cli.shared.output import answer, complain, print_json
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, KEEPING, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import REPORT, open_sweep, size
@@ -16,17 +16,24 @@ from worker.settings import load_settings
 
 
 def note(
-    folder: NamedSweep, text: Annotated[str, typer.Argument(metavar="TEXT", help="The note: one line; '' removes it.")]
+    folder: NamedSweep,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The note: one line; '' removes it.")],
+    as_json: AsJson = False,
 ) -> int:
     """Say what a sweep is about: in lists, on the live page, and in its report.
 
     Example: orchestrator note night-run "Does a larger first layer help?"
     """
     managing.annotate(folder, text)
-    return answer(f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more")
+    told = f"The note of {folder.path} is now: {text}" if text else f"{folder.path} has no note any more"
+    return answer(told, as_json=as_json, name=folder.name, note=text)
 
 
-def mv(folder: NamedSweep, name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]) -> int:
+def mv(
+    folder: NamedSweep,
+    name: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    as_json: AsJson = False,
+) -> int:
     """Give a sweep another name.
 
     Its report is written again, if it has one. sweep.json keeps the name under which the sweep began.
@@ -39,7 +46,7 @@ def mv(folder: NamedSweep, name: Annotated[str, typer.Argument(metavar="NEW", he
         from orchestrator.cli.report import rewritten
 
         rewritten(folder, load_settings())
-    return answer(f"The sweep is now {folder.path}")
+    return answer(f"The sweep is now {folder.path}", as_json=as_json, name=folder.name, folder=str(folder.path))
 
 
 def undo(folder: NamedSweep, broker: Broker = None, as_json: AsJson = False) -> int:
@@ -88,6 +95,7 @@ def rm(
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     output: Output = DEFAULT_OUTPUT,
+    as_json: AsJson = False,
 ) -> int:
     """Remove sweeps with their folders: results, weights and reports.
 
@@ -113,7 +121,15 @@ def rm(
             end = "" if typed else "\n"
             complain(f"{end}Nothing is removed of {listed([each.name for each in folders], 'and')}")
             return 1
-    for folder in folders:
-        managing.remove(folder)
-        answer(f"Removed {folder.path}")
+    removed: list[str] = []
+    try:
+        for folder in folders:
+            managing.remove(folder)
+            removed.append(str(folder.path))
+            if not as_json:
+                answer(f"Removed {folder.path}")
+    finally:
+        # Also if the next one cannot be removed.
+        if as_json:
+            print_json({"removed": removed})
     return 0

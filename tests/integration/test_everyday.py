@@ -94,7 +94,7 @@ def test_a_note_is_shown_wherever_the_sweep_is(swept: InProcess) -> None:
     lines = swept.run("list").out.splitlines()
     assert next(line for line in lines if "second" in line).endswith("Does <b> help?")
     # The order is that of the last changes of results.
-    swept.run("note", "first", "why")
+    assert swept.asked("note", "first", "why") == {"name": "first", "note": "why"}
     listed = swept.asked("list")["sweeps"]
     assert [(each["name"], each["note"]) for each in listed] == [("first", "why"), ("second", "Does <b> help?")]
     assert "Does &lt;b&gt; help?" in swept.page("second")
@@ -128,14 +128,14 @@ def test_weights_are_pruned_and_trained_again(swept: InProcess) -> None:
     told = swept.run("prune", "first", "--keep-weights", "none").out
     assert told.endswith(" keeps none from now on, and 0 kB that no row of its jobs names, as after undo\n")
     assert (swept.run("leaderboard", "first").out, list(files("*"))) == (board, [other])
-    assert swept.run("weights", "first").out.strip() == best
+    assert swept.run("weights", "first").out.strip() == best == swept.asked("weights", "first")["path"]
 
 
 def test_a_renamed_sweep_has_its_new_name_everywhere(swept: InProcess) -> None:
     swept.page("first")
     assert swept.refused("mv", "first", "second") == "NEW is 'second'; allowed: a name that nothing in runs has\n"
     assert swept.refused("mv", "first", "../up").startswith("NEW is '../up'; allowed: up to 100 letters")
-    swept.run("mv", "first", "other")
+    assert swept.asked("mv", "first", "other") == {"name": "other", "folder": "runs/other"}
     assert sorted(path.name for path in swept.runs.iterdir()) == ["other", "second"]
     assert "other" in swept.run("list").out
     assert " of other: " in swept.run("show", "other").out
@@ -164,6 +164,9 @@ def test_a_sweep_is_removed_whole_or_not_at_all(swept: InProcess) -> None:
         assert told in terminal.read_to_end()
         assert terminal.process.wait() == status
     assert list(swept.runs.iterdir()) == []
+    for name in ("a", "b"):
+        made(swept.runs, name)
+    assert swept.asked("rm", "a", "runs/b", "--yes") == {"removed": ["runs/a", "runs/b"]}
 
 
 def test_a_sweep_whose_folder_is_removed_ends_with_the_truth(command_line: CommandLine) -> None:

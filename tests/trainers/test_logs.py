@@ -68,6 +68,7 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     other.write_text("")
     assert command_line.run("logs", "runs/a", **buggy).stdout == log
     assert seedsweep.open(command_line.folder / "runs/a").logs() == logs
+    assert command_line.asked("logs", "a", **buggy) == {"name": "a", "logs": logs}
     # and of a link that leads out of the folder, as one in a stranger's may.
     (command_line.folder / "private").write_text("secret")
     other.unlink()
@@ -102,6 +103,7 @@ def test_jobs_without_a_log(command_line: CommandLine) -> None:
     command_line.finished("b", *QUICK)
     assert not (command_line.folder / "runs/b/logs").exists()
     assert command_line.run("logs", "b", status=1).stderr.startswith("No job has a log")
+    assert command_line.asked("logs", "b", status=1) == {"name": "b", "logs": {}}
 
 
 def test_a_log_is_bounded_and_neither_a_link_nor_a_full_disk_fails_a_job(tmp_path: Path) -> None:
