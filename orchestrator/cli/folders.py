@@ -120,6 +120,8 @@ def rm(
             # Ctrl-D leaves the cursor behind the question.
             end = "" if typed else "\n"
             complain(f"{end}Nothing is removed of {listed([each.name for each in folders], 'and')}")
+            if as_json:
+                print_json({"removed": []})
             return 1
     removed: list[str] = []
     try:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,31 @@ class Buggy(Honest):
 def look_up(metrics):
     metrics["loss\\x1b[2J"]
 """
+LOUD = """
+from tests.trainers.broken import Honest
+
+print("in import")
+
+class Loud(Honest):
+    name = "loud"
+
+    def load(self, *words):
+        print("in load")
+        return super().load(*words)
+
+    def train(self, *words, **how):
+        print("in train")
+        return super().train(*words, **how)
+
+    def drawings(self, *words):
+        print("in drawings")
+        return ()
+"""
 LINE = SOURCE.splitlines().index('    metrics["loss\\x1b[2J"]') + 1
 SWEEP = ("sweep", "--trainer", "buggy", "--seeds", "0-1", "--name", "a")
 
 buggy = found_by_commands("buggy", SOURCE, "Buggy")
+loud = found_by_commands("loud", LOUD, "Loud")
 
 
 def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine, buggy: dict[str, str]) -> None:
@@ -104,6 +126,24 @@ def test_jobs_without_a_log(command_line: CommandLine) -> None:
     assert not (command_line.folder / "runs/b/logs").exists()
     assert command_line.run("logs", "b", status=1).stderr.startswith("No job has a log")
     assert command_line.asked("logs", "b", status=1) == {"name": "b", "logs": {}}
+
+
+def test_what_a_trainer_prints_in_a_commands_own_process_is_no_part_of_its_answer(
+    command_line: CommandLine, loud: dict[str, str]
+) -> None:
+    command_line.asked("sweep", "--trainer", "loud", "--seeds", "0", "--name", "a", **loud)
+    command_line.run("prune", "a", "--keep-weights", "none", **loud)
+    for words, told in (
+        ("weights", "train"),
+        ("weights --json", "import"),
+        ("show --json", "drawings"),
+        ("verify", "load"),
+    ):
+        done = command_line.run(*words.split(), "a", **loud)
+        assert {f"in {each}\n" in done.stderr for each in ("import", told)} == {True}
+        assert re.findall("in (?:import|load|train|drawings)", done.stdout) == []
+        if words == "weights":
+            assert (command_line.folder / done.stdout.strip()).is_file()
 
 
 def test_a_log_is_bounded_and_neither_a_link_nor_a_full_disk_fails_a_job(tmp_path: Path) -> None:

@@ -397,6 +397,10 @@ def test_several_axes_are_named_with_each_other() -> None:
         (ERROR, 12345582.0, 416.0, "1.234558e+07 ± 4.2e+02"),
         (ERROR, 0.00123456849, 1.9e-9, "0.0012345685 ± 1.9e-09"),
         (ERROR, 1e-20, 1e-21, "1e-20 ± 1e-21"),
+        # The larger one of the two is shown to be.
+        (ERROR, 1539.0, 1526.0, "1.54e+03 ± 1.53e+03"),
+        (ERROR, 1526.0, 1526.4, "1.5e+03 ± 1.6e+03"),
+        (ERROR, 2.2449e-9, 2.2442e-9, "2.2449e-09 ± 2.2442e-09"),
     ],
 )
 def test_a_difference_is_shown_to_two_digits_of_its_margin(

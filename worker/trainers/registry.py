@@ -8,6 +8,8 @@ import math
 import os
 import re
 import sys
+import threading
+from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
 from pathlib import Path
 from typing import Any
@@ -109,8 +111,9 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
     with contextlib.suppress(OSError):
         before = Path.cwd()
     try:
-        loaded = found[0].load()
-        made = loaded() if isinstance(loaded, type) else loaded
+        with beside():
+            loaded = found[0].load()
+            made = loaded() if isinstance(loaded, type) else loaded
     except (Exception, SystemExit) as error:
         raise TrainerUnusableError(f"{what} cannot be imported: {reason(error)}") from None
     finally:
@@ -126,6 +129,16 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
             # In its own dictionary, because the object may forbid attributes to be set.
             vars(made)[method] = functools.partial(_call, made, method)
     return made  # type: ignore[no-any-return]
+
+
+def beside() -> AbstractContextManager[object]:
+    """Send what a trainer prints to standard error: standard output has the answer of a command, and nothing else.
+
+    In the main thread alone, because `sys.stdout` belongs to all threads.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return contextlib.nullcontext()
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:
@@ -159,8 +172,9 @@ def load(trainer: AnyTrainer, source: str, cache_dir: Path) -> Data:
     """
     what = f"the data set {source!r}"
     try:
-        data: Data = trainer.load(source, cache_dir)
-        digest = data.digest
+        with beside():
+            data: Data = trainer.load(source, cache_dir)
+            digest = data.digest
     except SeedsweepError:
         raise
     except MemoryError:
@@ -233,7 +247,8 @@ _CALLED_ONCE = ("train", "load")
 
 def _call(trainer: AnyTrainer, method: str, /, *arguments: Any, **more: Any) -> Any:
     try:
-        return getattr(type(trainer), method)(trainer, *arguments, **more)
+        with beside():
+            return getattr(type(trainer), method)(trainer, *arguments, **more)
     except (SeedsweepError, MemoryError):
         raise
     except (Exception, SystemExit) as error:

@@ -26,6 +26,7 @@ from worker.records import answers
 from worker.records.checkpoints import Epoch, SavedCheckpoint
 from worker.text import one_line
 from worker.trainers.protocol import Checkpoint, Data, Metric, Trained
+from worker.trainers.registry import beside
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class Progress:
         """Train to the end; errors as for the function `train`, and `_RefusedCheckpointError`."""
         job = self.job
         try:
-            with _contained():
+            with _contained(), beside():
                 trained = job.trained_by.train(
                     job.options, job.seed, self._data, on_epoch=self._after_epoch, resume_from=self._begin
                 )

@@ -701,19 +701,21 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     places = 1 - math.floor(math.log10(around))
     if metric.is_share and around >= 0.01:
         places = 2
-    if not 0 <= places <= MOST_PLACES:
-        # The last digit of the value is that of the margin.
-        digits = places + 1 + math.floor(math.log10(max(abs(value), around)))
-        return f"{value:z.{digits}g} ± {math.ceil(around * 10.0**places * (1 - 1e-9)) / 10.0**places:.2g}{unit}"
+    most = MOST_PLACES if places <= MOST_PLACES else places + MOST_PLACES
     # As many more as it takes that the larger one of the two is shown to be.
     while (
         not math.isclose(value, around)
-        and (round(value, places) - float(_up(around, places))) * (value - around) <= 0
-        and places < MOST_PLACES
+        and (round(value, places) - _up(around, places)) * (value - around) <= 0
+        and places < most
     ):
         places += 1
-    return f"{value:z.{places}f} ± {_up(around, places)}{unit}"
+    bound = _up(around, places)
+    if 0 <= places <= MOST_PLACES:
+        return f"{value:z.{places}f} ± {bound:.{places}f}{unit}"
+    # The last digit of the value is that of the margin.
+    shown, digits = (places + 1 + math.floor(math.log10(each)) for each in (max(abs(value), around), bound))
+    return f"{value:z.{shown}g} ± {bound:.{digits}g}{unit}"
 
 
-def _up(value: float, places: int) -> str:
-    return f"{math.ceil(value * 10**places * (1 - 1e-9)) / 10**places:.{places}f}"
+def _up(value: float, places: int) -> float:
+    return math.ceil(value * 10.0**places * (1 - 1e-9)) / 10.0**places
