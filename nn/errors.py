@@ -15,7 +15,9 @@ _UNPRINTABLE = re.compile(
 
 def printable(text: str) -> str:
     r"""Escape every character that would not be shown, or would act on a terminal; line breaks (`\n`) stay."""
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    # Piece by piece: `sub` keeps a text for each character that it replaces until it ends.
+    pieces = (text[i : i + 2**16] for i in range(0, len(text), 2**16))
+    return "".join(_UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], piece) for piece in pieces)
 
 
 def clipped(text: str, most: int = 80) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Annotated
 
-from nn.errors import printable
+from nn.errors import clipped, printable
 from orchestrator.analysis.lookup import best_job, restore
 from orchestrator.analysis.selection import pick, pick_one
 from orchestrator.analysis.sweep import Sweep
@@ -12,8 +12,8 @@ from orchestrator.cli.shared.output import complain, print_json
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, picking
 from worker.settings import load_settings
 
-#: The last lines of each log that are shown if several jobs have one.
-LINES = 10
+#: The last lines of each log that are shown if several jobs have one, and the most characters of each.
+LINES, LONGEST = 10, 1000
 
 
 def command(folder: AnySweep, words: Annotated[list[str] | None, picking()] = None, as_json: AsJson = False) -> int:
@@ -35,11 +35,12 @@ def command(folder: AnySweep, words: Annotated[list[str] | None, picking()] = No
             print(f"{', ' if i else ''}{json.dumps(key)}: {json.dumps(folder.log(key) or '')}", end="")
         print("}}")
     for key in () if as_json else known:
-        lines = printable(folder.log(key) or "").splitlines()
+        lines = (folder.log(key) or "").removesuffix("\n").split("\n")
         if len(known) > 1:
             print(printable(f"job {key[:12]}: {jobs[key].words(manifest.axes)}"))
-            lines = [f"  {line}" for line in lines[-LINES:]]
-        print("\n".join(lines))
+            lines = [f"  {clipped(line, LONGEST)}" for line in lines[-LINES:]]
+        for line in lines:
+            print(printable(line))
     if not known:
         complain(f"No{' such' if words else ''} job has a log: only what a trainer prints, logs or raises makes one")
     return 0 if known else 1

@@ -85,8 +85,13 @@ def test_each_job_of_an_embedded_cluster_keeps_its_log(command_line: CommandLine
     both = command_line.run("logs", "runs/a", **buggy).stdout
     assert ("seed=0\n" in both, " INFO mine: logged 0\n" in both) == (True, True)
     assert "UserWarning: warned\n" in both.partition("seed=1")[0]
-    # The log of a job that was silent until now is empty, and has no heading.
+    # A line may be that of a stranger.
     other = next(path for path in command_line.sweep("a").glob("logs/*") if path.stem != failed["job"])
+    other.write_text("\x1b" * 70_000 + "\n")
+    escaped = r"\x1b"
+    assert f"\n  {escaped * 997}...\n" in command_line.run("logs", "a", **buggy).stdout
+    assert command_line.run("logs", "a", "seed=0", **buggy).stdout == escaped * 70_000 + "\n"
+    # The log of a job that was silent until now is empty, and has no heading.
     other.write_text("")
     assert command_line.run("logs", "runs/a", **buggy).stdout == log
     assert seedsweep.open(command_line.folder / "runs/a").logs() == logs
