@@ -14,6 +14,8 @@ from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`.
 LONG = {"epochs": 20}
+#: The worker does not notice that a process of its pool has died.
+MISSED_EXITS = ("--include", "tests.support.missed_exits")
 #: Takes longer than any test.
 ENDLESS = {"epochs": 1000}
 
@@ -103,6 +105,15 @@ def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing
     wait_for(lambda: cluster.ends(run) == ["failed"], "the end", report=cluster.logs)
     # And the worker goes on
     assert cluster.result(cluster.submit(make_job()).id).status == "succeeded"
+
+
+def test_a_job_whose_process_died_without_notice_is_tried_again_at_its_time_limit(cluster: Cluster) -> None:
+    worker = cluster.start_worker(*SLOW_EPOCHS, *MISSED_EXITS, SEEDSWEEP_TIME_LIMIT="5")
+    run = cluster.submit(make_job(**LONG)).id
+    worker.wait_until_logged("Attempt 1 (")
+    worker.children()[-1].kill()
+    assert cluster.result(run).attempts == 2
+    assert cluster.causes(run) == ["first run", "child lost"]
 
 
 def test_a_job_with_a_result_is_not_trained_again(cluster: Cluster) -> None:

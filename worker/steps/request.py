@@ -105,6 +105,9 @@ class TrainRequest(Request):
 class WatchdogStep(bootsteps.StartStopStep):
     """Kills a process of the pool that has a job and gives no sign of life for too long (`longest_silence`).
 
+    Before a job exceeds its time limit, it also looks whether the job's process has died: Celery notices some exits up
+    to five seconds late, because the process has closed its pipe and cannot be waited for yet.
+
     The worker's main process handles the exit like any other: the attempt ends as hung, and the message is sent again.
     A job that the process had not begun goes to the process that replaces it.
 
@@ -112,8 +115,9 @@ class WatchdogStep(bootsteps.StartStopStep):
     ends no process. A worker that is reconnecting does not look: a thread could kill a process that the event loop has
     just reaped, and could not send its job again.
 
-    It relies on attributes that billiard does not document (`_scheduled_for`, `index`); `requirements.txt` pins
-    billiard, and `tests/integration/test_hung_processes.py` fails if a new version moves them.
+    It relies on attributes that billiard and Celery do not document (`_scheduled_for`, `index`, `on_hard_timeout`);
+    `requirements.txt` pins both, and `tests/integration/test_hung_processes.py` and `test_attempts.py` fail if a new
+    version moves them.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -134,6 +138,13 @@ class WatchdogStep(bootsteps.StartStopStep):
         # Celery drops the timer's entries with the connection.
         if self._reason is None:
             c.timer.call_repeatedly(LOOK_SECONDS, self._look)
+            self._pool = c.pool._pool
+            self._pool.on_hard_timeout = self._on_hard_timeout
+
+    def _on_hard_timeout(self, job: Any) -> None:
+        self._pool.maintain_pool()
+        # It does nothing if the job has just ended as lost.
+        self._pool._timeout_handler.on_hard_timeout(job)
 
     def _look(self) -> None:
         now = time.monotonic()
