@@ -35,13 +35,13 @@ def command(
     Example: orchestrator claim night-run --sign ~/.ssh/id_ed25519
     """
     written = claiming.write_claim(folder, to, sign)
-    verdict, signature = str(written.sweep.leaderboard.verdict), f"{written.path}{claiming.SIGNATURE}"
+    verdict, signature = str(written.sweep.leaderboard.verdict), sign and f"{written.path}{claiming.SIGNATURE}"
     if as_json:
-        found = {"name": written.sweep.name, "path": str(written.path), "bytes": written.bytes, "verdict": verdict}
-        return print_json(found | {"signature": None if sign is None else signature})
+        found = {"name": written.sweep.name, "path": str(written.path), "bytes": written.bytes}
+        return print_json(found | {"verdict": verdict, "signature": signature})
     console = Console(highlight=False)
     say(console, f"Claimed: {verdict}")
-    signed = "" if sign is None else f", signed in {signature}"
+    signed = f", signed in {signature}" if signature else ""
     say(console, f"Claim: {written.path} ({sized(written.bytes)}{signed})")
     beside = [] if to is None else ["--folder", str(folder.path)]
     say(console, f"To check it: {shlex.join(['orchestrator', 'verify-claim', str(written.path), *beside])}")

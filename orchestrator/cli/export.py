@@ -1,18 +1,15 @@
 """`orchestrator export`: writes the results of a sweep in the format of another tool."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.analysis.sweep import Sweep
-from orchestrator.cli.shared.output import answer, say
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, one_of
 from orchestrator.cli.shared.parameters import file as a_file
 from orchestrator.export.formats import FORMATS, export
@@ -56,8 +53,7 @@ def command(
         for field, given in (("file", file is not None), ("replace", replace)):
             if given:
                 raise InvalidInputError(field, Described("given"), Beside("--tracking-uri"))
-    with _counting() as on_progress:
-        result = export(Sweep.read(folder), to, file=file, replace=replace, uri=tracking_uri, on_progress=on_progress)
+    result = export(Sweep.read(folder), to, file=file, replace=replace, uri=tracking_uri, on_progress=_counting())
     ended, jobs = len(result.sweep.ended), counted(len(result.sweep.jobs), "job")
     what = jobs if ended == len(result.sweep.jobs) else f"the {ended} of {jobs} that have ended"
     known = f" ({result.known} were there already)" if result.known else ""
@@ -73,22 +69,14 @@ def command(
     )
 
 
-@contextlib.contextmanager
-def _counting() -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows progress, given the number of jobs that are done, and of all.
+def _counting() -> Callable[[int, int], None]:
+    """Return what shows progress on standard error, given the number of jobs that are done, and of all."""
+    last = time.monotonic()
 
-    It writes to standard error, so that standard output has only the result: a bar in a terminal, else lines.
-    """
-    console, last = Console(stderr=True, highlight=False), time.monotonic()
-    columns = (TextColumn("{task.completed:.0f}/{task.total:.0f} jobs exported"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.file.isatty()) as progress:
-        task = progress.add_task("", total=None, visible=False)
+    def on_progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SILENCE:
+            last = time.monotonic()
+            complain(f"{done} of {total} jobs exported")
 
-        def on_progress(done: int, total: int) -> None:
-            nonlocal last
-            progress.update(task, completed=done, total=total, visible=True)
-            if not console.file.isatty() and time.monotonic() - last > SILENCE:
-                last = time.monotonic()
-                say(console, f"{done} of {total} jobs exported")
-
-        yield on_progress
+    return on_progress

@@ -1,7 +1,6 @@
 """`orchestrator extend`: adds seeds, epochs or values to a sweep, and trains what is new."""
 
 from functools import partial
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -9,7 +8,7 @@ from rich.console import Console
 from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import resumption
-from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, ReuseAnyway, Workers
+from orchestrator.cli.shared.parameters import AnySweep, AsJson, BrokerOrOwn, DryRun, NoReuse, ReuseAnyway, Workers
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cli.shared.words import ExtensionCommand, TypedWords
 from orchestrator.cluster.connect import place_for
@@ -24,9 +23,7 @@ def command(
     folder: AnySweep,
     broker: BrokerOrOwn = None,
     workers: Workers = None,
-    no_reuse: Annotated[
-        bool, typer.Option("--no-reuse", help="Train every further job, from its first epoch.")
-    ] = False,
+    no_reuse: NoReuse = False,
     reuse_anyway: ReuseAnyway = False,
     verbose: Verbose = None,
     dry_run: DryRun = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nn.errors import Described, InvalidInputError, printable
-from orchestrator.cli.shared.output import answer, complain, print_json
+from orchestrator.cli.shared.output import answer, complain
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, KEEPING, AsJson, Broker, NamedSweep, Output, sweeps
 from orchestrator.commands import manage as managing
 from orchestrator.folder.sweeps import REPORT, open_sweep, size
@@ -120,18 +120,14 @@ def rm(
             # Ctrl-D leaves the cursor behind the question.
             end = "" if typed else "\n"
             complain(f"{end}Nothing is removed of {listed([each.name for each in folders], 'and')}")
-            if as_json:
-                print_json({"removed": []})
-            return 1
+            folders = []
     removed: list[str] = []
     try:
         for folder in folders:
             managing.remove(folder)
             removed.append(str(folder.path))
-            if not as_json:
-                answer(f"Removed {folder.path}")
     finally:
         # Also if the next one cannot be removed.
-        if as_json:
-            print_json({"removed": removed})
-    return 0
+        if removed or as_json:
+            answer("\n".join(f"Removed {path}" for path in removed), as_json=as_json, removed=removed)
+    return 0 if folders else 1

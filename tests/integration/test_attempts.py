@@ -14,8 +14,6 @@ from worker.training.trainer import train
 
 #: Takes two seconds with `SLOW_EPOCHS`.
 LONG = {"epochs": 20}
-#: The worker does not notice that a process of its pool has died.
-MISSED_EXITS = ("--include", "tests.support.missed_exits")
 #: Takes longer than any test.
 ENDLESS = {"epochs": 1000}
 
@@ -108,7 +106,7 @@ def test_a_job_over_the_workers_time_limit_has_an_end_on_record_and_says_nothing
 
 
 def test_a_job_whose_process_died_without_notice_is_tried_again_at_its_time_limit(cluster: Cluster) -> None:
-    worker = cluster.start_worker(*SLOW_EPOCHS, *MISSED_EXITS, SEEDSWEEP_TIME_LIMIT="5")
+    worker = cluster.start_worker(*SLOW_EPOCHS, "--include", "tests.support.missed_exits", SEEDSWEEP_TIME_LIMIT="5")
     run = cluster.submit(make_job(**LONG)).id
     worker.wait_until_logged("Attempt 1 (")
     worker.children()[-1].kill()

@@ -77,13 +77,8 @@ def test_a_claim_is_the_same_each_time_and_holds(here: InProcess) -> None:
     os.truncate(weights, 2**42)
     assert "and missing in the sweep" in here.run("verify-claim", "runs/a/claim.json", status=1).out
     # A claim of the folder as it is now does not name them.
-    assert here.asked("claim", "a", "--to", "then.json") == {
-        "name": "a",
-        "path": "then.json",
-        "bytes": (here.folder / "then.json").stat().st_size,
-        "verdict": here.command_line.board("a")["verdict"]["sentence"],
-        "signature": None,
-    }
+    told = here.asked("claim", "a", "--to", "then.json")
+    assert (told["path"], told["bytes"]) == ("then.json", (here.folder / "then.json").stat().st_size)
     told = here.run("claim", "a", "--to", "now.json").out
     assert told.endswith("\nTo check it: orchestrator verify-claim now.json --folder runs/a\n")
     assert weights.name not in (here.folder / "now.json").read_text()

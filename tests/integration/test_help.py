@@ -46,7 +46,6 @@ def test_every_command_says_what_it_does_with_an_example(command: str, here: InP
     example, _, after = rest.partition("\n\n")
     options = re.findall(r"--[a-z-]+", example)
     assert all(re.search(rf"(  |, ){option} ", before + after) for option in options)
-    # A program can call it.
     assert re.search("  --json .*JSON", after)
     # No option is explained by itself.
     assert f"orchestrator {command} --" not in " ".join(after.split())

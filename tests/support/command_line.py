@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from jsonschema import Draft202012Validator
 
 from tests.support import launcher
+from tests.support.paths import ROOT
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_for
 
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/reference/schemas/results-row.schema.json").read_text()))
 #: One job of a hundredth of a second.
 QUICK = ("--seeds", "7", "--learning-rates", "0.03", "--epochs", "1", "--limit", "100")
 #: Four jobs of a few hundredths of a second.
@@ -154,12 +157,15 @@ class CommandLine:
         return found
 
     def rows(self, name: str, output: str = "runs") -> list[dict[str, Any]]:
-        """Return the rows that a sweep has so far."""
+        """Return the rows that a sweep has so far, each of which matches the published schema."""
         try:
             lines = (self.sweep(name, output) / "results.jsonl").read_text().split("\n")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines[:-1]]
+        rows = [json.loads(line) for line in lines[:-1]]
+        for row in rows:
+            SCHEMA.validate(row)
+        return rows
 
     def wait_for_rows(self, name: str, count: int, process: subprocess.Popen[str]) -> None:
         """Wait until a running sweep has so many rows."""

@@ -115,9 +115,8 @@ class WatchdogStep(bootsteps.StartStopStep):
     ends no process. A worker that is reconnecting does not look: a thread could kill a process that the event loop has
     just reaped, and could not send its job again.
 
-    It relies on attributes that billiard and Celery do not document (`_scheduled_for`, `index`, `on_hard_timeout`);
-    `requirements.txt` pins both, and `tests/integration/test_hung_processes.py` and `test_attempts.py` fail if a new
-    version moves them.
+    It relies on attributes that billiard and Celery do not document (`_scheduled_for`, `index`, `on_hard_timeout`).
+    `requirements.txt` pins both; `test_hung_processes.py` and `test_attempts.py` fail if a new version moves them.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -136,9 +136,8 @@ def beside() -> AbstractContextManager[object]:
 
     In the main thread alone, because `sys.stdout` belongs to all threads.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return contextlib.nullcontext()
-    return contextlib.redirect_stdout(sys.stderr)
+    is_main = threading.current_thread() is threading.main_thread()
+    return contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext()
 
 
 def source(trainer: AnyTrainer, given: str, field: str = "data") -> str:

@@ -686,8 +686,7 @@ def at_most(metric: Metric, value: float, within: float | None = None) -> str:
     """Return an upper bound of a difference with its unit, rounded up to two significant digits or to `within`."""
     if not value > 0:
         return amount(metric, 0.0)
-    step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    bound = math.ceil(value / step * (1 - 1e-9)) * step
+    bound = _up(value, 1 - math.floor(math.log10(value)))
     return in_full(metric, within) if within and value <= within < bound else amount(metric, bound)
 
 

@@ -285,7 +285,7 @@ BrokerOrOwn = Annotated[
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
 NoReuse = Annotated[
-    bool, typer.Option("--no-reuse", help="Train every job, also those that another sweep has trained.")
+    bool, typer.Option("--no-reuse", help="Train every job from its first epoch, also if there is a result to reuse.")
 ]
 ReuseAnyway = Annotated[
     bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
