@@ -141,9 +141,11 @@ class WatchdogStep(bootsteps.StartStopStep):
             self._pool.on_hard_timeout = self._on_hard_timeout
 
     def _on_hard_timeout(self, job: Any) -> None:
-        self._pool.maintain_pool()
-        # It does nothing if the job has just ended as lost.
-        self._pool._timeout_handler.on_hard_timeout(job)
+        try:
+            self._pool.maintain_pool()
+        finally:
+            # Also if the pool cannot start a process now. It does nothing if the job has just ended as lost.
+            self._pool._timeout_handler.on_hard_timeout(job)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -169,7 +171,7 @@ def _cannot_watch(c: Any) -> str | None:
     """Return why hung jobs cannot be ended, or None if they can."""
     pool = type(c.pool).__module__.rpartition(".")[2]
     if pool != "prefork" or c.hub is None:
-        return f"the pool {pool!r} does not run jobs in processes"
+        return f"the pool {pool!r} does not run jobs in processes, so it has no time limit either"
     if get_start_method() != "fork":
         return "processes that are spawned share no memory with the worker"
     return None
