@@ -12,15 +12,15 @@ from orchestrator.cli.shared.output import complain, print_json
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, picking
 from worker.settings import load_settings
 
-#: The last lines of each log that are shown if several jobs have one, and the most characters of each.
+#: If several jobs have a log: the last lines of it that are shown, and the most characters of a line.
 LINES, LONGEST = 10, 1000
 
 
 def command(folder: AnySweep, words: Annotated[list[str] | None, picking()] = None, as_json: AsJson = False) -> int:
     """Show what the trainer of a sweep's jobs printed, logged and raised.
 
-    It prints the whole log of a single job, and the last 10 lines of each if several jobs fit the words; --json prints
-    whole logs.
+    It prints the whole log of a single job. If several jobs fit the words, it prints the last 10 lines of each log,
+    and the first 1,000 characters of each line. --json prints whole logs.
 
     Example: orchestrator logs night-run seed=3
     """

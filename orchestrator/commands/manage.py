@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ def remove(folder: SweepFolder) -> None:
     with changing(folder) as own:
         # Out of sight first: nobody sees a part of it. If this process is killed, a later sweep removes the rest.
         hidden = folder.path.with_name(f".{folder.name}.{secrets.token_hex(8)}{UNFINISHED}")
-        own.touch()  # It is not stale.
+        os.utime(own)  # It is not stale.
         if folder.move(hidden.name):
             hidden.unlink()
             return

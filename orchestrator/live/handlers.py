@@ -7,9 +7,11 @@ import asyncio
 import gzip
 import hashlib
 import hmac
+import io
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
@@ -24,6 +26,8 @@ from orchestrator.live.feed import Feeds
 
 #: Seconds after which the connection of a client that does not read is closed.
 SEND_SECONDS = 60.0
+#: The most bytes that are unpacked at a time for a client that reads slowly.
+PIECE_BYTES = 2**14
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -197,16 +201,20 @@ class Page(Handler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Vary", "Accept-Encoding")
-        body = page.body
+        # Many slow readers share the packed page.
+        pieces, size = iter([page.body]), len(page.body)
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
         else:
-            body = gzip.decompress(body)
-        self.set_header("Content-Length", str(len(body)))
+            pieces = iter(partial(gzip.GzipFile(fileobj=io.BytesIO(page.body)).read, PIECE_BYTES), b"")
+            # RFC 1952, 2.3.1: the size before compression.
+            size = int.from_bytes(page.body[-4:], "little")
+        self.set_header("Content-Length", str(size))
         await self.send_now()
-        # Written after the headers, so that the body is not copied: many slow readers share it.
-        self.write(body)
-        await self.send_now()
+        # After the headers, with which it would be copied.
+        for piece in pieces:
+            self.write(piece)
+            await self.send_now()
 
     head = get
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -160,7 +161,13 @@ def _bound(host: str, port: int) -> list[socket.socket]:
 
 
 class _Bounded(HTTPServer):
-    """Closes excess connections at once."""
+    """Closes excess connections at once, and forgets the requests of closed ones."""
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        # Tornado would answer all that it has read of a client before it left.
+        if request_conn.stream.closed():  # type: ignore[attr-defined]
+            request_conn.stream.read_until_close()  # type: ignore[attr-defined]
+        return super().start_request(server_conn, request_conn)
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         if len(self._connections) < MOST_CONNECTIONS:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,8 +181,9 @@ def test_what_is_too_large_or_no_http_is_refused(server: LiveServer) -> None:
 
 @pytest.fixture
 def bounded(command_line: CommandLine) -> Iterator[Client]:
-    """A server in this process."""
+    """A server in this process, whose system takes little of what is sent."""
     server = Server(Sweeps(put(command_line)), host="127.0.0.1", port=0)
+    server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with server.running():
         yield Client(server.sockets[0].getsockname()[1])
 
@@ -206,15 +208,42 @@ def _is_refused(server: Client) -> bool:
 
 def test_a_reader_who_takes_nothing_holds_nobody_up(serve: Serve, command_line: CommandLine) -> None:
     server = serve()
-    with socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        slow.connect(("127.0.0.1", server.port))
-        # Many pages at once, and none of them read
-        slow.sendall(f"GET /s HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 50)
+    # Many pages at once, and none of them read
+    with _asks(server, 50):
         known = server.version("/s")
         (command_line.sweep("s") / "results.jsonl").write_text("")
         wait_for(lambda: server.version("/s") != known, "another page")
         assert server.get("/s").status == 200
+
+
+def _asks(server: Client, requests: int, path: str = "/s") -> socket.socket:
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    slow.connect(("127.0.0.1", server.port))
+    slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * requests)
+    return slow
+
+
+def test_slow_readers_share_a_page(bounded: Client, command_line: CommandLine) -> None:
+    folder_of(command_line.folder / "runs", {0.1: [0.5] * 500}, "large")
+    size = len(bounded.get("/large").text)
+    tracemalloc.start()
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):
+            stack.enter_context(_asks(bounded, 1, "/large"))
+            bounded.get("/-/health")
+        assert tracemalloc.get_traced_memory()[0] < 50 * size / 2
+    tracemalloc.stop()
+
+
+def test_a_reader_who_has_left_gets_no_more_answers(serve: Serve) -> None:
+    server = serve()
+    server.get("/s")
+    _asks(server, 200).close()
+    # Tornado answers one request of each connection in turn
+    for _ in range(150):
+        server.get("/-/health")
+    assert server.log.count("GET /s ") < 100
 
 
 def test_beyond_loopback_a_token_is_needed(serve: Serve) -> None:

@@ -399,7 +399,14 @@ def test_several_axes_are_named_with_each_other() -> None:
         (ERROR, 1e-20, 1e-21, "1e-20 ± 1e-21"),
         # The larger one of the two is shown to be.
         (ERROR, 1539.0, 1526.0, "1.54e+03 ± 1.53e+03"),
+        (ERROR, 1526.0, 1526.4, "1.5e+03 ± 1.6e+03"),
+        (ERROR, 5964784.84, 5958801.12, "5.965e+06 ± 5.959e+06"),
         (ERROR, 2.2449e-9, 2.2442e-9, "2.2449e-09 ± 2.2442e-09"),
+        (ERROR, 2.7529e-6, 2.7517e-6, "2.753e-06 ± 2.752e-06"),
+        (ERROR, 1.1e-310, 1e-310, "1.1e-310 ± 1e-310"),
+        # Rounded up, the margin has another digit; and a difference may be far below it.
+        (ERROR, 5.0, 9.96e8, "5 ± 1e+09"),
+        (SHARE, 0.2, 0.0007, "20.00 ± 0.07 points"),
     ],
 )
 def test_a_difference_is_shown_to_two_digits_of_its_margin(
@@ -414,6 +421,8 @@ def test_a_difference_is_shown_to_two_digits_of_its_margin(
         (SHARE, 0.01, "1 point", "1 point"),
         (SHARE, 0.001234, "0.13 points", "0.123 points"),
         (SHARE, 0.0, "0 points", "0 points"),
+        (SHARE, 0.07, "7 points", "7 points"),
+        (ERROR, 1e-310, "1e-310", "1e-310"),
         (ERROR, 0.0301, "0.031", "0.0301"),
         (ERROR, 1234.5, "1.3e+03", "1.23e+03"),
     ],

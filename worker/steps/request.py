@@ -105,11 +105,11 @@ class TrainRequest(Request):
 class WatchdogStep(bootsteps.StartStopStep):
     """Kills a process of the pool that has a job and gives no sign of life for too long (`longest_silence`).
 
-    Before a job exceeds its time limit, it also looks whether the job's process has died: Celery notices some exits up
-    to five seconds late, because the process has closed its pipe and cannot be waited for yet.
-
     The worker's main process handles the exit like any other: the attempt ends as hung, and the message is sent again.
     A job that the process had not begun goes to the process that replaces it.
+
+    Before a time limit ends a job, it checks whether the job's process has died: Celery notices some exits up to five
+    seconds late, because the process has closed its pipe and cannot be reaped yet.
 
     Time in which the event loop stood still does not count: a worker that was frozen, or whose machine was suspended,
     ends no process. A worker that is reconnecting does not look: a thread could kill a process that the event loop has
@@ -144,7 +144,7 @@ class WatchdogStep(bootsteps.StartStopStep):
         try:
             self._pool.maintain_pool()
         finally:
-            # Also if the pool cannot start a process now. It does nothing if the job has just ended as lost.
+            # Also if the pool cannot start a process now. Billiard does nothing if the job has just ended as lost.
             self._pool._timeout_handler.on_hard_timeout(job)
 
     def _look(self) -> None:

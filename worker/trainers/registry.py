@@ -134,7 +134,7 @@ def trainer(name: str, field: str = "trainer") -> AnyTrainer:
 def beside() -> AbstractContextManager[object]:
     """Send what a trainer prints to standard error: standard output has the answer of a command, and nothing else.
 
-    In the main thread alone, because `sys.stdout` belongs to all threads.
+    In the main thread alone: of two threads that redirect `sys.stdout`, one would restore the other's.
     """
     is_main = threading.current_thread() is threading.main_thread()
     return contextlib.redirect_stdout(sys.stderr) if is_main else contextlib.nullcontext()

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
 from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -698,9 +699,9 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
         return f"{value:z.{DIGITS}g} ± 0{unit}"
     # Two significant digits of the margin, or two decimals for a share.
     places = 1 - math.floor(math.log10(around))
+    most = places + MOST_PLACES
     if metric.is_share and around >= 0.01:
         places = 2
-    most = MOST_PLACES if places <= MOST_PLACES else places + MOST_PLACES
     # As many more as it takes that the larger one of the two is shown to be.
     while (
         not math.isclose(value, around)
@@ -712,9 +713,10 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if 0 <= places <= MOST_PLACES:
         return f"{value:z.{places}f} ± {bound:.{places}f}{unit}"
     # The last digit of the value is that of the margin.
-    shown, digits = (places + 1 + math.floor(math.log10(each)) for each in (max(abs(value), around), bound))
+    shown, digits = (places + 1 + math.floor(math.log10(each)) for each in (max(abs(value), bound), bound))
     return f"{value:z.{shown}g} ± {bound:.{digits}g}{unit}"
 
 
 def _up(value: float, places: int) -> float:
-    return math.ceil(value * 10.0**places * (1 - 1e-9)) / 10.0**places
+    # As decimals: powers of ten in binary are inexact, or too large. Digits beyond the tenth are noise.
+    return float(Decimal(f"{value:.9e}").quantize(Decimal(1).scaleb(-places), ROUND_CEILING))

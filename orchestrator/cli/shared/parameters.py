@@ -285,12 +285,13 @@ BrokerOrOwn = Annotated[
 ]
 Workers = Annotated[int | None, integer(1, MAX_WORKERS, "Processes of the embedded cluster.  [default: one per core]")]
 NoReuse = Annotated[
-    bool, typer.Option("--no-reuse", help="Train every job from its first epoch, also if there is a result to reuse.")
+    bool,
+    typer.Option("--no-reuse", help="Train every new job from its first epoch, even if another sweep has its result."),
 ]
 ReuseAnyway = Annotated[
     bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of text.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be trained, and about how long that takes; begin nothing.")
 ]
