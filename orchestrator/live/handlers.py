@@ -26,7 +26,7 @@ from orchestrator.live.feed import Feeds
 
 #: Seconds after which the connection of a client that does not read is closed.
 SEND_SECONDS = 60.0
-#: The most bytes that are unpacked at a time for a client that reads slowly.
+#: The most bytes of a page that are unpacked at a time for a client without gzip.
 PIECE_BYTES = 2**14
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")

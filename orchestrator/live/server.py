@@ -161,7 +161,7 @@ def _bound(host: str, port: int) -> list[socket.socket]:
 
 
 class _Bounded(HTTPServer):
-    """Closes excess connections at once, and forgets the requests of closed ones."""
+    """Closes excess connections at once, and forgets the waiting requests of closed ones."""
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         # Tornado would answer all that it has read of a client before it left.

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import socket
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from orchestrator.live.server import MAX_BODY_BYTES, MAX_HEADER_BYTES, MOST_CONN
 from tests.support.boards import folder_of
 from tests.support.command_line import CommandLine, command_line_in
 from tests.support.live_server import Client, LiveServer, Serve, servers, whole_index
+from tests.support.memory import at_most
 from tests.support.waiting import wait_for
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -227,13 +227,10 @@ def _asks(server: Client, requests: int, path: str = "/s") -> socket.socket:
 def test_slow_readers_share_a_page(bounded: Client, command_line: CommandLine) -> None:
     folder_of(command_line.folder / "runs", {0.1: [0.5] * 500}, "large")
     size = len(bounded.get("/large").text)
-    tracemalloc.start()
-    with contextlib.ExitStack() as stack:
+    with at_most(50 * size // 2), contextlib.ExitStack() as stack:
         for _ in range(50):
             stack.enter_context(_asks(bounded, 1, "/large"))
             bounded.get("/-/health")
-        assert tracemalloc.get_traced_memory()[0] < 50 * size / 2
-    tracemalloc.stop()
 
 
 def test_a_reader_who_has_left_gets_no_more_answers(serve: Serve) -> None:

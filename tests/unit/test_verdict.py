@@ -404,6 +404,7 @@ def test_several_axes_are_named_with_each_other() -> None:
         (ERROR, 2.2449e-9, 2.2442e-9, "2.2449e-09 ± 2.2442e-09"),
         (ERROR, 2.7529e-6, 2.7517e-6, "2.753e-06 ± 2.752e-06"),
         (ERROR, 1.1e-310, 1e-310, "1.1e-310 ± 1e-310"),
+        (ERROR, 1e-165, 3.0628e-165, "1e-165 ± 3.1e-165"),
         # Rounded up, the margin has another digit; and a difference may be far below it.
         (ERROR, 5.0, 9.96e8, "5 ± 1e+09"),
         (SHARE, 0.2, 0.0007, "20.00 ± 0.07 points"),

@@ -705,7 +705,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     # As many more as it takes that the larger one of the two is shown to be.
     while (
         not math.isclose(value, around)
-        and (round(value, places) - _up(around, places)) * (value - around) <= 0
+        and np.sign(round(value, places) - _up(around, places)) != np.sign(value - around)
         and places < most
     ):
         places += 1
