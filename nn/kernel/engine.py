@@ -8,7 +8,6 @@ process.
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from nn.errors import InvalidInputError
-from nn.files import is_guarded, is_private
+from nn.files import digest, is_guarded, is_private
 from nn.kernel.epoch import ROWS, make_backprop_epoch, make_notebook_epoch, make_probabilities, padded
 from nn.kernel.vectors import ALIGNMENT
 from nn.options.network import DTYPES, check_biases, check_options
@@ -216,7 +215,8 @@ def _compile(function: Callable[..., None], kind: str, shape: Shape, *further: A
     try:
         # numba names cached files after the function and checks only that function's own source file for changes. A
         # unique name for each shape, CPU and version of all sources keeps them apart, even with concurrent writers.
-        function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{_fingerprint(str(arguments))}"
+        version = digest(f"{arguments} {_environment()}".encode())[:16]
+        function.__qualname__ = f"{kind}_{'_'.join(map(str, shape.sizes))}_{version}"
         compiled = jit(cache=True)(function)
         place = compiled.stats.cache_path or place
         if not _is_trusted(Path(place), function.__qualname__):
@@ -244,14 +244,10 @@ def _is_trusted(cache: Path, name: str) -> bool:
     return is_own and (beside or is_guarded(cache))
 
 
-def _fingerprint(arguments: str) -> str:
-    return hashlib.sha256(f"{arguments} {_environment()}".encode()).hexdigest()[:16]
-
-
 @functools.cache
 def _environment() -> str:
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return f"{numba.__version__} {llvmlite.__version__} {_target()} {hashlib.sha256(sources).hexdigest()}"
+    return f"{numba.__version__} {llvmlite.__version__} {_target()} {digest(sources)}"
 
 
 def _target() -> tuple[Any, ...]:

@@ -40,7 +40,6 @@ longer, after a worker last held the task: they decide how the task goes on.
 """
 
 import contextlib
-import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeVar
@@ -215,7 +214,7 @@ class Store:
 
 def _finished(job_key: str, environment: str | None) -> str:
     name = key("finished", job_key)
-    return name if environment is None else f"{name}.{hashlib.sha256(environment.encode()).hexdigest()[:16]}"
+    return name if environment is None else f"{name}.{digest(environment.encode())[:16]}"
 
 
 def read_reason(stored: bytes | None) -> str | None:
