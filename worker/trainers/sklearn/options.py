@@ -8,18 +8,16 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, create_model
 
 from nn.options.describe import Option
-from nn.options.network import SPLIT_HELP, Split
+from nn.options.network import MAX_EPOCHS, SPLIT_HELP, Split, Width
 from worker.trainers.sklearn.estimators import ALLOWED, estimator
 
 #: The largest integer of an option: it fits a C integer everywhere.
 MAX_INTEGER = 2**31 - 1
-MAX_EPOCHS = 100_000
 #: A parameter with more words than this is not an option: a message could not list them.
 MAX_WORDS = 30
 
-_Width = Annotated[int, Field(ge=1, le=4096, strict=True)]
 #: Widths of two and of three hidden layers. A single width is an integer.
-_WIDTHS = (tuple[_Width, _Width], tuple[_Width, _Width, _Width])
+_WIDTHS = (tuple[Width, Width], tuple[Width, Width, Width])
 
 
 # Strict, because a type that is tried after another one must not turn 1 into true, or "1" into 1.
