@@ -56,7 +56,7 @@ class Heartbeat(threading.Thread):
         lease: float,
         beat: Callable[[Redis], None],
         failure: str,
-        farewell: Callable[[Redis], None] | None = None,
+        farewell: Callable[[Redis], None] = lambda _client: None,
     ) -> None:
         super().__init__(daemon=True)
         self._url = url
@@ -78,8 +78,7 @@ class Heartbeat(threading.Thread):
             pause = 0.0
             while not self._stopped.wait(pause):
                 pause = interval if self._attempt(self._beat, client) else min(RETRY_SECONDS, interval)
-            if self._farewell is not None:
-                self._attempt(self._farewell, client)
+            self._attempt(self._farewell, client)
 
     def stop(self) -> None:
         """End the thread. If it waits for Redis, it is abandoned and ends with the process."""

@@ -59,7 +59,7 @@ def train(
     job: Job,
     data: Data,
     *,
-    on_epoch: Callable[[Progress], object] | None = None,
+    on_epoch: Callable[[Progress], object] = lambda _progress: None,
     resume_from: SavedCheckpoint | None = None,
 ) -> TrainedJob:
     """Train a job. The weights depend on the job and the data set only, whether or not training was interrupted.
@@ -94,7 +94,7 @@ class Progress:
     """
 
     def __init__(
-        self, job: Job, data: Data, on_epoch: Callable[[Progress], object] | None, begin: SavedCheckpoint | None
+        self, job: Job, data: Data, on_epoch: Callable[[Progress], object], begin: SavedCheckpoint | None
     ) -> None:
         self.job = job
         self.history: list[Epoch] = [] if begin is None else list(begin.history)
@@ -166,12 +166,11 @@ class Progress:
                 _fail(job, f"reported {refusal}")
         self.history.append(Epoch(seconds, float(value), tuple(float(given[name]) for name in job.others)))
         self._state = checkpoint
-        if self._on_epoch is not None:
-            try:
-                self._on_epoch(self)
-            except BaseException as error:
-                self._raised = error
-                raise
+        try:
+            self._on_epoch(self)
+        except BaseException as error:
+            self._raised = error
+            raise
         self._since = time.perf_counter()
 
     def _checked(self, trained: object) -> TrainedJob:
