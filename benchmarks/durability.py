@@ -50,16 +50,15 @@ def no_waiting() -> Iterator[None]:
 def make_folder(output: Path, name: str, jobs: list[Job]) -> SweepFolder:
     """Make a sweep folder for the jobs."""
     folder = SweepFolder(output, name)
-    folder.create(
-        Manifest(
-            name=name,
-            specification=specification({}),
-            dataset=MNIST_DIGEST,
-            jobs=[job.key for job in jobs],
-            provenance=provenance(),
-        )
+    new = Manifest(
+        name=name,
+        specification=specification({}),
+        dataset=MNIST_DIGEST,
+        jobs=[job.key for job in jobs],
+        provenance=provenance(),
     )
-    return folder
+    with folder.exclusive(new):
+        return folder
 
 
 def write(folder: SweepFolder, job: Job) -> float:

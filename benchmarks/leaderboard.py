@@ -51,10 +51,11 @@ def begun(output: Path, name: str, specification: SweepSpecification) -> tuple[S
     """Make the folder of a sweep without results, and return it with its jobs by key."""
     jobs = specification.jobs_by_key(MNIST_DIGEST)
     folder = SweepFolder(output, name)
-    folder.create(
-        Manifest(name=name, specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance())
+    new = Manifest(
+        name=name, specification=specification, dataset=MNIST_DIGEST, jobs=list(jobs), provenance=provenance()
     )
-    return folder, jobs
+    with folder.exclusive(new):
+        return folder, jobs
 
 
 def made(output: Path, name: str, configurations: int, seeds: int) -> SweepFolder:

@@ -136,11 +136,6 @@ class SweepFolder:
         kind = "a file" if self.path.is_file() else "not a folder"
         return f"There is no sweep in {self.path}: it is {kind}"
 
-    def create(self, manifest: Manifest) -> None:
-        """Make the folder, as `exclusive` does, and let go of it."""
-        with self.exclusive(manifest):
-            pass
-
     def _make(self, description: str) -> int:
         """Make the folder with a `sweep.json` and an empty folder `weights`, locked: completely or not at all.
 

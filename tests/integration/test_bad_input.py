@@ -336,7 +336,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterato
             "drawn": manifest_of(sweep_of(sampler="random", **sampled), "drawn").with_drawn([]),
             "asked": manifest_of(sweep_of(sampler="optuna", **sampled), "asked").with_drawn([{"learning_rate": 0.05}]),
         }.items():
-            SweepFolder(runs, name).create(manifest)
+            with SweepFolder(runs, name).exclusive(manifest):
+                pass
         (runs / "empty").mkdir()
         write_idx_folder(line.folder / "small")  # 20 images, of which 15 % are kept back
         (line.folder / "file").touch()
@@ -384,7 +385,8 @@ def test_a_sweep_that_began_with_an_option_without_effect_goes_on(command_line: 
     idle = {"rule": "notebook", "loss": "sum_of_squares", "learning_rate": 0.001}
     made = sweep_of(seeds=(0,), learning_rates=(0.001,), epochs=1, limit=100)
     earlier = made.model_copy(update={"options": made.options | idle})
-    SweepFolder(command_line.folder / "runs", "a").create(manifest_of(earlier))
+    with SweepFolder(command_line.folder / "runs", "a").exclusive(manifest_of(earlier)):
+        pass
     command_line.run("sweep", "--resume", "--name", "a")
     assert [row["options"]["loss"] for row in command_line.rows("a")] == ["sum_of_squares"]
 

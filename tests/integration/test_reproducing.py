@@ -44,8 +44,8 @@ def sweep_of(output: Path, *words: str) -> Sweep:
     """Return a sweep that was planned and not begun: its jobs have no results."""
     plan = planned(*words, "--name", "a")
     folder = SweepFolder(output, "a")
-    folder.create(plan.manifest)
-    return Sweep.read(folder)
+    with folder.exclusive(plan.manifest):
+        return Sweep.read(folder)
 
 
 def words_of(command: str) -> list[str]:

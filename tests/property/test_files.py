@@ -189,8 +189,8 @@ def made(output: Path) -> SweepFolder:
     """Make a sweep's folder, if it is not there yet, with the weights of its one job."""
     folder = SweepFolder(output, "sweep")
     if not folder.exists():
-        folder.create(manifest_of(SPECIFICATION, "sweep"))
-        folder.keep_weights(digest(NETWORK), NETWORK)
+        with folder.exclusive(manifest_of(SPECIFICATION, "sweep")):
+            folder.keep_weights(digest(NETWORK), NETWORK)
     return folder
 
 

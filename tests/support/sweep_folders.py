@@ -50,9 +50,9 @@ def filled(
 ) -> SweepFolder:
     """Make the folder of a sweep whose jobs ended so; None for one that has not."""
     folder = SweepFolder(output, name)
-    folder.create(manifest_of(specification, name, dataset))
     rows = map(ended, specification.jobs(dataset))
-    (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
+    with folder.exclusive(manifest_of(specification, name, dataset)):
+        (folder.path / "results.jsonl").write_text("".join(row.line() for row in rows if row is not None))
     return folder
 
 
@@ -70,10 +70,10 @@ def unsaved(jobs: Mapping[str, Job], rows: Mapping[str, Row] = MappingProxyType(
 def made(output: Path, name: str = "a", *ended: Job) -> SweepFolder:
     """Make the folder of a sweep of two jobs, of which these have ended with the weights `BLOB`."""
     folder = SweepFolder(output, name)
-    folder.create(manifest_of(SPECIFICATION, name))
-    if ended:
-        folder.keep_weights(digest(BLOB), BLOB)
-        folder.append(*map(row, ended))
+    with folder.exclusive(manifest_of(SPECIFICATION, name)):
+        if ended:
+            folder.keep_weights(digest(BLOB), BLOB)
+            folder.append(*map(row, ended))
     return folder
 
 

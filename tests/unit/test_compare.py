@@ -289,7 +289,8 @@ def test_sweeps_that_measured_different_things_are_refused(tmp_path: Path) -> No
         trainer="sklearn", seeds=(0,), options={"estimator": "Ridge"}, grid={}, data="bundled"
     )
     other_metric = SweepFolder(tmp_path, "other-metric")
-    other_metric.create(manifest_of(regression, "other-metric"))
+    with other_metric.exclusive(manifest_of(regression, "other-metric")):
+        pass
     for other, why in (
         (other_data, "the data sets bundled (06ad231b5cb2) and /x (111111111111)"),
         (other_metric, "the metrics validation accuracy and validation R2"),

@@ -25,8 +25,7 @@ def earlier(tmp_path: Path) -> SweepFolder:
     made = sweep_of(seeds=(0, 1), learning_rates=(0.01, 0.03), epochs=2, dtype="float64")
     jobs = {job.at(1).key: job.at(1) for job in made.jobs(MNIST_DIGEST)}
     folder = SweepFolder(tmp_path, "old")
-    folder.create(manifest_of(made, "old").model_copy(update={"jobs": list(jobs)}))
-    with folder.exclusive():
+    with folder.exclusive(manifest_of(made, "old").model_copy(update={"jobs": list(jobs)})):
         for job in list(jobs.values())[:2]:
             folder.append(trained(job, 0.9))
     return folder

@@ -415,8 +415,8 @@ def test_what_takes_the_place_of_the_folder_that_was_named_is_left_alone(
     late = SweepFolder(nothing, "late")
     nothing.rename(tmp_path / "elsewhere")
     nothing.mkdir()
-    with pytest.raises(OutputError, match="a folder above was replaced"):
-        late.create(swept.manifest)
+    with pytest.raises(OutputError, match="a folder above was replaced"), late.exclusive(swept.manifest):
+        pass
 
 
 @pytest.mark.parametrize(("others", "is_private"), [([], True), (["ann"], False)])
