@@ -133,10 +133,8 @@ def cut_torn_line(path: Path) -> None:
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:
-    """Yield the lines that the file has now; a line longer than `_PIECE_BYTES` comes in pieces."""
-    left = max(0, os.fstat(file.fileno()).st_size - file.tell())
-    while line := file.readline(min(left, _PIECE_BYTES)):
-        left -= len(line)
+    """Yield the lines that the file had when it was opened; one longer than `_PIECE_BYTES` comes in pieces."""
+    while line := file.readline(_PIECE_BYTES):
         yield line
 
 
