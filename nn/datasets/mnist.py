@@ -167,10 +167,7 @@ def _cache(arrays: dict[str, NDArray[Any]], path: Path) -> None:
 
 def _prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """Return the samples in the order of the split, and that order, as named arrays."""
-    n = len(images)
-    if n < 2:
-        raise DatasetError(f"the data set has {n} image; expected at least 2, one to train on and one to validate with")
-    order = split_order(n, validation_size(n), 42)
+    order = split_order(len(images), validation_size(len(images)), 42)
     packed = pack_bytes(images[order], labels[order])
     return {"order": order} | {part: getattr(packed, part) for part in _PARTS}
 

@@ -129,12 +129,5 @@ def test_what_is_no_file_is_a_missing_one(small_folder: Path, name: str, ending:
             ask(small_folder)
 
 
-def test_one_image_cannot_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idx, "read_folder", lambda _: (np.zeros((1, 4), np.uint8), np.zeros(1, np.uint8)))
-
-    with pytest.raises(DatasetError, match="has 1 image; expected at least 2"):
-        load_mnist(BUNDLED)
-
-
 def test_the_name_of_the_notebooks_source_means_the_bundled_copy(mnist: Dataset) -> None:
     assert load_mnist("openml").digest == dataset_digest("openml") == mnist.digest
