@@ -73,14 +73,14 @@ def estimate(session: Session, *, reuse: bool = True, race: int | None = None) -
     number = len(session.missing) + further
     every = len({job.configuration for job in jobs.values()}) + specification.remaining
     counts = every, len(jobs) + further, len(kept), len(reused), number
-    own = _measured([*kept, *others])
+    own = [row for row in (*kept, *others) if row.accepted]
     folder, rows = (session.folder, own) if own else _beside(session)
     return Estimate(session.folder.name, *counts, *_estimate(session, number, folder, rows), further > 0)
 
 
 def tell_if_long(session: Session, number: int, tell: Tell) -> None:
     """Say before a session trains jobs how much that is, if it is much."""
-    seconds, size = _estimate(session, number, session.folder, _measured(session.rows.values()))
+    seconds, size = _estimate(session, number, session.folder, [row for row in session.rows.values() if row.accepted])
     if number > MANY_JOBS or (seconds or 0.0) > LONG_SECONDS:
         tell(f"This is much: {counted(number, 'job')}; {_cost(seconds, size)}. Ctrl-C keeps the jobs that have ended")
 
@@ -116,10 +116,6 @@ def _estimate(
     return Forecast(rows, session.manifest.dataset).left(jobs, width, begun), round(number * size)
 
 
-def _measured(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row.accepted and row.epoch_seconds]
-
-
 def _beside(session: Session) -> tuple[SweepFolder, list[Row]]:
     """Return the folder and rows of the last sweep with the session's trainer, data set and models, if there is one.
 
@@ -133,8 +129,8 @@ def _beside(session: Session) -> tuple[SweepFolder, list[Row]]:
                 its = other.manifest()
                 same = (its.specification.trainer, its.dataset) == (own.specification.trainer, own.dataset)
                 jobs = its.jobs_by_key() if same and len(its.jobs) <= _JOBS else {}
-                rows = _measured(other.rows_of(jobs).values()) if wanted <= _models(jobs.values()) else []
-                alike = [row for row in rows if _models([row]) <= wanted]
+                rows = other.rows_of(jobs).values() if wanted <= _models(jobs.values()) else ()
+                alike = [row for row in rows if row.accepted and _models([row]) <= wanted]
                 if _models(alike) == wanted:
                     return other, alike
     return session.folder, []
