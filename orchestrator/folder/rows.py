@@ -37,7 +37,6 @@ from worker.job import (
 )
 from worker.redis import limits
 from worker.trainers import registry
-from worker.trainers.registry import DEFAULT
 
 #: The most attempts that a row keeps: the last ones. A job has a few, and one more with each restart of a worker.
 MAX_HISTORY = 20
@@ -102,14 +101,14 @@ class JobIdentity(_Record):
 
     job: Digest = Field(description="The job's key: the SHA-256 of its canonical form.")
     seed: Seed = Field(description="The job's seed.")
-    trainer: str = Field(default=DEFAULT, description=f"The trainer; absent if it is {DEFAULT}.")
+    trainer: str = Field(default=registry.DEFAULT, description=f"The trainer; absent if it is {registry.DEFAULT}.")
     options: SerializeAsAny[BaseModel] = Field(description="All options of the job, by their names in the trainer.")
 
     @model_validator(mode="before")
     @classmethod
     def _read_options(cls, fields: Any, info: ValidationInfo) -> Any:
         if isinstance(fields, dict) and isinstance(told := fields.get("options"), dict):
-            trainer = fields.get("trainer", DEFAULT)
+            trainer = fields.get("trainer", registry.DEFAULT)
             # Another one, which takes its time and memory, is not even imported.
             if info.context not in (None, trainer):
                 raise ValueError(f"its job's trainer is {info.context}")
@@ -243,7 +242,7 @@ class Row(JobIdentity, frozen=True, extra="forbid"):
         """Return the row as one line of JSON, with its newline."""
         rare = ("others", "history", "mismatches", "correct", "environment", "code", "stopped")
         usual = {name for name in rare if not getattr(self, name)}
-        if self.trainer == DEFAULT:
+        if self.trainer == registry.DEFAULT:
             usual.add("trainer")
         return self.model_dump_json(exclude=usual) + "\n"
 
@@ -300,7 +299,7 @@ def check_weights(job: Job, status: str, blob: bytes) -> None:
     from nn.weights import from_safetensors
 
     job.trained_by.check_artifact(job.options, job.dataset, blob)
-    if job.trainer == DEFAULT and status == "succeeded" and not from_safetensors(blob).is_finite:
+    if job.trainer == registry.DEFAULT and status == "succeeded" and not from_safetensors(blob).is_finite:
         raise WeightsError("a weight is infinite or not a number, and the result does not say that the job diverged")
 
 
