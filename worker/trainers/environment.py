@@ -13,10 +13,9 @@ from nn.files import digest
 
 #: The most characters of an environment in a result (`worker.job.Short`).
 _LONGEST = 1000
-_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: The variables that limit BLAS, OpenMP and numba to one thread, as in workers. With several threads, the order of a
 #: sum, and so its last bits, may depend on their number. The libraries read these variables when they are loaded.
-ONE_THREAD = dict.fromkeys(_VARIABLES, "1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 def use_threads(count: int) -> None:
@@ -25,7 +24,7 @@ def use_threads(count: int) -> None:
     Call it with 1 before NumPy is imported, which starts its threads at once: a process with threads must not be
     forked. A process that trains may have more.
     """
-    os.environ.update(dict.fromkeys(_VARIABLES, str(count)))
+    os.environ.update(dict.fromkeys(ONE_THREAD, str(count)))
     if count > 1:
         from threadpoolctl import threadpool_limits
 
