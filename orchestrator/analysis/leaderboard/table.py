@@ -219,7 +219,8 @@ def as_dict(board: Leaderboard, standings: Sequence[Standing] | None = None) -> 
         standings: Which rows, and in which order; None for all by rank.
     """
     rows = board.standings if standings is None else standings
-    return {**_head(board), "rows": [each.as_dict() for each in rows]}
+    head = {"common": board.common.model_dump(), "verdict": board.verdict.model_dump()}
+    return {**head, "rows": [each.as_dict() for each in rows]}
 
 
 def to_json(board: Leaderboard) -> str:
@@ -259,7 +260,7 @@ def jobs_as_dict(board: Leaderboard, top: int | None = None) -> dict[str, Any]:
     """Return `common`, `verdict`, and as `rows` the first jobs by their score, each with its options that vary."""
     jobs = enumerate(ranked_jobs(board)[:top], 1)
     rows = [{"rank": rank, "options": standing.options, **entry.model_dump()} for rank, (standing, entry) in jobs]
-    return {**_head(board), "rows": rows}
+    return as_dict(board, ()) | {"rows": rows}
 
 
 def jobs_to_csv(board: Leaderboard, top: int | None = None) -> str:
@@ -284,10 +285,6 @@ def _escaped(text: str) -> str:
     for character in "\\|*_`~<[]":
         text = text.replace(character, f"\\{character}")
     return text
-
-
-def _head(board: Leaderboard) -> dict[str, Any]:
-    return {"common": board.common.model_dump(), "verdict": board.verdict.model_dump()}
 
 
 def _headings(board: Leaderboard, taken: Collection[str]) -> tuple[str, ...]:
