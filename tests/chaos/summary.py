@@ -4,7 +4,6 @@ import json
 import statistics
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from tests.chaos.history import Event, read
@@ -89,9 +88,9 @@ def write_into(document: str, rendered: str) -> str:
     return f"{before}{BEGIN}\n{rendered}\n{END}{after}"
 
 
-def summarize_session(reports: Path = REPORTS) -> dict[str, Any]:
+def summarize_session() -> dict[str, Any]:
     """Return the summary of the last session's histories."""
-    return summarize([read(path) for path in sorted(reports.glob("*.jsonl"))])
+    return summarize([read(path) for path in sorted(REPORTS.glob("*.jsonl"))])
 
 
 def main() -> int:

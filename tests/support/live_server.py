@@ -28,9 +28,9 @@ class Client:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Ask for a path (see `ask`)."""
-        return ask(self.port, path, method, body, **headers)
+        return ask(self.port, path, method, **headers)
 
     def version(self, path: str) -> str | None:
         """Return the version of a page; None if there is no such page."""

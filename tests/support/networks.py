@@ -7,9 +7,9 @@ import numpy as np
 from nn.weights import LayerSizes, Weights, initial_weights
 
 
-def some_weights(layer_sizes: LayerSizes, dtype: str = "float64", seed: int = 0, *, biases: bool = False) -> Weights:
-    """Return the initial weights of a seed; biases, if any, are not zero as they are at the start of a training."""
-    random = np.random.RandomState(seed)
+def some_weights(layer_sizes: LayerSizes, dtype: str = "float64", *, biases: bool = False) -> Weights:
+    """Return the initial weights of seed 0; biases, if any, are not zero as they are at the start of a training."""
+    random = np.random.RandomState(0)
     weights = initial_weights(layer_sizes, random, dtype)
     if not biases:
         return weights

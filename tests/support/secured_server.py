@@ -34,15 +34,14 @@ class SecuredServer(RedisServer):
     Args:
         folder: Where its data, its secrets and its socket go.
         persistent: Whether it keeps its data over a restart.
-        options: More of redis-server's own options.
     """
 
-    def __init__(self, folder: Path, *, persistent: bool = False, options: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, persistent: bool = False) -> None:
         self.secrets = folder / "secrets"
         make_secrets(self.secrets)
         users = self.secrets / "redis" / "users.acl"
         users.write_text(users.read_text() + "user test on nopass ~* &* +@all\n")
-        super().__init__(folder, persistent=persistent, options={"aclfile": str(users)} | (options or {}))
+        super().__init__(folder, persistent=persistent, options={"aclfile": str(users)})
 
     def client(self) -> redis.Redis:
         """Return a connection that may do everything."""

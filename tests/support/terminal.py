@@ -25,15 +25,12 @@ class Terminal:
         command: The command with its arguments.
         folder: Its working folder.
         environment: Its environment; `COLUMNS` and `LINES` are removed, so that the terminal's own size counts.
-        columns: Columns of the terminal.
-        lines: Lines of the terminal.
+        columns: Columns of the terminal, which has 40 lines.
     """
 
-    def __init__(
-        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], columns: int = 80, lines: int = 40
-    ) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], columns: int) -> None:
         self._master, slave = pty.openpty()
-        self.resize(columns, lines)
+        self.resize(columns, 40)
         own = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         self.process = launcher.Popen(
             command, cwd=folder, env={"TERM": "xterm-256color"} | own, stdin=slave, stdout=slave, stderr=slave,
@@ -46,9 +43,9 @@ class Terminal:
         """Give the terminal another size."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def read_until(self, text: str, seconds: float = PATIENCE) -> str:
+    def read_until(self, text: str) -> str:
         """Read until the text, without controls, has appeared or the command has ended; return all output so far."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and (not text or text not in plain(self.output)):
             if not select.select([self._master], [], [], 0.5)[0]:
                 continue
