@@ -17,6 +17,7 @@ from celery import Celery
 
 from nn.datasets.mnist import MNIST_DIGEST
 from tests.support.cluster import Cluster, make_job, running_cluster
+from tests.support.memory import resident
 from tests.support.messages import CONTROL_CHANNEL, GARBAGE, NOISE, body, command, message, no_replies, pickled, reply
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
@@ -26,12 +27,6 @@ from worker.gate.broadcasts import MAX_COMMAND_BYTES
 from worker.job import Job
 from worker.messages import QUEUE, REPLIES, TRAIN
 from worker.redis.bounded import read_fields
-
-
-def resident_peak(pid: int) -> int:
-    """Return the most memory that a process ever had, in bytes."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return 1024 * int(line.split()[1])
 
 
 def assert_lives(cluster: Cluster) -> WorkerProcess:
@@ -78,7 +73,7 @@ def test_a_small_message_that_unpacks_to_a_large_one_is_dropped_unread(serving: 
     serving.server.client().rpush(QUEUE, packed)
     worker = assert_lives(serving)
     worker.wait_until_logged("headers at compression")
-    assert resident_peak(worker.process.pid) < 1 << 30
+    assert resident("VmHWM", worker.process.pid) < 1 << 30
 
 
 #: What lies in the place of messages that a worker held until it died, and when the leases of all ended; a job's: at 3.
@@ -256,11 +251,11 @@ def test_a_packed_broadcast_costs_no_memory(party: Cluster) -> None:
         noise["body"] = base64.b64encode(zlib.compress(bytes(megabytes << 20))).decode()
         noises.append((CONTROL_CHANNEL, json.dumps(noise)))
     assert len(noises[0][1]) < MAX_COMMAND_BYTES < len(noises[1][1])
-    peaks = [resident_peak(worker.process.pid) for worker in party.workers]
+    peaks = [resident("VmHWM", worker.process.pid) for worker in party.workers]
     # When they are published
     shout(party, noises)
     # Then nobody unpacks it
-    grown = [resident_peak(worker.process.pid) - peak for worker, peak in zip(party.workers, peaks, strict=True)]
+    grown = [resident("VmHWM", worker.process.pid) - peak for worker, peak in zip(party.workers, peaks, strict=True)]
     assert max(grown) < 30 << 20
 
 

@@ -36,6 +36,7 @@ from orchestrator.folder.rows import MAX_HISTORY, Row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import NOTE, Sweeps, note, open_sweep, size
 from orchestrator.running.session import Session
+from tests.support.memory import resident_at_most
 from tests.support.privileges import give_away, public_folder, without_privileges
 from tests.support.sweep_folders import BLOB, BY_KEY, JOBS, made, names_in, row
 from worker.job import MAX_TEXT, Mismatch
@@ -69,26 +70,19 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
-def memory(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-
-
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_costs_little_and_hides_no_row(tmp_path: Path, bomb: str) -> None:
     folder, neighbour = made(tmp_path), made(tmp_path, "new")
     folder.keep_weights(digest(BLOB), BLOB)
     with (folder.path / "results.jsonl").open("wb") as file:
         file.write(GOOD + BOMBS[bomb]())
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
     readers = (
         lambda: folder.rows_of(BY_KEY),
         lambda: {found.job: found for found, _ in sibling_results(neighbour, BY_KEY, pytest.fail)},
     )
-    for read in readers:
-        assert list(read()) == [JOBS[0].key]
-    assert memory("VmHWM") - before < MOST_MEMORY
+    with resident_at_most(MOST_MEMORY):
+        for read in readers:
+            assert list(read()) == [JOBS[0].key]
 
 
 @pytest.mark.parametrize(
@@ -138,10 +132,8 @@ def test_a_torn_line_without_a_beginning_is_closed_without_being_read(folder: Sw
         folder.append(row(JOBS[1]))
     assert list(folder.rows_of(BY_KEY)) == [JOBS[0].key, JOBS[1].key]
     os.truncate(folder.path / "results.jsonl", 8 * 2**30)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
-    with folder.exclusive():
-        assert memory("VmHWM") - before < MOST_MEMORY
+    with resident_at_most(MOST_MEMORY), folder.exclusive():
+        pass
 
 
 def test_the_longest_row_that_may_be_written_can_be_read(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,10 +439,8 @@ def test_a_verdict_of_megabytes_costs_little(folder: SweepFolder) -> None:
     folder.append(row(JOBS[0]))
     text = '{"sentence": "' + "a" * 15_000_000 + '"' + '"status": "succeeded",  "score":}'
     (folder.path / "leaderboard.json").write_text(text)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
-    assert len(summary.summary(folder.path).sentence) == 10_000
-    assert memory("VmHWM") - before < MOST_MEMORY
+    with resident_at_most(MOST_MEMORY):
+        assert len(summary.summary(folder.path).sentence) == 10_000
 
 
 def test_a_time_of_no_year_is_none(folder: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> None:

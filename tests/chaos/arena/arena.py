@@ -18,6 +18,7 @@ from tests.chaos.plan import Plan
 from tests.support import launcher
 from tests.support.cluster import Cluster
 from tests.support.command_line import CommandLine
+from tests.support.memory import resident
 from tests.support.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.skewed_clock import SkewedClock
@@ -160,8 +161,7 @@ class Arena:
         """Note what the workers that live have cost this machine."""
         for worker in self.workers:
             with contextlib.suppress(OSError):
-                status = Path(f"/proc/{worker.process.pid}/status").read_text()
-                self.peaks[worker.name] = int(status.partition("VmHWM:")[2].split()[0]) << 10
+                self.peaks[worker.name] = resident("VmHWM", worker.process.pid)
                 self.descriptors[worker.name] = len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))
         self.history.add("measured", peaks=self.peaks, descriptors=self.descriptors)
 
