@@ -78,7 +78,8 @@ def test_no_line_is_executed_more_than_in_proportion_to_the_jobs(shared_cluster:
 
 
 def test_a_job_takes_few_commands_of_redis(cluster: Cluster) -> None:
-    # Given a worker that has trained a job already
+    # Given a worker that has trained a job already, and seldom looks for dead neighbours
+    cluster = cluster.with_settings(lease_seconds=600.0)
     cluster.start_worker()
     cluster.result(cluster.submit(make_job(seed=0)).id)
     client, jobs = cluster.server.client(), range(1, 21)

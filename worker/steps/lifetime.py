@@ -17,6 +17,7 @@ from celery.utils.log import get_logger
 
 from nn.errors import SeedsweepError
 from worker.messages import TRAIN
+from worker.steps.request import has_processes
 from worker.trainers import registry
 from worker.training.task import TrainingTask
 
@@ -73,6 +74,9 @@ class StopStep(bootsteps.StartStopStep):
     shutdown ends the processes and requeues their messages, before `docker stop` or a reboot kills the worker and
     leaves its jobs waiting for their leases to end. If Redis does not answer even then, the worker ends without
     requeueing.
+
+    The jobs of a pool without processes cannot be ended, and Celery would wait for them: their messages are requeued,
+    and then this process ends.
     """
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
@@ -80,10 +84,12 @@ class StopStep(bootsteps.StartStopStep):
         self._worker = worker
         self._task: TrainingTask = worker.app.tasks[TRAIN]
         self._seconds: float = worker.app.settings.stop_seconds
+        self._leaving = threading.Thread(target=self._give_back, daemon=True)
 
     def start(self, worker: Any) -> None:  # noqa: ARG002
         """Listen for the signals that stop a worker."""
         signals.worker_shutting_down.connect(self._on_signal, weak=False)
+        self._task.on_cut_off = self._leave
 
     def close(self, worker: Any) -> None:  # noqa: ARG002
         """Begin to stop; `celery control shutdown` gets here without a signal."""
@@ -104,7 +110,10 @@ class StopStep(bootsteps.StartStopStep):
         logger.warning(
             "Running jobs are given back in the middle of an epoch: none ended within %g seconds", self._seconds
         )
-        os.kill(os.getpid(), signal.SIGQUIT)
+        if has_processes(self._worker.pool):
+            os.kill(os.getpid(), signal.SIGQUIT)
+        else:
+            self._leave()
         time.sleep(GIVE_BACK_SECONDS)
         logger.critical("Redis does not answer: the worker ends without giving its jobs back; their leases end")
         # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
@@ -112,3 +121,15 @@ class StopStep(bootsteps.StartStopStep):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
         os._exit(1)
+
+    def _leave(self) -> None:
+        # Once, and in a thread: the main one may be training, or waiting for those that do.
+        if self._leaving.ident is None:
+            self._leaving.start()
+
+    def _give_back(self) -> None:
+        consumer = self._worker.consumer
+        consumer.cancel_active_requests()
+        consumer.task_consumer.channel.qos.restore_unacked_once()
+        consumer.presence.shutdown(consumer)
+        os._exit(0)

@@ -89,10 +89,19 @@ class TrainRequest(Request):
             self.task.on_job_end(None)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """End the task's process because the worker shuts down; the message returns to the queue."""
-        # SIGKILL also ends a process that hangs or is stopped, and a job can be interrupted at any point.
-        super().cancel(pool, signal or "KILL", emit_retry)
-        self._finish_attempt("given back")
+        """End the task's process because the worker shuts down; the message returns to the queue.
+
+        Without a process of its own, the task ends with the worker (`worker.steps.lifetime`).
+        """
+        if has_processes(pool):
+            # SIGKILL also ends a process that hangs or is stopped, and a job can be interrupted at any point.
+            super().cancel(pool, signal or "KILL", emit_retry)
+            self._finish_attempt("given back")
+        else:
+            # First, while this request is still active: the last step ends this process.
+            self._finish_attempt("given back")
+            self._announce_cancelled(emit_retry)
+            self.task.on_cut_off()
 
     def _finish_attempt(self, end: End) -> None:
         try:
@@ -167,10 +176,15 @@ class WatchdogStep(bootsteps.StartStopStep):
         self._signs = signs
 
 
+def has_processes(pool: Any) -> bool:
+    """Return whether a pool runs jobs in processes, which can be ended."""
+    return type(pool).__module__.endswith(".prefork")
+
+
 def _cannot_watch(c: Any) -> str | None:
     """Return why hung jobs cannot be ended, or None if they can."""
-    pool = type(c.pool).__module__.rpartition(".")[2]
-    if pool != "prefork" or c.hub is None:
+    if not has_processes(c.pool) or c.hub is None:
+        pool = type(c.pool).__module__.rpartition(".")[2]
         return f"the pool {pool!r} does not run jobs in processes, so it has no time limit either"
     if get_start_method() != "fork":
         return "processes that are spawned share no memory with the worker"

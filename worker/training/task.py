@@ -37,6 +37,8 @@ class TrainingTask(Task):
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
     #: Called there after a job that needs another worker was given back (`worker.steps.taking`).
     on_refusal: Callable[[], None] = staticmethod(lambda: None)
+    #: Called there when a job that has no process of its own is given back in its middle (`worker.steps.lifetime`).
+    on_cut_off: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
