@@ -119,7 +119,7 @@ def test_a_message_that_a_worker_takes_meanwhile_is_not_dropped(
     monkeypatch.setattr(held, "read_fields", taken_meanwhile)
     # When such leases are dropped while another worker takes the message
     with shared_cluster.app.connection_for_read() as connection, connection.channel() as channel:
-        channel.qos._measure()
+        channel.qos._clock.measure(client)
         assert channel.qos._drop_invalid(client, 16)
     # Then that worker still holds it
     assert client.hget("seedsweep:unacked", "tag") == b"what another worker holds"

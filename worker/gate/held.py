@@ -4,6 +4,7 @@ Other clients can write to the hash of these messages, and to the sorted set of 
 private methods of kombu; `tests/integration/test_hostile_messages.py` and `test_lease.py` fail if they change.
 """
 
+import math
 import time
 from typing import Any
 
@@ -38,12 +39,11 @@ class GuardedQoS(kombu_redis.QoS):
 
     def append(self, message: Any, delivery_tag: Any) -> None:
         """Record a message that this process has taken; its lease begins now, by Redis's clock."""
-        if not self._clock.measured:
-            self._measure()
         place = message.delivery_info
         held = dumps([message._raw, place["exchange"], place["routing_key"]])  # type: ignore[no-untyped-call]
-        with self.pipe_or_acquire() as pipe:
-            pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.now()})
+        with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
+            # Only the first one asks for the time: until it is recorded, no other worker would find this message.
+            pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.recent(client, math.inf)})
             pipe.hset(self.unacked_key, delivery_tag, held)
             pipe.execute()
         # Kombu's own method for Redis would record the time of this host.
@@ -51,8 +51,8 @@ class GuardedQoS(kombu_redis.QoS):
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Return the messages whose lease has ended, by Redis's clock, to the queue."""
-        self._measure()
         with self.channel.conn_or_acquire() as client:
+            self._clock.measure(client)
             # Kombu's lock of this search, which another client may have taken for ever.
             client.expire(self.unacked_mutex_key, self.unacked_mutex_expire, lt=True)
             # A few messages are checked, and more if that repaired any: an attacker may have written thousands.
@@ -118,10 +118,6 @@ class GuardedQoS(kombu_redis.QoS):
         """The lease in seconds, corrected for this host's clock: kombu subtracts it from the host's time."""
         lease: float = self.channel.visibility_timeout
         return lease + time.time() - self._clock.now()
-
-    def _measure(self) -> None:
-        with self.channel.conn_or_acquire() as client:
-            self._clock.measure(client)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Return a message to its queue; remove an invalid one, which would block the redelivery of the others."""

@@ -44,15 +44,10 @@ class ServerClock:
         self.ahead = max(least, 0.0) + min(most, 0.0)
         return server
 
-    def recent(self, client: Redis) -> float:
-        """Return Redis's time in seconds since the epoch, measured at most `RECENT` seconds ago."""
-        fresh = self._zero is not None and time.monotonic() - self._at < RECENT
+    def recent(self, client: Redis, within: float = RECENT) -> float:
+        """Return Redis's time in seconds since the epoch, measured `within` the last seconds."""
+        fresh = self._zero is not None and time.monotonic() - self._at < within
         return self.now() if fresh else self.measure(client)
-
-    @property
-    def measured(self) -> bool:
-        """Whether there is a measurement, which `now` needs."""
-        return self._zero is not None
 
     def now(self) -> float:
         """Return Redis's time in seconds since the epoch."""
