@@ -87,8 +87,12 @@ def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
             with anchored(folder) as own, contextlib.ExitStack() as first, contextlib.ExitStack() as again:
                 is_new = not any(own.iterdir())
                 # Compared with a file, as some file systems give all files another owner, and rights of their own.
-                with tempfile.TemporaryFile(dir=own) as file:
+                # Of a name that is known before it is made, so that no interruption leaves it behind.
+                like_it = own / uuid.uuid4().hex
+                first.callback(like_it.unlink, missing_ok=True)
+                with open(like_it, "xb", opener=functools.partial(os.open, mode=0o600)) as file:
                     like, found = os.fstat(file.fileno()), own.stat()
+                like_it.unlink()
                 if not is_new or found.st_uid != like.st_uid or found.st_mode & ~like.st_mode & 0o022:
                     raise OSError(errno.ESTALE, "something else has taken its name", str(folder))
                 first.callback(discard)

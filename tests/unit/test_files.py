@@ -72,7 +72,7 @@ def test_an_interruption_at_any_line_leaves_no_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    places = {nn.files.__file__, shutil.__file__}
+    places = {nn.files.__file__, shutil.__file__, tempfile.__file__}
     seen = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
