@@ -73,6 +73,8 @@ def test_an_interruption_at_any_line_leaves_no_temporary_folder(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     places = {nn.files.__file__, shutil.__file__, tempfile.__file__}
+    # It takes a lock for its first name.
+    tempfile.NamedTemporaryFile().close()
     seen = 0
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
