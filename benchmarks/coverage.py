@@ -29,10 +29,9 @@ from validation_noise import validation_noise
 from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard.judgement import Judgement
 from orchestrator.analysis.leaderboard.scores import Entry, Scored
-from orchestrator.analysis.statistics.best import p_best
+from orchestrator.analysis.statistics.best import honest_mean, p_best
 from orchestrator.analysis.statistics.boundaries import LOOKS
 from orchestrator.analysis.statistics.difference import compare, forecast
-from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval
 from orchestrator.analysis.statistics.intervals import (
     Interval,

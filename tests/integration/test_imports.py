@@ -10,7 +10,7 @@ from nn.datasets.mnist import load_mnist
 from tests.support.paths import ROOT
 
 OPTIONS = "nn.options.network, nn.options.describe, orchestrator.sweeps.fields"
-ROOMS = ("intervals", "images", "pairs", "difference", "best", "honest", "boundaries")
+ROOMS = ("intervals", "images", "pairs", "difference", "best", "boundaries")
 #: What is run, and the packages that it does not load.
 PROGRAMS = {
     "errors": ("import nn.errors", {"numpy", "numba", "sklearn"}),

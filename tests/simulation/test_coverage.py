@@ -16,7 +16,7 @@ import pytest
 from numpy.random import Generator
 
 from orchestrator.analysis.statistics import pairs
-from orchestrator.analysis.statistics.honest import honest_mean
+from orchestrator.analysis.statistics.best import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import clopper_pearson, t_interval
 from orchestrator.analysis.statistics.pairs import IN_ORDER, lower_bounds

@@ -12,7 +12,7 @@ import scipy.stats
 
 from nn.options.network import NetworkOptions
 from orchestrator.analysis.leaderboard.scores import Entry, Scored
-from orchestrator.analysis.statistics.best import LEVELS, _highest, moderated_variances, p_best, posterior
+from orchestrator.analysis.statistics.best import LEVELS, _highest, honest_mean, moderated_variances, p_best, posterior
 from orchestrator.analysis.statistics.boundaries import LOOKS, levels, looks_made
 from orchestrator.analysis.statistics.difference import (
     Difference,
@@ -22,7 +22,6 @@ from orchestrator.analysis.statistics.difference import (
     win_probability,
     within,
 )
-from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_difference, new_images_interval
 from orchestrator.analysis.statistics.intervals import (
     Interval,

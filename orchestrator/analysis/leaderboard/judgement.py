@@ -21,10 +21,9 @@ from pydantic import BaseModel, FailFast
 
 from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.scores import LAST, Scored, Scoring, answers_of, worst_of
-from orchestrator.analysis.statistics.best import p_best
+from orchestrator.analysis.statistics.best import honest_mean, p_best
 from orchestrator.analysis.statistics.boundaries import FIRST_LOOK, LOOKS
 from orchestrator.analysis.statistics.difference import forecast
-from orchestrator.analysis.statistics.honest import honest_mean
 from orchestrator.analysis.statistics.images import new_images_interval
 from orchestrator.analysis.statistics.intervals import Interval, chi_squared_quantile, confidence_sequence, t_interval
 from orchestrator.analysis.statistics.pairs import (
