@@ -2,6 +2,8 @@
 
 import json
 import signal
+import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -49,10 +51,13 @@ def test_however_a_worker_is_told_to_end_it_gives_its_job_back_and_blames_it_for
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_an_epoch_that_takes_too_long_is_cut_off(cluster: Cluster, pool: str, how: signal.Signals) -> None:
+def test_an_epoch_that_takes_too_long_is_cut_off(
+    cluster: Cluster, pool: str, how: signal.Signals, tmp_path: Path
+) -> None:
     # Given a worker in the middle of an epoch that does not end, of a job that may take a worker down no more than once
     hasty = cluster.with_settings(stop_seconds=1.0, max_attempts=1)
-    worker = hasty.start_worker("--pool", pool, *SLOW_EPOCHS, EPOCH_TENTHS="600")
+    lock = tmp_path / "pid"
+    worker = hasty.start_worker("--pool", pool, "--pidfile", str(lock), *SLOW_EPOCHS, EPOCH_TENTHS="600")
     run = hasty.submit(make_job()).id
     worker.wait_until_logged("Attempt 1")
     children = worker.children()
@@ -61,9 +66,12 @@ def test_an_epoch_that_takes_too_long_is_cut_off(cluster: Cluster, pool: str, ho
     # When the worker is told to end
     worker.process.send_signal(how)
     # Then it ends in order with its processes, and the message is back without waiting for the lease
+    assert lock.exists()
     assert worker.process.wait(timeout=10) == 0
-    assert not any(child.is_running() for child in children)
+    assert not lock.exists()
+    assert not psutil.wait_procs(children, timeout=10)[1]
     assert cluster.server.client().llen("seedsweep") == 1
+    assert not cluster.server.client().hlen("seedsweep:workers")
     # And this is no fault of the job, nor of Redis
     assert not any(fault in worker.text() for fault in ("Traceback", "CRITICAL"))
     assert hasty.ends(run) == ["given back"]
@@ -71,27 +79,48 @@ def test_an_epoch_that_takes_too_long_is_cut_off(cluster: Cluster, pool: str, ho
     assert hasty.result(run).attempts == 2
 
 
+def test_jobs_that_are_given_back_at_the_last_moment_are_back(cluster: Cluster) -> None:
+    # Given two processes in the middle of an epoch of two seconds
+    hasty = cluster.with_settings(stop_seconds=1.0, max_attempts=1)
+    worker = hasty.start_worker(*SLOW_EPOCHS, concurrency=2, EPOCH_TENTHS="20")
+    runs = [hasty.submit(make_job(seed=seed)).id for seed in range(2)]
+    worker.wait_until_logged("Attempt 1", times=2)
+    # When the worker is told to end, and they end their epochs just before its time is up
+    time.sleep(1.2)
+    assert worker.stop(timeout=10) == 0
+    # Then both messages are back, and this is nobody's fault
+    assert cluster.server.client().llen("seedsweep") == 2
+    assert "CRITICAL" not in worker.text()
+    assert [hasty.ends(run) for run in runs] == [["given back"]] * 2
+
+
 @pytest.mark.slow(reason="waits for a Redis that stays silent")
-def test_a_worker_ends_although_redis_does_not_answer(cluster: Cluster) -> None:
-    # Given a busy worker and an idle one
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_ends_although_redis_does_not_answer(cluster: Cluster, how: signal.Signals) -> None:
+    # Given a busy worker of each kind, and an idle one
     hasty = cluster.with_settings(stop_seconds=1.0)
-    busy = hasty.start_worker(*SLOW_EPOCHS)
-    run = hasty.begin(make_job(epochs=100))
+    busy, runs = [], []
+    for seed, pool in enumerate(("prefork", "threads", "solo")):
+        busy.append(hasty.start_worker("--pool", pool, *SLOW_EPOCHS, EPOCH_TENTHS="600"))
+        runs.append(hasty.submit(make_job(seed=seed)).id)
+        busy[-1].wait_until_logged("Attempt 1")
     idle = hasty.start_worker()
-    children = [*busy.children(), *idle.children()]
+    children = [child for worker in (*busy, idle) for child in worker.children()]
     # When Redis stands still, and they are told to end
     cluster.server.send(signal.SIGSTOP)
     try:
-        for worker in (busy, idle):
-            worker.process.send_signal(signal.SIGTERM)
-        for worker in (busy, idle):
-            worker.process.wait(timeout=30)
+        for worker in (*busy, idle):
+            worker.process.send_signal(how)
+        # Then they end in time, say what they could not do, and leave nothing behind
+        assert [worker.process.wait(timeout=10) for worker in busy] == [1, 1, 1]
+        idle.process.wait(timeout=30)
     finally:
         cluster.server.send(signal.SIGCONT)
-    # Then nothing is left of them, and the job goes on elsewhere
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert all("are not given back" in worker.text() for worker in busy)
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    # And the jobs go on elsewhere
     hasty.start_worker()
-    assert hasty.result(run).status == "succeeded"
+    assert {hasty.result(run).status for run in runs} == {"succeeded"}
 
 
 @pytest.mark.slow(reason="starts worker after worker")

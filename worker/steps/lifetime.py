@@ -7,24 +7,23 @@ import logging
 import os
 import signal
 import threading
-import time
 import warnings
 from typing import Any
 
 from celery import bootsteps, signals
 from celery.exceptions import CPendingDeprecationWarning, Reject
 from celery.utils.log import get_logger
+from celery.worker import state
 
 from nn.errors import SeedsweepError
 from worker.messages import TRAIN
-from worker.steps.request import has_processes
 from worker.trainers import registry
 from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)
 
-#: Seconds that Celery has to give back the jobs that were interrupted in the middle of an epoch. With the default of
-#: `stop_seconds`, that leaves one of `docker stop`'s ten for a process that waits for Redis and hears the signal late.
+#: Seconds for giving back the jobs that were interrupted in the middle of an epoch. With the default of `stop_seconds`,
+#: that leaves one of `docker stop`'s ten for a process that waits for Redis and hears the signal late.
 GIVE_BACK_SECONDS = 2.0
 
 
@@ -67,16 +66,14 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 
 class StopStep(bootsteps.StartStopStep):
-    """Tells the pool's processes that the worker is stopping, and ends them if they take too long.
+    """Tells the pool's processes that the worker is stopping, and ends the worker if they take too long.
 
-    On SIGTERM, Celery stops taking messages and waits for its processes without a limit. They give their jobs back at
-    the end of an epoch (`worker.training.execution`). An epoch longer than `stop_seconds` is interrupted: Celery's cold
-    shutdown ends the processes and requeues their messages, before `docker stop` or a reboot kills the worker and
-    leaves its jobs waiting for their leases to end. If Redis does not answer even then, the worker ends without
-    requeueing.
+    On SIGTERM, Celery stops taking messages and waits for its jobs without a limit. They are given back at the end of
+    an epoch (`worker.training.execution`). After `stop_seconds`, or on SIGQUIT, they are given back in the middle of an
+    epoch, and the worker ends, before `docker stop` or a reboot kills it and leaves its jobs waiting for their leases
+    to end. If Redis does not answer, it ends without giving them back.
 
-    The jobs of a pool without processes cannot be ended, and Celery would wait for them: their messages are requeued,
-    and then this process ends.
+    Celery's own cold shutdown would wait for jobs that have no process, and for Redis.
     """
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
@@ -84,12 +81,12 @@ class StopStep(bootsteps.StartStopStep):
         self._worker = worker
         self._task: TrainingTask = worker.app.tasks[TRAIN]
         self._seconds: float = worker.app.settings.stop_seconds
-        self._leaving = threading.Thread(target=self._give_back, daemon=True)
+        self._leaving = threading.Thread(target=self._leave, daemon=True)
 
     def start(self, worker: Any) -> None:  # noqa: ARG002
         """Listen for the signals that stop a worker."""
         signals.worker_shutting_down.connect(self._on_signal, weak=False)
-        self._task.on_cut_off = self._leave
+        self._task.on_cut_off = self._cut_off
 
     def close(self, worker: Any) -> None:  # noqa: ARG002
         """Begin to stop; `celery control shutdown` gets here without a signal."""
@@ -102,34 +99,38 @@ class StopStep(bootsteps.StartStopStep):
     def _begin(self) -> None:
         if not self._task.stopping.is_set():
             self._task.stopping.set()
-            timer = threading.Timer(self._seconds, self._time_is_up)
+            timer = threading.Timer(self._seconds, self._cut_off)
             timer.daemon = True
             timer.start()
 
-    def _time_is_up(self) -> None:
-        logger.warning(
-            "Running jobs are given back in the middle of an epoch: none ended within %g seconds", self._seconds
-        )
-        if has_processes(self._worker.pool):
-            os.kill(os.getpid(), signal.SIGQUIT)
-        else:
-            self._leave()
-        time.sleep(GIVE_BACK_SECONDS)
-        logger.critical("Redis does not answer: the worker ends without giving its jobs back; their leases end")
-        # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
-        for process in getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or ():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        os._exit(1)
-
-    def _leave(self) -> None:
-        # Once, and in a thread: the main one may be training, or waiting for those that do.
+    def _cut_off(self) -> None:
+        # A thread: the main one may be training. It must not end the pool meanwhile, and waits on SIGQUIT.
         if self._leaving.ident is None:
             self._leaving.start()
+        if threading.current_thread() is threading.main_thread():
+            self._leaving.join()
+
+    def _leave(self) -> None:
+        if running := len(state.active_requests):
+            logger.warning("Gives back running jobs in the middle of an epoch: %d", running)
+        giving = threading.Thread(target=self._give_back, daemon=True)
+        giving.start()
+        giving.join(GIVE_BACK_SECONDS)
+        logger.critical("Messages are not given back within %g seconds: their leases end", GIVE_BACK_SECONDS)
+        self._end(1)
 
     def _give_back(self) -> None:
         consumer = self._worker.consumer
         consumer.cancel_active_requests()
         consumer.task_consumer.channel.qos.restore_unacked_once()
         consumer.presence.shutdown(consumer)
-        os._exit(0)
+        self._end(0)
+
+    def _end(self, status: int) -> None:
+        # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
+        for process in getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        if self._worker.pidlock is not None:
+            self._worker.pidlock.release()
+        os._exit(status)

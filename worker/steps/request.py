@@ -58,6 +58,9 @@ class TrainRequest(Request):
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Count a failed job, and record an attempt whose process died."""
+        if self._already_cancelled:
+            # The worker is ending, and the message returns to the queue.
+            return
         # Billiard wraps an exception from a child together with its traceback.
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
@@ -75,7 +78,7 @@ class TrainRequest(Request):
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Record as failed an attempt that exceeded the worker's time limit."""
         if self._already_cancelled:
-            # The worker is ending, and the message returns to the queue. Celery would acknowledge it.
+            # Celery would acknowledge the message.
             return
         if not soft:
             self._failing = True
@@ -89,24 +92,22 @@ class TrainRequest(Request):
             self.task.on_job_end(None)
 
     def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """End the task's process because the worker shuts down; the message returns to the queue.
-
-        Without a process of its own, the task ends with the worker (`worker.steps.lifetime`).
-        """
+        """Give the job back because the worker shuts down, and end its process if it has one."""
+        # On SIGQUIT, this ends the worker within a bounded time, and calls this method again in another thread.
+        self.task.on_cut_off()
+        # Before its process ends: that is not the job's fault.
+        self._already_cancelled = True
         if has_processes(pool):
             # SIGKILL also ends a process that hangs or is stopped, and a job can be interrupted at any point.
             super().cancel(pool, signal or "KILL", emit_retry)
-            self._finish_attempt("given back")
         else:
-            # First, while this request is still active: the last step ends this process.
-            self._finish_attempt("given back")
             self._announce_cancelled(emit_retry)
-            self.task.on_cut_off()
+        self._finish_attempt("given back", patient=True)
 
-    def _finish_attempt(self, end: End) -> None:
+    def _finish_attempt(self, end: End, *, patient: bool = False) -> None:
         try:
-            # Tried once, because the event loop must not wait for Redis.
-            self.task.attempts(patient=False).finish_on(self.id, self.hostname, end)
+            # Mostly tried once, because the event loop must not wait for Redis.
+            self.task.attempts(patient=patient).finish_on(self.id, self.hostname, end)
         except (redis.RedisError, OSError) as error:
             logger.warning("Cannot record the end of the attempt at %s (%s): %s", self.id, end, error)
 
@@ -153,7 +154,7 @@ class WatchdogStep(bootsteps.StartStopStep):
         try:
             self._pool.maintain_pool()
         finally:
-            # Also if the pool cannot start a process now. Billiard does nothing if the job has just ended as lost.
+            # Even if the pool cannot start a process. Billiard does nothing if the job has just ended as lost.
             self._pool._timeout_handler.on_hard_timeout(job)
 
     def _look(self) -> None:

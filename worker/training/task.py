@@ -37,7 +37,7 @@ class TrainingTask(Task):
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
     #: Called there after a job that needs another worker was given back (`worker.steps.taking`).
     on_refusal: Callable[[], None] = staticmethod(lambda: None)
-    #: Called there when a job that has no process of its own is given back in its middle (`worker.steps.lifetime`).
+    #: Called there before a job is given back in the middle of an epoch (`worker.steps.lifetime`).
     on_cut_off: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
