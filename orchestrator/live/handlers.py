@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
@@ -24,10 +23,9 @@ from tornado.web import HTTPError, RequestHandler
 from nn.errors import SeedsweepError
 from orchestrator.live.feed import Feeds
 
-#: Seconds after which the connection of a client that does not read is closed.
-SEND_SECONDS = 60.0
-#: The most bytes of a page that are unpacked at a time for a client without gzip.
+#: Pages are sent in pieces of this size in bytes. A client that takes more seconds for one is disconnected.
 PIECE_BYTES = 2**14
+SEND_SECONDS = 60.0
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -201,18 +199,17 @@ class Page(Handler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Vary", "Accept-Encoding")
-        # Many slow readers share the packed page.
-        pieces, size = iter([page.body]), len(page.body)
+        # In pieces, so that many slow readers share the packed page.
+        body: io.BufferedIOBase = io.BytesIO(page.body)
+        size = len(page.body)
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
         else:
-            pieces = iter(partial(gzip.GzipFile(fileobj=io.BytesIO(page.body)).read, PIECE_BYTES), b"")
+            body = gzip.GzipFile(fileobj=body)
             # RFC 1952, 2.3.1: the size before compression.
             size = int.from_bytes(page.body[-4:], "little")
         self.set_header("Content-Length", str(size))
-        await self.send_now()
-        # After the headers, with which it would be copied.
-        for piece in pieces:
+        while piece := body.read(PIECE_BYTES):
             self.write(piece)
             await self.send_now()
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate
+from tornado.httputil import HTTPMessageDelegate
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -163,10 +163,10 @@ def _bound(host: str, port: int) -> list[socket.socket]:
 class _Bounded(HTTPServer):
     """Closes excess connections at once, and forgets the waiting requests of closed ones."""
 
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
         # Tornado would answer all that it has read of a client before it left.
-        if request_conn.stream.closed():  # type: ignore[attr-defined]
-            request_conn.stream.read_until_close()  # type: ignore[attr-defined]
+        if request_conn.stream.closed():
+            request_conn.stream.read_until_close()
         return super().start_request(server_conn, request_conn)
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
