@@ -87,7 +87,7 @@ def temporary_folder(folder: Path | None = None) -> Iterator[Path]:
             with anchored(folder) as own, contextlib.ExitStack() as first, contextlib.ExitStack() as again:
                 is_new = not any(own.iterdir())
                 # Compared with a file, as some file systems give all files another owner, and rights of their own.
-                # Of a name that is known before it is made, so that no interruption leaves it behind.
+                # Named before it is made, so that it can be removed after any interruption.
                 like_it = own / uuid.uuid4().hex
                 first.callback(like_it.unlink, missing_ok=True)
                 with open(like_it, "xb", opener=functools.partial(os.open, mode=0o600)) as file:

@@ -702,9 +702,10 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if metric.is_share and around >= 0.01:
         places = 2
     # As many more as it takes that the larger one of the two is shown to be.
+    size = abs(value)
     while (
-        not math.isclose(value, around)
-        and np.sign(round(value, places) - _up(around, places)) != np.sign(value - around)
+        not math.isclose(size, around)
+        and np.sign(round(size, places) - _up(around, places)) != np.sign(size - around)
         and places < most
     ):
         places += 1
@@ -712,7 +713,7 @@ def by_margin(metric: Metric, difference: float, margin: float) -> str:
     if 0 <= places <= MOST_PLACES:
         return f"{value:z.{places}f} ± {bound:.{places}f}{unit}"
     # The last digit of the value is that of the margin.
-    shown, digits = (places + 1 + math.floor(math.log10(each)) for each in (max(abs(value), bound), bound))
+    shown, digits = (places + 1 + math.floor(math.log10(each)) for each in (max(size, bound), bound))
     return f"{value:z.{shown}g} ± {bound:.{digits}g}{unit}"
 
 

@@ -149,11 +149,10 @@ def _inverse_trigamma(value: float) -> float:
 def honest_mean(scores: Sequence[Scores], merits: Sequence[Scores] | None = None) -> float | None:
     """Return the leave-one-seed-out estimate for the procedure that picks the configuration with the highest mean.
 
-    The mean of the chosen one is too good, because it was chosen by it.
-
-    For each seed, the leader is chosen by the means over the other seeds; its score at that seed, which had no part in
-    the choice, counts. The estimate is the mean of the scores that count. Ties go to the first configuration. This is
-    cross-validation of a selection (Cawley and Talbot, JMLR 11, 2010), and unbiased for the procedure.
+    The choice biases the leader's own mean. So for each seed, the leader is chosen by the means over the other seeds;
+    its score at that seed, which had no part in the choice, counts. The estimate is the mean of the scores that count.
+    Ties go to the first configuration. This is cross-validation of a selection (Cawley and Talbot, JMLR 11, 2010), and
+    unbiased for the procedure.
 
     With unequal numbers of seeds, each configuration must have a score to leave out each time; otherwise the choice
     would decide which scores count. So the seeds of each are dealt, in order, into n parts, one left out at a time; n
