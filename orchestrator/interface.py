@@ -620,7 +620,6 @@ def sweep(
     """
     place = _place(broker, workers, time_limit)
     plan = _plan(seeds, trainer, name, output, place, spec, options, resume=resume, skip_invalid=skip_invalid)
-    plan = plan.judged_by(_metric(metric))
     others = reuse_from if isinstance(reuse_from, (list, tuple)) else [reuse_from]
     given: dict[str, Any] = {
         "reuse": _switch("reuse", reuse),
@@ -630,7 +629,7 @@ def sweep(
         "keep_weights": _kept(keep_weights),
         "display": _display(progress),
     }
-    with plan.begin() as session:
+    with plan.judged_by(_metric(metric)).begin() as session:
         return Sweep(sweeping.train(session, **given))
 
 
@@ -657,9 +656,8 @@ def submit(
     place = _place(broker)
     require_broker(place.settings)
     plan = _plan(seeds, trainer, name, output, place, spec, options, resume=False, skip_invalid=skip_invalid)
-    plan = plan.judged_by(_metric(metric))
     reused, kept = _switch("reuse", reuse), _kept(keep_weights)
-    with plan.begin() as session:
+    with plan.judged_by(_metric(metric)).begin() as session:
         return Sweep(sweeping.submit(session, reuse=reused, keep_weights=kept))
 
 
