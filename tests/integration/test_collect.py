@@ -96,19 +96,6 @@ def test_jobs_are_queued_once_each_readably_and_without_subscriptions(cluster: C
     assert cluster.server.client().pubsub_channels() == []
 
 
-def test_messages_are_seen_in_the_queue_and_in_the_hands_of_a_worker(cluster: Cluster, view: ClusterView) -> None:
-    jobs = list(jobs_by_key(3, epochs=100).values())
-    view.queue.submit(jobs)
-    assert view.queue.messages([job.key for job in jobs]) == {job.key for job in jobs}
-
-    # Given a worker that trains the first of them
-    cluster.start_worker(*SLOW_EPOCHS)
-    cluster.wait_for_state(jobs[0].key, "STARTED", "PROGRESS")
-
-    assert view.queue.messages([job.key for job in jobs]) == {job.key for job in jobs}
-    assert cluster.server.client().llen("seedsweep") < 3
-
-
 def test_a_cancelled_job_that_a_worker_has_taken_since_its_heartbeat_is_waited_for(cluster: Cluster) -> None:
     slow = cluster.with_settings(lease_seconds=60.0)
     job, manifest = make_job(), manifest_of(sweep_of(seeds=(0,), learning_rates=(0.01,)))

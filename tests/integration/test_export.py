@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -419,15 +420,13 @@ def put(targets: Sequence[Path], text: str, *, end_at: int | None = None) -> Non
     with staged(targets, replace=True) as paths:
         for path in paths:
             path.write_text(text)
+        seen = itertools.count()
+
+        def watch(event: str, _arguments: object) -> None:
+            if event in EVENTS and next(seen) == end_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         if end_at is not None:
-            left = [end_at]
-
-            def watch(event: str, _arguments: object) -> None:
-                if event in EVENTS:
-                    left[0] -= 1
-                    if left[0] < 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-
             sys.addaudithook(watch)
 
 
@@ -442,17 +441,17 @@ def killed(targets: Sequence[Path], text: str, event: int) -> bool:
 
 def test_what_a_killed_export_leaves_is_whole(tmp_path: Path) -> None:
     targets = [tmp_path / name for name in ("a.csv", "a.epochs.csv")]
-    event, states = 0, set()
-    is_there = True
-    while is_there:
+    states = []
+    for event in itertools.count():
         put(targets, "old")
         is_there = killed(targets, "new", event)
-        event += 1
         # The earlier export or the new one, and never parts of both.
         (text,) = {each.read_text() for each in targets if each.exists()}
-        states.add(text)
+        states.append(text)
         assert targets[0].exists()
-    assert (states, event > 3) == ({"old", "new"}, True)
+        if not is_there:
+            break
+    assert (set(states), len(states) > 3) == ({"old", "new"}, True)
     # What it left is removed once it is old.
     for left in tmp_path.glob(".*"):
         os.utime(left, (0, 0))

@@ -13,7 +13,7 @@ def resident(name: str, process: int | str = "self") -> int:
 
 @contextlib.contextmanager
 def resident_at_most(size: int) -> Iterator[None]:
-    """Fail if this process takes more bytes in the block than it has before, whatever takes them."""
+    """Fail if this process's resident memory grows by so many bytes in the block."""
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
     yield

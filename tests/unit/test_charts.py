@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nn.errors import InvalidInputError
 from orchestrator.analysis.leaderboard.judgement import at_most
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cli import plot
@@ -60,10 +59,6 @@ class TestCurves:
         long = snapshot_of(tmp_path, grid, lambda job: scored_row(job, [0.5] * 801))
         told = json.dumps(chart_of(long, "curves").specification)
         assert '"values": [1, 101, 201, 301, 401, 501, 601, 701, 801]' in told
-
-    def test_a_sweep_without_results_has_none(self, tmp_path: Path) -> None:
-        empty = snapshot_of(tmp_path, sweep_of(seeds=(0, 1), learning_rates=RATES), lambda _: None)
-        assert charts_of(empty) == []
 
 
 def test_a_survivor_far_off_is_at_the_edge_with_its_number(tmp_path: Path) -> None:
@@ -169,10 +164,6 @@ class TestHeatmap:
             rate, hidden = standing.options["learning_rate"], standing.options["hidden_layer_sizes"]
             cell = found[str(rate), ",".join(map(str, hidden))]
             assert (cell.mean, len(cell.scores), cell.is_contender) == (standing.mean, standing.n, standing.contender)
-
-    def test_another_number_of_options_has_none_and_says_why(self, mixed: Sweep) -> None:
-        with pytest.raises(InvalidInputError, match="because it needs exactly two options that vary, not 1"):
-            chart_of(mixed, "heatmap")
 
 
 class TestDifferences:

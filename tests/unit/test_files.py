@@ -73,7 +73,7 @@ def test_an_interruption_at_any_line_leaves_no_temporary_folder(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     places = {nn.files.__file__, shutil.__file__, tempfile.__file__}
-    # It takes a lock for its first name.
+    # It holds a lock while it makes its first name; interrupted there, it would wait for ever.
     tempfile.NamedTemporaryFile().close()
     seen = 0
 

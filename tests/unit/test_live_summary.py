@@ -142,13 +142,6 @@ def test_a_sweep_of_another_host_runs_while_something_comes(
     assert state(folder) == "finished"
 
 
-def test_a_folder_without_a_readable_sweep_is_damaged(folder: SweepFolder) -> None:
-    (folder.path / "sweep.json").write_text("{}")
-    stands = summary(folder.path)
-    assert stands.state == "damaged"
-    assert "does not describe a sweep" in stands.sentence
-
-
 def test_a_version_changes_with_rows_lock_and_silence_and_with_nothing_else(tmp_path: Path) -> None:
     folder, sweeps = made(tmp_path), Sweeps(tmp_path)
     seen = [sweeps.versions("a")]
