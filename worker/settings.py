@@ -65,7 +65,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     hang_seconds: float = Field(default=600.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
     #: Seconds without progress after which a job's stack is written to its log, and a sweep mentions the job.
     silent_seconds: float = Field(default=60.0, ge=1.0, le=86_400.0, description="seconds from 1 to 86400")
-    #: Seconds after which an attempt at a job is ended, even if it waits for Redis, and the job fails without another
+    #: Seconds after which an attempt at a job is ended, even while it waits for Redis, and the job fails with no other
     #: attempt. For an embedded cluster, `--time-limit` sets it. With `--pool threads` or `solo`, there is no limit.
     time_limit: int | None = Field(
         default=None, ge=1, le=MAX_TIME_LIMIT, description="an integer of seconds from 1 to 315360000"

@@ -12,7 +12,7 @@ from orchestrator.cli.shared.output import complain, print_json
 from orchestrator.cli.shared.parameters import AnySweep, AsJson, BestJob, picking
 from worker.settings import load_settings
 
-#: If several jobs have a log: the last lines of it that are shown, and the most characters of a line.
+#: If several jobs have a log: the most lines of each that are shown, its last ones, and the most characters of a line.
 LINES, LONGEST = 10, 1000
 
 

@@ -42,7 +42,7 @@ class GuardedQoS(kombu_redis.QoS):
         place = message.delivery_info
         held = dumps([message._raw, place["exchange"], place["routing_key"]])  # type: ignore[no-untyped-call]
         with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
-            # Only the first one asks for the time: until it is recorded, no other worker would find this message.
+            # Only the first one asks for the time: if this process died before the record, the message would be lost.
             pipe.zadd(self.unacked_index_key, {delivery_tag: self._clock.recent(client, math.inf)})
             pipe.hset(self.unacked_key, delivery_tag, held)
             pipe.execute()

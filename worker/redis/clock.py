@@ -45,7 +45,7 @@ class ServerClock:
         return server
 
     def recent(self, client: Redis, within: float = RECENT) -> float:
-        """Return Redis's time in seconds since the epoch, measured `within` the last seconds."""
+        """Return Redis's time in seconds since the epoch, measured at most `within` seconds ago."""
         fresh = self._zero is not None and time.monotonic() - self._at < within
         return self.now() if fresh else self.measure(client)
 
