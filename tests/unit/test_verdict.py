@@ -399,6 +399,7 @@ def test_several_axes_are_named_with_each_other() -> None:
         (ERROR, 1e-20, 1e-21, "1e-20 ± 1e-21"),
         # The larger one of the two is shown to be.
         (ERROR, 1539.0, 1526.0, "1.54e+03 ± 1.53e+03"),
+        (ERROR, -1539.0, 1526.0, "-1.54e+03 ± 1.53e+03"),
         (ERROR, 1526.0, 1526.4, "1.5e+03 ± 1.6e+03"),
         (ERROR, 5964784.84, 5958801.12, "5.965e+06 ± 5.959e+06"),
         (ERROR, 2.2449e-9, 2.2442e-9, "2.2449e-09 ± 2.2442e-09"),
