@@ -23,9 +23,8 @@ from tornado.web import HTTPError, RequestHandler
 from nn.errors import SeedsweepError
 from orchestrator.live.feed import Feeds
 
-#: Pages are sent in pieces of this size in bytes. A client that takes more seconds for one is disconnected.
-PIECE_BYTES = 2**14
-SEND_SECONDS = 60.0
+#: The bytes of a page that are sent at a time, and the seconds in which a client must have taken them.
+PIECE_BYTES, SEND_SECONDS = 2**14, 60.0
 #: A path on this server: one that begins with two slashes would lead to another server.
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]*")
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

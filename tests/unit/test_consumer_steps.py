@@ -62,7 +62,7 @@ def request_of_a_job(**options: Any) -> TrainRequest:
     return TrainRequest(received, app=app, task=app.tasks[TRAIN], **options)
 
 
-def test_a_job_that_was_given_back_is_not_acknowledged_when_its_time_limit_ends(
+def test_a_job_that_was_given_back_is_neither_acknowledged_nor_blamed_when_its_process_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Given a worker that ends, and a job that it has given back
@@ -70,10 +70,14 @@ def test_a_job_that_was_given_back_is_not_acknowledged_when_its_time_limit_ends(
     acknowledged: list[str] = []
     request = request_of_a_job(on_ack=lambda *_: acknowledged.append("yes"))
     request._already_cancelled = True
-    # When the time limit of its process ends before the process does
+    blamed: list[str | None] = []
+    monkeypatch.setattr(request.task, "on_job_end", blamed.append)
+    # When the time limit of its process ends before the process does, and then the process
     request.on_timeout(soft=False, timeout=1.0)
+    request.on_failure(SimpleNamespace(exception=OSError("killed")))
     # Then its message still returns to the queue
     assert not acknowledged
+    assert not blamed
 
 
 def test_a_request_that_the_pool_cannot_take_is_dropped_and_gives_its_place_back(
