@@ -1,5 +1,6 @@
 """The Celery app: every setting that differs from Celery's default, with its reason, and the only task."""
 
+import threading
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -98,6 +99,7 @@ def _register(app: Celery) -> None:
         lazy=False,
         shared=False,
         stopping=StopFlag(),
+        beginning=threading.Lock(),
         # A worker would take a message for later at once, and then hold it behind its next job.
         default_retry_delay=0,
         # `worker.records.attempts` limits the attempts instead: it also counts those whose whole worker died, which

@@ -6,22 +6,30 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
 from typing import Any
 
+from billiard.common import REMAP_SIGTERM
 from celery import bootsteps, signals
+from celery.apps.worker import install_worker_int_handler, install_worker_term_hard_handler, safe_say
 from celery.exceptions import CPendingDeprecationWarning, Reject
+from celery.platforms import EX_OK
 from celery.utils.log import get_logger
 from celery.worker import state
 
 from nn.errors import SeedsweepError
 from worker.messages import TRAIN
+from worker.steps.presence import snapshot
+from worker.steps.request import TrainRequest
 from worker.trainers import registry
 from worker.training.task import TrainingTask
 
 logger = get_logger(__name__)
 
+#: Seconds for which the event loop may finish what it is doing when it is told to end. It does not while it trains.
+PARK_SECONDS = 0.2
 #: Seconds for giving back the jobs that were interrupted in the middle of an epoch. With the default of `stop_seconds`,
 #: that leaves one of `docker stop`'s ten for a process that waits for Redis and hears the signal late.
 GIVE_BACK_SECONDS = 2.0
@@ -74,6 +82,8 @@ class StopStep(bootsteps.StartStopStep):
     to end. If Redis does not answer, it ends without giving them back.
 
     Celery's own cold shutdown would wait for jobs that have no process, and for Redis.
+
+    It relies on an attribute that kombu does not document (`channel._in_poll`), as `worker.steps.lease` does.
     """
 
     def __init__(self, worker: Any, **kwargs: Any) -> None:
@@ -82,19 +92,54 @@ class StopStep(bootsteps.StartStopStep):
         self._task: TrainingTask = worker.app.tasks[TRAIN]
         self._seconds: float = worker.app.settings.stop_seconds
         self._leaving = threading.Thread(target=self._leave, daemon=True)
+        self._once = threading.Lock()
+        self._parked = threading.Event()
+        self._bell, self._ring = os.pipe()
+
+    def include(self, parent: Any) -> bool:
+        """Come first in Celery's order: the worker may be told to end while its pool starts."""
+        parent.steps.insert(0, self)
+        return True
 
     def start(self, worker: Any) -> None:  # noqa: ARG002
         """Listen for the signals that stop a worker."""
         signals.worker_shutting_down.connect(self._on_signal, weak=False)
-        self._task.on_cut_off = self._cut_off
+        install_worker_int_handler(self._worker, callback=self._interrupt, exitcode=EX_OK)
+        self._quit_on("SIGQUIT")
+        if REMAP_SIGTERM == "SIGQUIT":
+            self._quit_on("SIGTERM")
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:  # noqa: ARG002
+        """Let a signal wake the event loop, which would see only a second later that it is to end."""
+        hub.add_reader(self._bell, os.read, self._bell, 1)
 
     def close(self, worker: Any) -> None:  # noqa: ARG002
         """Begin to stop; `celery control shutdown` gets here without a signal."""
+        self._parked.set()
         self._begin()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
+        """Leave the end to the thread that gives jobs back, if it has begun."""
+        if self._once.locked():
+            self._park()
 
     def _on_signal(self, how: str, **_: Any) -> None:
         if how == "Warm":
             self._begin()
+        os.write(self._ring, b"!")
+
+    def _interrupt(self, _worker: Any) -> None:
+        self._quit_on("SIGINT")
+        safe_say("worker: Ctrl-C again gives jobs back in the middle of an epoch", sys.__stdout__)
+
+    def _quit_on(self, sig: str) -> None:
+        install_worker_term_hard_handler(self._worker, sig=sig, callback=self._quit)
+
+    def _quit(self, worker: Any) -> None:
+        # The code that the signal interrupted goes on: it may hold a lock, or be about to note a message that it has
+        # just taken. It trains, or returns to the event loop, which then terminates the worker.
+        worker.terminate = self._park
+        self._cut_off()
 
     def _begin(self) -> None:
         if not self._task.stopping.is_set():
@@ -104,15 +149,16 @@ class StopStep(bootsteps.StartStopStep):
             timer.start()
 
     def _cut_off(self) -> None:
-        # A thread: the main one may be training. It must not end the pool meanwhile, and waits on SIGQUIT.
-        if self._leaving.ident is None:
+        if self._once.acquire(blocking=False):
             self._leaving.start()
-        if threading.current_thread() is threading.main_thread():
-            self._leaving.join()
+
+    def _park(self) -> None:
+        self._parked.set()
+        # The process ends meanwhile.
+        threading.Event().wait()
 
     def _leave(self) -> None:
-        if running := len(state.active_requests):
-            logger.warning("Gives back running jobs in the middle of an epoch: %d", running)
+        self._parked.wait(PARK_SECONDS)
         giving = threading.Thread(target=self._give_back, daemon=True)
         giving.start()
         giving.join(GIVE_BACK_SECONDS)
@@ -121,16 +167,44 @@ class StopStep(bootsteps.StartStopStep):
 
     def _give_back(self) -> None:
         consumer = self._worker.consumer
-        consumer.cancel_active_requests()
-        consumer.task_consumer.channel.qos.restore_unacked_once()
+        if running := len(state.active_requests):
+            logger.warning("Gives back running jobs in the middle of an epoch: %d", running)
+        # Of running jobs, and of those that a process has taken without the event loop's knowing.
+        held: list[TrainRequest] = [each for each in snapshot(state.reserved_requests) if not each.acknowledged]
+        for request in held:
+            request.abandon()
+        # SIGKILL also ends a process that hangs or is stopped, and a job can be interrupted at any point.
+        self._kill_processes()
+        # Never released: a thread begins no attempt whose end would not be recorded.
+        self._task.beginning.acquire()
+        for request in held:
+            request.give_back()
+        if consumer.task_consumer is not None:
+            _take_no_more(consumer.task_consumer.channel)
+            consumer.task_consumer.channel.qos.restore_unacked_once()
         consumer.presence.shutdown(consumer)
         self._end(0)
 
-    def _end(self, status: int) -> None:
+    def _kill_processes(self) -> None:
         # Celery's pool holds billiard's pool, which holds the processes; the other kinds of pools have no processes.
         for process in getattr(getattr(self._worker.pool, "_pool", None), "_pool", None) or ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
+
+    def _end(self, status: int) -> None:
+        self._kill_processes()
         if self._worker.pidlock is not None:
             self._worker.pidlock.release()
         os._exit(status)
+
+
+def _take_no_more(channel: Any) -> None:
+    """Close the connection on which a worker waits for messages: Redis would send it those that are given back."""
+    connection = channel._in_poll
+    if not connection:
+        return
+    reply = channel.client.parse_response(connection, "BRPOP") if connection.can_read(timeout=0) else None
+    connection.disconnect()
+    if reply is not None:
+        with channel.conn_or_acquire() as client:
+            client.rpush(*reply)

@@ -91,18 +91,14 @@ class TrainRequest(Request):
         if not self._failing:
             self.task.on_job_end(None)
 
-    def cancel(self, pool: Any, signal: Any = None, emit_retry: bool = True) -> None:
-        """Give the job back because the worker shuts down, and end its process if it has one."""
-        # On SIGQUIT, this ends the worker within a bounded time, and calls this method again in another thread.
-        self.task.on_cut_off()
-        # Before its process ends: that is not the job's fault.
+    def abandon(self) -> None:
+        """Disregard from now on how the job ends: its process, if it has one, is ended because the worker stops."""
         self._already_cancelled = True
-        if has_processes(pool):
-            # SIGKILL also ends a process that hangs or is stopped, and a job can be interrupted at any point.
-            super().cancel(pool, signal or "KILL", emit_retry)
-        else:
-            self._announce_cancelled(emit_retry)
+
+    def give_back(self) -> None:
+        """Record that the job was interrupted because the worker stops, which is not the job's fault."""
         self._finish_attempt("given back", patient=True)
+        self.send_event("task-cancelled")
 
     def _finish_attempt(self, end: End, *, patient: bool = False) -> None:
         try:
@@ -177,14 +173,10 @@ class WatchdogStep(bootsteps.StartStopStep):
         self._signs = signs
 
 
-def has_processes(pool: Any) -> bool:
-    """Return whether a pool runs jobs in processes, which can be ended."""
-    return type(pool).__module__.endswith(".prefork")
-
-
 def _cannot_watch(c: Any) -> str | None:
     """Return why hung jobs cannot be ended, or None if they can."""
-    if not has_processes(c.pool) or c.hub is None:
+    # Of Celery's pools, only this one has processes, which can be ended.
+    if not type(c.pool).__module__.endswith(".prefork") or c.hub is None:
         pool = type(c.pool).__module__.rpartition(".")[2]
         return f"the pool {pool!r} does not run jobs in processes, so it has no time limit either"
     if get_start_method() != "fork":

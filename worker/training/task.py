@@ -1,5 +1,6 @@
 """The base class of the training task: it holds what a worker's processes share, and records attempts."""
 
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cached_property
@@ -32,13 +33,13 @@ class TrainingTask(Task):
 
     #: Set when the worker is stopping.
     stopping: StopFlag
+    #: Held while a thread records that an attempt begins, and for good when the worker ends.
+    beginning: threading.Lock
 
     #: Called in the worker's main process with a job's failure, or None after a success (`worker.steps.taking`).
     on_job_end: Callable[[str | None], None] = staticmethod(lambda _failure: None)
     #: Called there after a job that needs another worker was given back (`worker.steps.taking`).
     on_refusal: Callable[[], None] = staticmethod(lambda: None)
-    #: Called there before a job is given back in the middle of an epoch (`worker.steps.lifetime`).
-    on_cut_off: Callable[[], None] = staticmethod(lambda: None)
 
     #: The id of the current attempt, and the attempt; None until it begins. A thread makes one attempt at a time.
     _attempt: ContextVar[tuple[str, Attempt] | None] = ContextVar("attempt", default=None)
@@ -98,7 +99,8 @@ class TrainingTask(Task):
 
     def begin_attempt(self, epochs: int, earlier: list[Attempt] | None) -> Attempt:
         """Record that an attempt at the current task begins. Arguments: see `Attempts.start`."""
-        attempt_id, attempt = self.attempts().start(self.request.id, self.request.hostname, epochs, earlier)
+        with self.beginning:
+            attempt_id, attempt = self.attempts().start(self.request.id, self.request.hostname, epochs, earlier)
         self._attempt.set((attempt_id, attempt))
         return attempt
 
