@@ -63,8 +63,7 @@ def standard_normal(random_state: np.random.RandomState, n: int) -> Array:
     state = random_state.get_state(legacy=False)
     draws[0], filled = state["gauss"], state["has_gauss"]
     while filled < n:
-        # At most as many points as are missing, so that the generator stops after the last one that is used.
-        pairs = _pairs(random_state, min((n - filled + 1) // 2, _BLOCK))
+        pairs = _pairs(*_points(random_state, min((n - filled + 1) // 2, _BLOCK)))
         draws[filled : filled + len(pairs)] = pairs
         filled += len(pairs)
     state = random_state.get_state(legacy=False)
@@ -73,17 +72,25 @@ def standard_normal(random_state: np.random.RandomState, n: int) -> Array:
     return draws[:n]
 
 
-def _pairs(random_state: np.random.RandomState, n_points: int) -> Array:
-    """Return the draws of the next points of the square, two for each that is in the disc, in order."""
-    # Exact: the generator's doubles are multiples of 2**-53.
-    points = 2.0 * random_state.random_sample(2 * n_points) - 1.0
-    x1, x2 = points[::2], points[1::2]
-    r2 = x1 * x1 + x2 * x2
-    inside = np.flatnonzero((r2 < 1.0) & (r2 != 0.0))
-    r2 = r2[inside]
+def _points(random_state: np.random.RandomState, n: int) -> Array:
+    """Return x1, x2 and r2 of the next n points of the square that are in the disc, shape (3, n)."""
+    found = [np.empty((3, 0))]
+    # At most as many as are missing, so that the generator stops after the last one that is used.
+    while missing := n - sum(each.shape[1] for each in found):
+        # Exact: the generator's doubles are multiples of 2**-53.
+        points = 2.0 * random_state.random_sample(2 * missing) - 1.0
+        x1, x2 = points[::2], points[1::2]
+        r2 = x1 * x1 + x2 * x2
+        inside = np.flatnonzero((r2 < 1.0) & (r2 != 0.0))
+        found.append(np.array([x1[inside], x2[inside], r2[inside]]))
+    return np.concatenate(found, axis=1)
+
+
+def _pairs(x1: Array, x2: Array, r2: Array) -> Array:
+    """Return the draws of these points, two for each, in order."""
     factor = np.sqrt(-2.0 * log(r2) / r2)
-    draws = np.empty(2 * len(inside))
-    draws[::2], draws[1::2] = factor * x2[inside], factor * x1[inside]
+    draws = np.empty(2 * len(r2))
+    draws[::2], draws[1::2] = factor * x2, factor * x1
     return draws
 
 

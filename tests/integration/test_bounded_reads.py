@@ -185,7 +185,7 @@ BOMBS: dict[str, tuple[tuple[str, ...], Callable[[Cluster], object], object]] = 
     "a mismatch": (("RPUSH", f"seedsweep:mismatch:{JOB.key}"), lambda view: list(view.store.mismatches([JOB.key])), []),
     "the first hash": (
         ("SET", f"seedsweep:finished:{JOB.key}"),
-        lambda view: view.store.compare_with_first(JOB.key, "1" * 64, JOB.key, "w"), False,
+        lambda view: view.store.put_weights(b"", JOB.key, "1" * 64, JOB.key, "w"), False,
     ),
     "a refusal": (("SET", f"seedsweep:refusals:{JOB.key}"), lambda view: view.store.refused_for(JOB.key), 0.0),
     "a message": (("RPUSH", "seedsweep"), lambda view: view.queue.messages([JOB.key]), set()),

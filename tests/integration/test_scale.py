@@ -44,7 +44,7 @@ def lines_of_a_sweep(cluster: Cluster, output: Path, jobs: int) -> Counter[tuple
         score = 0.9 - job.seed / 10_000
         cluster.app.backend.store_result(key, result(job, score, blob=BLOB), "SUCCESS")
         if job.seed < 3:
-            cluster.store().put_weights(key, digest(BLOB), BLOB)
+            cluster.store().put_weights(BLOB, key, digest(BLOB), key, "w@host")
     lines: Counter[tuple[str, int]] = Counter()
 
     def entered(frame: FrameType, _event: str, _argument: object) -> Callable[..., object] | None:

@@ -29,13 +29,13 @@ def store(client: redis.Redis) -> Store:
 
 
 def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.Redis) -> None:
-    store.put_weights(JOB, sha256 := digest(b"weights"), b"weights")
+    store.put_weights(b"weights", JOB, sha256 := digest(b"weights"), JOB, "w@host")
     assert store.weights(JOB, sha256, 7) == b"weights"
     assert 0 < client.ttl(f"seedsweep:weights:{artifact(JOB, sha256)}") <= 100
     client.set(f"seedsweep:weights:{artifact(JOB, sha256)}", b"weighty")
     with pytest.raises(WeightsError, match="are damaged"):
         store.weights(JOB, sha256, 7)
-    store.put_weights("f" * 64, digest(b"weights"), b"weights")
+    store.put_weights(b"weights", "f" * 64, sha256, "f" * 64, "w@host")
     store.drop("weights", [artifact(JOB, sha256)])
     with pytest.raises(WeightsMissingError, match="are not in the store; train the job again"):
         store.weights(JOB, sha256, 7)
@@ -44,13 +44,13 @@ def test_weights_are_kept_by_their_hash_for_a_time(store: Store, client: redis.R
 
 def test_the_first_hash_stays_and_a_second_one_is_on_record(store: Store, client: redis.Redis) -> None:
     # A verification is compared, and never becomes the first.
-    assert store.compare_with_first(JOB, "2" * 64, f"{JOB}.verify", "first@host")
+    assert store.put_weights(b"", JOB, "2" * 64, f"{JOB}.verify", "first@host")
     assert client.keys("*") == []
-    assert store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
-    assert store.compare_with_first(JOB, "1" * 64, JOB, "second@host")
+    assert store.put_weights(b"", JOB, "1" * 64, JOB, "first@host")
+    assert store.put_weights(b"", JOB, "1" * 64, JOB, "second@host")
     # Twice, because the answer to the first time was lost
     for _ in range(2):
-        assert not store.compare_with_first(JOB, "2" * 64, f"{JOB}.verify", "third@host")
+        assert not store.put_weights(b"", JOB, "2" * 64, f"{JOB}.verify", "third@host")
     found = Mismatch(first="1" * 64, second="2" * 64, run=f"{JOB}.verify", worker="third@host")
     assert dict(store.mismatches([JOB, "0" * 64])) == {JOB: [found]}
 
@@ -79,9 +79,8 @@ def test_what_is_known_of_a_run_can_be_forgotten(store: Store, client: redis.Red
 
 
 def test_everything_expires(store: Store, client: redis.Redis) -> None:
-    store.put_weights(JOB, digest(b"weights"), b"weights")
-    store.compare_with_first(JOB, "1" * 64, JOB, "first@host")
-    store.compare_with_first(JOB, "2" * 64, JOB, "second@host")
+    store.put_weights(b"weights", JOB, "1" * 64, JOB, "first@host")
+    store.put_weights(b"", JOB, "2" * 64, f"{JOB}.verify", "second@host")
     store.cancel([JOB], "why")
     store.refused_for(JOB)
     attempts_of(store).start(JOB, "w@host")

@@ -10,7 +10,7 @@
 | celery-task-meta-<task id>      | string | state, result (Celery)    | worker, orchestrator  | `result_expires`      |
 | seedsweep:weights:<job key>     | string | artifact of a trainer     | worker, before result | when a sweep has its  |
 |   .<first digits of its SHA-256>|        |                           |                       | row, `result_expires` |
-| seedsweep:finished:<job key>    | string | hash of the weights that  | worker, before weights| `result_expires`      |
+| seedsweep:finished:<job key>    | string | hash of the weights that  | worker, with weights  | `result_expires`      |
 |                                 |        | finished first            |                       |                       |
 | seedsweep:mismatch:<job key>    | list   | JSON, hashes that differ  | worker, before result | `result_expires`      |
 | seedsweep:checkpoint:<task id>  | string | `records.checkpoints`     | worker, at epoch ends | with the job          |
@@ -93,9 +93,36 @@ class Store:
         self.expires = expires
         self.open_expires = max(expires, OPEN_SECONDS)
 
-    def put_weights(self, job_key: str, sha256: str, blob: bytes) -> None:
-        """Store a job's weights, which have this hash."""
-        self.client.set(key("weights", artifact(job_key, sha256)), blob, ex=self.expires)
+    def put_weights(
+        self, blob: bytes, job_key: str, sha256: str, task_id: str, worker: str, environment: str | None = None
+    ) -> bool:
+        """Store the weights of a finished attempt, unless it verifies the job: then only their hash matters.
+
+        The hash is compared with that of the job's first attempt that finished. Attempts of a trainer that is not exact
+        are compared within one environment (`worker.trainers.environment`). Only an attempt at the job's own task can
+        become the first. A mismatch is recorded (see `mismatches`).
+
+        Returns:
+            Whether the weights are equal, or this is the first attempt that finished.
+        """
+        name = _finished(job_key, environment)
+        if task_id == job_key:
+            with self.client.pipeline() as pipeline:
+                # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
+                pipeline.set(name, bytes.fromhex(sha256), ex=self.expires, nx=True)
+                pipeline.set(key("weights", artifact(job_key, sha256)), blob, ex=self.expires)
+                if pipeline.execute()[0]:
+                    return True
+        first = read(self.client, name, limits.SHORT)
+        first_sha256 = sha256 if first is None else first.hex()
+        if first_sha256 == sha256:
+            return True
+        found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)
+        with self.client.pipeline() as pipeline:
+            pipeline.rpush(key("mismatch", job_key), found.model_dump_json())
+            pipeline.expire(key("mismatch", job_key), self.expires)
+            pipeline.execute()
+        return False
 
     def weights(self, job_key: str, sha256: str, size: int) -> bytes:
         """Return a job's weights by their hash; at most `size` bytes are read.
@@ -118,40 +145,12 @@ class Store:
         for chunk in chunks(key(kind, each) for each in names):
             self.client.unlink(*chunk)
 
-    def compare_with_first(
-        self, job_key: str, sha256: str, task_id: str, worker: str, environment: str | None = None
-    ) -> bool:
-        """Compare the weights of a finished attempt with those of the job's first attempt that finished.
-
-        Attempts of a trainer that is not exact are compared within one environment (`worker.trainers.environment`).
-
-        Only an attempt at the job's own task can become the first. A mismatch is recorded (see `mismatches`).
-
-        Returns:
-            Whether the weights are equal, or this is the first attempt that finished.
-        """
-        name = _finished(job_key, environment)
-        stored = bytes.fromhex(sha256)
-        # If two attempts finish at the same time, only one stores its hash, and the other one reads it.
-        if task_id == job_key and self.client.set(name, stored, ex=self.expires, nx=True):
-            return True
-        first = read(self.client, name, limits.SHORT)
-        first_sha256 = sha256 if first is None else first.hex()
-        if first_sha256 == sha256:
-            return True
-        found = Mismatch(first=first_sha256, second=sha256, run=task_id, worker=worker)
-        with self.client.pipeline() as pipeline:
-            pipeline.rpush(key("mismatch", job_key), found.model_dump_json())
-            pipeline.expire(key("mismatch", job_key), self.expires)
-            pipeline.execute()
-        return False
-
     def has_finished(self, job_key: str, environment: str | None = None) -> bool:
         """Return whether the first finished attempt is on record: else it expired, or was lost with what came after."""
         return read(self.client, _finished(job_key, environment), limits.SHORT) is not None
 
     def mismatches(self, keys: Collection[str]) -> Iterator[tuple[str, list[Mismatch]]]:
-        """Yield the mismatches that `compare_with_first` recorded, by job key. Jobs without a mismatch are absent."""
+        """Yield the mismatches that `put_weights` recorded, by job key. Jobs without a mismatch are absent."""
         names = (key("mismatch", job_key) for job_key in keys)
         stored = read_lists(self.client, names, limits.MISMATCH, limits.MISMATCHES)
         for job_key, items in zip(keys, stored, strict=True):

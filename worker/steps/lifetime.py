@@ -9,8 +9,10 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import redis
 from billiard.common import REMAP_SIGTERM
 from celery import bootsteps, signals
 from celery.apps.worker import install_worker_int_handler, install_worker_term_hard_handler, safe_say
@@ -91,7 +93,6 @@ class StopStep(bootsteps.StartStopStep):
         self._worker = worker
         self._task: TrainingTask = worker.app.tasks[TRAIN]
         self._seconds: float = worker.app.settings.stop_seconds
-        self._leaving = threading.Thread(target=self._leave, daemon=True)
         self._once = threading.Lock()
         self._parked = threading.Event()
         self._bell, self._ring = os.pipe()
@@ -144,28 +145,24 @@ class StopStep(bootsteps.StartStopStep):
     def _begin(self) -> None:
         if not self._task.stopping.is_set():
             self._task.stopping.set()
-            timer = threading.Timer(self._seconds, self._cut_off)
-            timer.daemon = True
-            timer.start()
+            _later(self._seconds, self._cut_off)
 
     def _cut_off(self) -> None:
         if self._once.acquire(blocking=False):
-            self._leaving.start()
+            _later(0.0, self._give_back)
+            _later(PARK_SECONDS + GIVE_BACK_SECONDS, self._give_up)
 
     def _park(self) -> None:
         self._parked.set()
         # The process ends meanwhile.
         threading.Event().wait()
 
-    def _leave(self) -> None:
-        self._parked.wait(PARK_SECONDS)
-        giving = threading.Thread(target=self._give_back, daemon=True)
-        giving.start()
-        giving.join(GIVE_BACK_SECONDS)
+    def _give_up(self) -> None:
         logger.critical("Messages are not given back within %g seconds: their leases end", GIVE_BACK_SECONDS)
         self._end(1)
 
     def _give_back(self) -> None:
+        self._parked.wait(PARK_SECONDS)
         consumer = self._worker.consumer
         if running := len(state.active_requests):
             logger.warning("Gives back running jobs in the middle of an epoch: %d", running)
@@ -198,13 +195,20 @@ class StopStep(bootsteps.StartStopStep):
         os._exit(status)
 
 
+def _later(seconds: float, act: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+
+
 def _take_no_more(channel: Any) -> None:
     """Close the connection on which a worker waits for messages: Redis would send it those that are given back."""
     connection = channel._in_poll
-    if not connection:
-        return
-    reply = channel.client.parse_response(connection, "BRPOP") if connection.can_read(timeout=0) else None
-    connection.disconnect()
-    if reply is not None:
-        with channel.conn_or_acquire() as client:
-            client.rpush(*reply)
+    # If Redis has closed the connection, it sends nothing there.
+    with contextlib.suppress(redis.RedisError, OSError):
+        reply = connection and connection.can_read(timeout=0) and channel.client.parse_response(connection, "BRPOP")
+        if connection:
+            connection.disconnect()
+        if reply:
+            with channel.conn_or_acquire() as client:
+                client.rpush(*reply)

@@ -139,8 +139,10 @@ def _open(path: Path | None) -> io.FileIO:
     if path is not None:
         try:
             logs, sweep = path.parent, path.parent.parent
-            with anchored(sweep, sweep) as there:
-                (there / logs.name).mkdir(exist_ok=True)
+            # Each step of a path without links costs as much as opening the log.
+            if not logs.is_dir():
+                with anchored(sweep, sweep) as there:
+                    (there / logs.name).mkdir(exist_ok=True)
             with anchored(logs, logs) as there:
                 return open_own(there / path.name, os.O_CREAT | os.O_APPEND)
         except OSError as error:
