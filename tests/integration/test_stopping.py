@@ -68,9 +68,9 @@ def test_an_epoch_that_takes_too_long_is_cut_off(cluster: Cluster, pool: str, ho
     if how == "INT, INT":
         worker.process.send_signal(signal.SIGINT)
         worker.wait_until_logged("Ctrl-C again")
+    assert lock.exists()
     worker.process.send_signal(getattr(signal, f"SIG{how[-4:].strip()}"))
     # Then it ends in order with its processes, and the message is back without waiting for the lease
-    assert lock.exists()
     assert worker.process.wait(timeout=10) == 0
     assert not lock.exists()
     assert not psutil.wait_procs(children, timeout=10)[1]
