@@ -91,6 +91,8 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
         ("set", "%W~seedsweep:log:*"),
         (READ_STRING, "%R~seedsweep:cancelled:*"),
         ("expire", "%W~seedsweep:cancelled:*"),
+        # One look for any record of a task.
+        ("exists", " ".join(f"%R~seedsweep:{kind}:*" for kind in ("checkpoint", "attempts", "refusals", "cancelled"))),
         (f"{READ_HASH} hset hdel expire", "~seedsweep:workers"),
     ),
     "orchestrator": (

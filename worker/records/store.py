@@ -181,6 +181,10 @@ class Store:
         """Return why the task is cancelled, or None."""
         return read_reason(read(self.client, key("cancelled", task_id), limits.REASON))
 
+    def is_known(self, task_id: str) -> bool:
+        """Return whether there is any record of the task, which then may be cancelled, or have been begun before."""
+        return bool(self.client.exists(*(key(kind, task_id) for kind in _OPEN_KINDS)))
+
     def refused_for(self, task_id: str) -> float:
         """Record that no worker has what the task needs; return the seconds since this was first recorded."""
         # By Redis's clock, because another worker may have been the first.

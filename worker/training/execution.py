@@ -65,12 +65,14 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
 
 def _execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
     settings = task.app.settings
-    _check_wanted(task)
+    # One look for all records of the task: most jobs run once, and have none.
+    is_known = task.store().is_known(task.request.id)
+    _check_wanted(task, is_known=is_known)
     _check_served(task, needs)
     job = accept(task.request.id, fields)
-    checkpoint = checkpoints.load(task.store(), task.request.id, job)
+    checkpoint = checkpoints.load(task.store(), task.request.id, job) if is_known else None
     epochs = 0 if checkpoint is None else len(checkpoint.history)
-    earlier = task.attempts().earlier(task.request.id)
+    earlier = task.attempts().earlier(task.request.id) if is_known else []
     suspect = task.attempts().is_suspect(earlier, epochs)
     keep_log = partial(task.store().put_log, task.request.id)
     with (
@@ -86,9 +88,10 @@ def _check_cancelled(task: TrainingTask) -> None:
         raise Ignore(reason)
 
 
-def _check_wanted(task: TrainingTask) -> None:
+def _check_wanted(task: TrainingTask, *, is_known: bool = True) -> None:
     """Check that the job is not cancelled and the worker is not stopping."""
-    _check_cancelled(task)
+    if is_known:
+        _check_cancelled(task)
     if task.stopping.is_set():
         raise _given_back(task, "the worker is stopping")
 

@@ -107,7 +107,7 @@ def job_log(
     """
     path = None if folder is None else folder / f"{name}.log"
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(_open(path))
+        there, file = _open(path, stack)
         log = JobLog(file, silent_seconds)
         stack.callback(faulthandler.cancel_dump_traceback_later)
         # A pool of threads trains several jobs at once, whose outputs cannot be told apart.
@@ -128,14 +128,14 @@ def job_log(
             raise
         finally:
             log.text.flush()
-            if path is not None and not os.fstat(file.fileno()).st_size:
-                # The log may be another file, if this one could not be opened.
-                with contextlib.suppress(OSError), anchored(path.parent, path.parent) as there:
-                    if os.path.samestat((there / path.name).lstat(), os.fstat(file.fileno())):
-                        (there / path.name).unlink()
+            if there is not None and not os.fstat(file.fileno()).st_size:
+                with contextlib.suppress(OSError):
+                    if os.path.samestat(there.lstat(), os.fstat(file.fileno())):
+                        there.unlink()
 
 
-def _open(path: Path | None) -> io.FileIO:
+def _open(path: Path | None, stack: contextlib.ExitStack) -> tuple[Path | None, io.FileIO]:
+    """Return a log's file, and where it is while the stack lasts; a temporary file, which is nowhere, if need be."""
     if path is not None:
         try:
             logs, sweep = path.parent, path.parent.parent
@@ -143,11 +143,11 @@ def _open(path: Path | None) -> io.FileIO:
             if not logs.is_dir():
                 with anchored(sweep, sweep) as there:
                     (there / logs.name).mkdir(exist_ok=True)
-            with anchored(logs, logs) as there:
-                return open_own(there / path.name, os.O_CREAT | os.O_APPEND)
+            there = stack.enter_context(anchored(logs, logs)) / path.name
+            return there, stack.enter_context(open_own(there, os.O_CREAT | os.O_APPEND))
         except OSError as error:
             logger.warning("The log of a job is not kept: %s cannot be opened: %s", path, error.strerror or error)
-    return tempfile.TemporaryFile(buffering=0)
+    return None, stack.enter_context(tempfile.TemporaryFile(buffering=0))
 
 
 @contextlib.contextmanager
