@@ -55,10 +55,9 @@ from orchestrator.folder.rows import Accounting, Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import LAST, REPORT, Sweeps, open_sweep
 from orchestrator.sweeps.axes import Listed
-from orchestrator.sweeps.fields import specification, vocabulary, vocabulary_of
+from orchestrator.sweeps.fields import vocabulary, vocabulary_of
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
-from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Job
 from worker.settings import MAX_TIME_LIMIT, load_settings
@@ -813,14 +812,8 @@ def _plan(
     words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
     values = {} if file is None else file.values(words)
     values |= words.parse(given, str, where="the sweep")
-    if not _switch("resume", resume):
-        folder = SweepFolder(kept, free_name(kept) if given_name is None else given_name)
-        made = specification(sweeping.with_data(values, words, place.settings), words, skip_invalid=leaving)
-        return sweeping.plan_sweep(folder, made, place)
-    folder = open_sweep(LAST if given_name is None else given_name, kept)
-    plan = sweeping.plan_resumption(folder, place, skip_invalid=leaving)
-    sweeping.refuse_difference(plan, values, words)
-    return plan
+    again = _switch("resume", resume)
+    return sweeping.plan_words(values, words, given_name, kept, place, resume=again, skip_invalid=leaving)
 
 
 def _words(options: Mapping[str, Any]) -> dict[str, Any]:

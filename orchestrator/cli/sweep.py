@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nn.errors import Beside, DatasetError, Described, InvalidInputError
+from nn.errors import Beside, Described, InvalidInputError
 from orchestrator.cli.shared.outcome import outcome, show_estimate, show_result
 from orchestrator.cli.shared.output import answer, complain, place_flags, resumption, say
 from orchestrator.cli.shared.parameters import (
@@ -30,15 +30,12 @@ from orchestrator.cli.shared.parameters import (
 from orchestrator.cli.shared.progress import Verbose, notes_for, progress_for
 from orchestrator.cli.shared.words import SpecificationCommand, TypedWords
 from orchestrator.cluster.connect import Place, place_for, require_broker
-from orchestrator.commands.sweep import SweepPlan, plan_resumption, plan_sweep, refuse_difference, train, with_data
+from orchestrator.commands.sweep import SweepPlan, plan_words, train
 from orchestrator.commands.sweep import submit as queued
 from orchestrator.errors import MissingPackageError
-from orchestrator.folder.sweep_folder import SweepFolder
-from orchestrator.folder.sweeps import LAST, open_sweep
-from orchestrator.sweeps.fields import specification
+from orchestrator.folder.sweeps import open_sweep
 from orchestrator.sweeps.files import SpecificationFile
 from orchestrator.sweeps.manifest import check_keep_weights
-from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.specification import MAX_JOBS
 from orchestrator.text import counted
 from worker.settings import MAX_TIME_LIMIT
@@ -188,18 +185,8 @@ def make_plan(
     values = typed.values(vocabulary)
     if file is not None:
         values = file.values(vocabulary) | values
-    if resume:
-        folder = open_sweep(LAST if name is None else name, output)
-        plan = plan_resumption(folder, place, skip_invalid=skip_invalid)
-        refuse_difference(plan, values, vocabulary, lambda word: typed.spelled(word, vocabulary))
-    else:
-        folder = SweepFolder(output, free_name(output) if name is None else name)
-        words = with_data(values, vocabulary, place.settings)
-        try:
-            with typed.spelling(vocabulary):
-                made = specification(words, vocabulary, skip_invalid=skip_invalid)
-                plan = plan_sweep(folder, made, place)
-        except DatasetError as error:
-            named = "SEEDSWEEP_DATA" if words.keys() != values.keys() else typed.spelled("data", vocabulary)
-            raise DatasetError(f"{named}: {error}" if "data" in words else str(error)) from None
-    return plan
+    spelled = partial(typed.spelled, vocabulary=vocabulary)
+    with typed.spelling(vocabulary):
+        return plan_words(
+            values, vocabulary, name, output, place, resume=resume, skip_invalid=skip_invalid, spelled=spelled
+        )

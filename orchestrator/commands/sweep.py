@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from nn.errors import Beside, Described, InvalidInputError
+from nn.errors import Beside, DatasetError, Described, InvalidInputError
 from orchestrator.analysis.leaderboard.table import to_csv, to_json
 from orchestrator.analysis.sweep import Sweep
 from orchestrator.cluster.connect import Place
@@ -18,11 +19,13 @@ from orchestrator.commands.estimate import tell_if_long
 from orchestrator.errors import SweepExistsError
 from orchestrator.folder.rows import seen
 from orchestrator.folder.sweep_folder import SweepFolder
+from orchestrator.folder.sweeps import LAST, open_sweep
 from orchestrator.running.growth import first_batch
 from orchestrator.running.listener import SILENT, Progress
 from orchestrator.running.session import Session
-from orchestrator.sweeps.fields import Vocabulary
+from orchestrator.sweeps.fields import Vocabulary, specification
 from orchestrator.sweeps.manifest import ALL_WEIGHTS_JOBS, Manifest
+from orchestrator.sweeps.naming import free_name
 from orchestrator.sweeps.provenance import provenance
 from orchestrator.sweeps.specification import SweepSpecification
 from orchestrator.text import counted
@@ -155,6 +158,55 @@ def registered(place: Place, manifest: Manifest) -> Manifest:
 # The sweep
 
 
+def plan_words(
+    words: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    name: str | None,
+    output: Path,
+    place: Place,
+    *,
+    resume: bool = False,
+    skip_invalid: bool = False,
+    spelled: Callable[[str], str] = str,
+) -> SweepPlan:
+    """Return the plan for the sweep that words describe: a new one, or with `resume` an existing one.
+
+    A new sweep whose words name no data set has that of SEEDSWEEP_DATA, which workers read, too, if SEEDSWEEP_TRAINER
+    is its trainer.
+
+    Args:
+        words: The values that the user gave, by word.
+        vocabulary: The words of the sweep's trainer.
+        name: The sweep's name; None for one by the time, or for the last sweep.
+        output: The folder that holds the sweeps.
+        place: Where the jobs are trained; it need not have been `reached`.
+        resume: Whether to go on with a sweep; the words may then change nothing.
+        skip_invalid: Whether to leave out combinations that cannot be trained together.
+        spelled: Returns a word as the user spelled it.
+
+    Raises:
+        SeedsweepError: see `plan_sweep` and `plan_resumption`.
+    """
+    if resume:
+        plan = plan_resumption(open_sweep(LAST if name is None else name, output), place, skip_invalid=skip_invalid)
+        for word, value in words.items():
+            own = vocabulary.value_of(plan.manifest.specification, word)
+            if value != own:
+                began = "nothing" if own in (None, (None,)) else vocabulary.written(word, own)
+                allowed = f"{began}, as the sweep {plan.folder.name} began (or leave it out)"
+                raise InvalidInputError(spelled(word), vocabulary.written(word, value), allowed)
+        return plan
+    folder = SweepFolder(output, free_name(output) if name is None else name)
+    settings, source = place.settings, spelled("data")
+    if "data" not in words and settings.data is not None and settings.trainer == words.get("trainer", registry.DEFAULT):
+        source = "SEEDSWEEP_DATA"
+        words = {**vocabulary.parse({"data": settings.data}, spell=lambda _: source), **words}
+    try:
+        return plan_sweep(folder, specification(words, vocabulary, skip_invalid=skip_invalid), place)
+    except DatasetError as error:
+        raise DatasetError(f"{source}: {error}" if "data" in words else str(error)) from None
+
+
 def plan_sweep(folder: SweepFolder, specification: SweepSpecification, place: Place) -> SweepPlan:
     """Return the plan for a new sweep, after all checks that can be made before it begins.
 
@@ -195,22 +247,6 @@ def plan_sweep(folder: SweepFolder, specification: SweepSpecification, place: Pl
         jobs = manifest.jobs_by_key()
     registered(place, manifest)
     return SweepPlan(folder, manifest, jobs, place, resuming=False)
-
-
-def with_data(values: Mapping[str, Any], vocabulary: Vocabulary, settings: Settings) -> dict[str, Any]:
-    """Return the words of a new sweep; if they name no data set, with that of SEEDSWEEP_DATA.
-
-    Args:
-        values: What the caller gave, by word.
-        vocabulary: The words of the sweep's trainer.
-        settings: Workers read the variable, too: it counts if SEEDSWEEP_TRAINER is the sweep's trainer.
-
-    Raises:
-        InvalidInputError: the variable names no data set.
-    """
-    if "data" in values or settings.data is None or settings.trainer != values.get("trainer", registry.DEFAULT):
-        return dict(values)
-    return {**vocabulary.parse({"data": settings.data}, spell=lambda _: "SEEDSWEEP_DATA"), **values}
 
 
 def check_values(specification: SweepSpecification, dataset: str, settings: Settings) -> None:
@@ -327,18 +363,6 @@ def submit(session: Session, *, reuse: bool = True, keep_weights: str | None = N
     session.keep_weights(keep_weights)
     session.submit(reuse=reuse)
     return snapshot(session)
-
-
-def refuse_difference(
-    plan: SweepPlan, values: Mapping[str, Any], words: Vocabulary, spelled: Callable[[str], str] = str
-) -> None:
-    """Raise `InvalidInputError` if a word, `spelled` as the user did, has another value than when the sweep began."""
-    for word, value in values.items():
-        own = words.value_of(plan.manifest.specification, word)
-        if value != own:
-            began = "nothing" if own in (None, (None,)) else words.written(word, own)
-            allowed = f"{began}, as the sweep {plan.folder.name} began (or leave it out)"
-            raise InvalidInputError(spelled(word), words.written(word, value), allowed)
 
 
 def finish(session: Session) -> Sweep:
