@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from nn.errors import SeedsweepError, clipped
 from nn.files import read_regular, real
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.sweeps import Sweeps, changed_at, is_quiet, note, size
 from worker.job import MAX_TEXT
 from worker.text import reason
@@ -132,7 +132,7 @@ def _recorded(folder: Path, place: Path) -> Summary | None:
             if done == planned and b'"state": "so far"' in text:
                 # Its sampler has more to draw.
                 return None
-            state = "running" if held(folder, locks()) else "cancelled" if done < planned else "finished"
+            state = "running" if holder(folder, locks()) else "cancelled" if done < planned else "finished"
             told = clipped(str(json.loads(sentence[1])), MAX_TEXT)
             return Summary(folder.name, state, told, done, planned, *_around(place), _means(text))
     return None
@@ -150,7 +150,7 @@ def _means(text: bytes) -> list[tuple[float, float | None, float | None]]:
 
 def _state(sweep: Sweep, taken: Mapping[str, int] | None) -> str:
     folder = sweep.folder.path
-    works = held(folder, taken) or held(folder, locks())
+    works = holder(folder, taken) or holder(folder, locks())
     last = (sweep.manifest.resumed or [sweep.manifest.provenance])[-1]
     # The folder's lock shows only processes of this host.
     is_told = works is not None and last.host == socket.gethostname()

@@ -9,7 +9,7 @@ from rich.console import Console
 from orchestrator.analysis.summary import summary
 from orchestrator.cli.shared.output import complain, print_json, print_table, say
 from orchestrator.cli.shared.parameters import DEFAULT_OUTPUT, AsJson, Broker, Output, names_cluster, open_any, sweeps
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.sweeps import Sweeps, open_sweep
 from orchestrator.text import duration, moment
 
@@ -42,7 +42,7 @@ def command(
     output = output if folder is None else folder.path.parent
     found: dict[str, list[dict[str, Any]]] = {"sweeps": [], "jobs": [], "workers": []}
     names, taken = Sweeps(output).names(), locks()
-    if may_run or any(held(output / each, taken) for each in names):
+    if may_run or any(holder(output / each, taken) for each in names):
         # Imported here because it takes longer than all else, and mostly nothing runs.
         from orchestrator.cluster.connect import place_for
         from orchestrator.commands.status import status

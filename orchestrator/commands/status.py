@@ -16,7 +16,7 @@ from orchestrator.cluster.connect import Place, connect, require_broker
 from orchestrator.cluster.results import Cancelled, Failed, Finished, Running
 from orchestrator.errors import ClusterError
 from orchestrator.folder.activity import Activity, address
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.rows import Rows, accepted_row, lost_row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import Sweeps
@@ -26,6 +26,7 @@ from orchestrator.sweeps.names import JobNames
 from orchestrator.sweeps.specification import MAX_JOBS
 from worker.job import Job
 from worker.records.presence import Roster, problem_of
+from worker.redis.address import embedded_socket
 
 #: Objects of figures by name, in the lists `sweeps`, `jobs` and `workers`.
 Status = dict[str, list[dict[str, Any]]]
@@ -53,7 +54,7 @@ def status(output: Path, place: Place, name: str | None = None) -> Status:
     cluster, told, taken = place.reached().cluster, set[str](), locks()
     for each in Sweeps(output, name).names():
         folder = SweepFolder(output, each)
-        activity = Activity.read(folder.real) if held(folder.path, taken) else None
+        activity = Activity.read(folder.real) if holder(folder.path, taken) else None
         # A folder may be removed, and an embedded cluster may end meanwhile.
         with contextlib.suppress(SeedsweepError, RedisError, OSError):
             if activity is not None:
@@ -123,7 +124,7 @@ def _observed(cluster: Cluster, jobs: dict[str, Job], folder: SweepFolder, runni
 def _add(found: Status, sweep: str, manifest: Manifest, jobs: Mapping[str, Job], activity: Activity | None) -> None:
     if activity is not None:
         figures = {name: getattr(activity, name) for name in _FIGURES} | {"seconds_left": activity.left}
-        place = "here" if activity.here else activity.place
+        place = activity.place if embedded_socket(activity.place) is None else "here"
         found["sweeps"].append({"sweep": sweep, "place": place, "jobs": activity.planned} | figures)
         names = JobNames(jobs.values(), manifest.axes)
         for key, report in activity.jobs.items():

@@ -18,7 +18,7 @@ from orchestrator.commands.status import reached
 from orchestrator.commands.sweep import Display, SweepPlan, finish, jobs_of, silent, snapshot
 from orchestrator.errors import ClusterError, SweepBusyError, SweepExistsError, SweepNotFoundError
 from orchestrator.folder.activity import Activity, address
-from orchestrator.folder.locks import held, holder, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.rows import Row
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.folder.sweeps import content
@@ -192,14 +192,14 @@ def cancel(folder: SweepFolder, place: Place) -> Cancellation | Summary:
 def _has_ended(folder: SweepFolder, tell: Tell = ignore) -> bool:
     """Return whether no process of this host trains a sweep; wait for one that begins or ends."""
     for look in range(round(ENDING_SECONDS / LOOK_SECONDS)):
-        if not held(folder.path, locks()):
+        if not holder(folder.path, locks()):
             return True
         if address(folder.real):
             return False
         if look == 2:
             tell(f"Another process works on {folder.name}: waiting up to {ENDING_SECONDS:g} s for it to begin or end")
         time.sleep(LOOK_SECONDS)
-    return not held(folder.path, locks())
+    return not holder(folder.path, locks())
 
 
 def _find(cluster: Cluster, folder: SweepFolder) -> Manifest:

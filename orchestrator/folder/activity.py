@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, ValidationError
 
 from nn.files import is_private, json_values, read_regular
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.sweeps import PROGRESS
 from orchestrator.text import counted, duration, some
 from worker.job import OneLine, Seconds, Text, Time
@@ -57,11 +57,6 @@ class Activity(BaseModel, frozen=True, strict=True):
                 return cls.model_validate_json(stored)
         return None
 
-    @property
-    def here(self) -> bool:
-        """Whether an embedded cluster trains it."""
-        return embedded_socket(self.place) is not None
-
     def figures(self) -> Iterator[str]:
         """Yield what terminals and pages say of it: `12 of 60 jobs`, `4 running`, `ETA 12 min`."""
         yield f"{self.done} of {counted(self.planned, 'job')}"
@@ -84,7 +79,7 @@ def address(folder: Path) -> str | None:
 
     Only a socket that belongs to this user, in a folder of this user, is trusted; so is only a sweep's folder.
     """
-    if not is_private(folder) or not held(folder, locks()):
+    if not is_private(folder) or not holder(folder, locks()):
         return None  # A stranger or a killed process may have named another sweep; `status` demands the lock, too.
     found = Activity.read(folder)
     path = None if found is None else embedded_socket(found.place)

@@ -17,12 +17,6 @@ def locks() -> Mapping[str, int] | None:
     return {field[5]: int(field[4]) for field in fields if len(field) > 5 and field[1] == "FLOCK"}
 
 
-def held(folder: Path, taken: Mapping[str, int] | None) -> bool | None:
-    """Return whether a process of this host works on a sweep; None if that is unknown. Arguments: see `holder`."""
-    found = holder(folder, taken)
-    return None if found is None else found != 0
-
-
 def holder(folder: Path, taken: Mapping[str, int] | None) -> int | None:
     """Return the id of the process of this host that has locked a sweep's folder; 0 for none, None if it is unknown.
 

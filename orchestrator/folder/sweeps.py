@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nn.errors import meant
 from nn.files import anchored, identity, is_guarded, read_regular, real
 from orchestrator.errors import SweepNotFoundError, SweepUnreadableError
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.sweeps.naming import is_name
 from worker.text import one_line
 
@@ -170,7 +170,7 @@ class Sweeps:
             taken, folders = locks(), [self.output / name for name in names or self.names()]
         except SweepUnreadableError:
             return None
-        return {at.name: (content(at), content(at, (PROGRESS,)), held(at, taken), is_quiet(at)) for at in folders}
+        return {at.name: (content(at), content(at, (PROGRESS,)), holder(at, taken), is_quiet(at)) for at in folders}
 
 
 def content(folder: Path, files: Iterable[str] = (*_FILES, NOTE, "weights")) -> Hashable:

@@ -107,8 +107,20 @@ class Server:
 
     async def _serve(self) -> None:
         feeds = Feeds(self.sweeps)
+        given = {"access": self.access, "feeds": feeds}
+        application = Application(
+            [
+                (r"/", Page, given),
+                (r"/-/health", Health, given),
+                (rf"/-/compare/({_NAME}/{_NAME})", Page, given),
+                (rf"/({_NAME})", Page, given),
+            ],
+            default_handler_class=Handler,
+            default_handler_args=given,
+            log_function=self._log,
+        )
         server = _Bounded(
-            self._application(feeds),
+            application,
             max_header_size=MAX_HEADER_BYTES,
             max_body_size=MAX_BODY_BYTES,
             idle_connection_timeout=REQUEST_SECONDS,
@@ -121,20 +133,6 @@ class Server:
             server.stop()
             await server.close_all_connections()
             await feeds.stop()
-
-    def _application(self, feeds: Feeds) -> Application:
-        given = {"access": self.access, "feeds": feeds}
-        return Application(
-            [
-                (r"/", Page, given),
-                (r"/-/health", Health, given),
-                (rf"/-/compare/({_NAME}/{_NAME})", Page, given),
-                (rf"/({_NAME})", Page, given),
-            ],
-            default_handler_class=Handler,
-            default_handler_args=given,
-            log_function=self._log,
-        )
 
     def _log(self, handler: RequestHandler) -> None:
         if handler.get_status() == 304:

@@ -60,12 +60,9 @@ class Hosts:
         """Return the address at which a host reaches the hub."""
         return f"192.168.{1 + self.names.index(name)}.1"
 
-    def cut(self, name: str) -> None:
-        """Pull a host's plug out of the hub: packets are lost, and nobody is told."""
-        self._in("hub", "link", "set", f"to-{name}", "down")
-
-    def heal(self, name: str) -> None:
-        self._in("hub", "link", "set", f"to-{name}", "up")
+    def plug(self, name: str, state: str) -> None:
+        """Pull a host's plug out of the hub ("down": packets are lost, and nobody is told), or put it back ("up")."""
+        self._in("hub", "link", "set", f"to-{name}", state)
 
     def close(self) -> None:
         for name in ("hub", *self.names):
@@ -130,12 +127,12 @@ def test_a_host_that_is_cut_off_costs_nothing_but_time(
     began = wait_for(lambda: all(found := running(cluster).values()) and len(found) == 2 and running(cluster), "both")
     [job] = began["far@test"]
     # When one host is cut off, and its job is given to the other
-    hosts.cut("far")
+    hosts.plug("far", "down")
     attempts = f"seedsweep:attempts:{job}"
     wait_for(lambda: server.client().hlen(attempts) == 2, "a second attempt at its job", report=cluster.logs)
     assert sweep.poll() is None
     # And the host comes back
-    hosts.heal("far")
+    hosts.plug("far", "up")
     # Then the sweep is complete, and each job counted once
     command_line.end(sweep)
     rows = command_line.rows("s")

@@ -30,14 +30,7 @@ def some_samples(seed: int) -> Samples:
     return pack(X.astype(np.float32), np.arange(N) % CLASSES)
 
 
-@pytest.fixture(scope="module")
-def train() -> Samples:
-    return some_samples(1)
-
-
-@pytest.fixture(scope="module")
-def validation() -> Samples:
-    return some_samples(2)
+TRAIN, VALIDATION = some_samples(1), some_samples(2)
 
 
 def network(**parameters: object) -> DeepNeuralNetwork:
@@ -58,28 +51,28 @@ class TestInput:
 
     @pytest.mark.parametrize("rule", ["backprop", "notebook"])
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
-    def test_samples_dense_and_sparse(self, train: Samples, dtype: str, rule: str) -> None:
+    def test_samples_dense_and_sparse(self, dtype: str, rule: str) -> None:
         # Given the same samples packed, as a matrix, and as a sparse matrix, each in the network's own precision
-        X, y = train.to_dense().astype(dtype), train.labels
+        X, y = TRAIN.to_dense().astype(dtype), TRAIN.labels
 
-        packed = network(dtype=dtype, rule=rule).fit(train)
+        packed = network(dtype=dtype, rule=rule).fit(TRAIN)
         dense = network(dtype=dtype, rule=rule).fit(X, y)
         sparse = network(dtype=dtype, rule=rule).fit(scipy.sparse.csc_array(X), y)
 
         assert bits(packed) == bits(dense) == bits(sparse)
         assert packed.weights_.W1.dtype == dtype
-        assert np.array_equal(packed.predict_proba(train), dense.predict_proba(X))
+        assert np.array_equal(packed.predict_proba(TRAIN), dense.predict_proba(X))
         assert np.array_equal(packed.classes_, dense.classes_)
 
-    def test_samples_are_trained_on_as_they_are(self, train: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_samples_are_trained_on_as_they_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
         given: list[Samples] = []
         monkeypatch.setattr(
             "nn.reference.NumPyEngine.train_epoch", lambda _self, samples, _rate, _order: given.append(samples)
         )
 
-        network(epochs=1).fit(train)
+        network(epochs=1).fit(TRAIN)
 
-        assert given == [train]
+        assert given == [TRAIN]
 
     def test_float64_sees_more_of_dense_features_than_float32(self) -> None:
         X, y = np.array([[1 / 3, 0.0], [0.0, 1 / 3]]), [0, 1]
@@ -87,12 +80,12 @@ class TestInput:
         assert bits(network(dtype="float64").fit(X, y)) != bits(network(dtype="float64").fit(X.astype("f4"), y))
         assert bits(network(dtype="float32").fit(X, y)) == bits(network(dtype="float32").fit(X.astype("f4"), y))
 
-    def test_first_few_samples_make_a_network_for_all_classes_and_without_names(self, train: Samples) -> None:
+    def test_first_few_samples_make_a_network_for_all_classes_and_without_names(self) -> None:
         trained = network(epochs=1)
         trained.feature_names_in_ = np.array(["left by an earlier fit"])
 
-        assert trained.fit(train.first(1)).weights_.layer_sizes == (FEATURES, *HIDDEN, CLASSES)
-        assert trained.predict_proba(train.first(2)).shape == (2, CLASSES)
+        assert trained.fit(TRAIN.first(1)).weights_.layer_sizes == (FEATURES, *HIDDEN, CLASSES)
+        assert trained.predict_proba(TRAIN.first(2)).shape == (2, CLASSES)
         assert not hasattr(trained, "feature_names_in_")
 
     @pytest.mark.parametrize(
@@ -102,25 +95,25 @@ class TestInput:
             (pack(np.ones((2, 12), "f4"), np.full(2, 3)), "X is '4 classes'; allowed: at most 3, as in fit"),
         ],
     )
-    def test_other_samples_than_those_of_fit_are_refused(self, train: Samples, samples: Samples, expected: str) -> None:
-        trained = network(epochs=1).fit(train)
+    def test_other_samples_than_those_of_fit_are_refused(self, samples: Samples, expected: str) -> None:
+        trained = network(epochs=1).fit(TRAIN)
 
         for use in (trained.predict, trained.predict_proba, trained.partial_fit):
             with pytest.raises(InvalidInputError, match=expected):
                 use(samples)
 
-    def test_no_samples_are_refused(self, train: Samples) -> None:
+    def test_no_samples_are_refused(self) -> None:
         with pytest.raises(InvalidInputError, match="X is 'no samples'; allowed: at least one"):
-            network().fit(train.first(0))
+            network().fit(TRAIN.first(0))
 
 
 class TestSeed:
     """What the seed decides."""
 
     @pytest.mark.parametrize("shuffle", [False, True])
-    def test_the_same_seed_gives_the_same_bits(self, train: Samples, shuffle: bool) -> None:
+    def test_the_same_seed_gives_the_same_bits(self, shuffle: bool) -> None:
         seeds = (7, 7, 8, np.random.RandomState(7), np.random.RandomState(7), None)
-        trained = [bits(network(shuffle=shuffle, random_state=seed).fit(train)) for seed in seeds]
+        trained = [bits(network(shuffle=shuffle, random_state=seed).fit(TRAIN)) for seed in seeds]
 
         one, same, other, of_a_generator, of_its_like, any_other = trained
         assert one == same != other
@@ -128,16 +121,16 @@ class TestSeed:
         # A generator draws the seed of the orders, too.
         assert (one == of_a_generator) is not shuffle
 
-    def test_order_of_an_epoch_follows_from_seed_and_number(self, train: Samples) -> None:
+    def test_order_of_an_epoch_follows_from_seed_and_number(self) -> None:
         # Given the samples in the documented order of epochs 1 and 2
-        X, y = train.to_dense(), train.labels
+        X, y = TRAIN.to_dense(), TRAIN.labels
         orders = [np.random.RandomState([7, epoch]).permutation(N) for epoch in (1, 2)]
         by_hand = network()
         for order in orders:
             by_hand.partial_fit(X[order], y[order], classes=range(CLASSES))
 
         # Then shuffling does the same
-        assert bits(network(shuffle=True, epochs=2).fit(train)) == bits(by_hand)
+        assert bits(network(shuffle=True, epochs=2).fit(TRAIN)) == bits(by_hand)
         assert not np.array_equal(*orders)
 
 
@@ -145,8 +138,8 @@ class TestOptions:
     """What the options of the arithmetic decide. That both engines compute it alike is in test_kernel.py."""
 
     @pytest.mark.parametrize(("name", "kind"), [("compiled", CompiledEngine), ("numpy", NumPyEngine)])
-    def test_an_engine_by_its_name(self, train: Samples, name: str, kind: type) -> None:
-        weights = network(epochs=1).fit(train).weights_
+    def test_an_engine_by_its_name(self, name: str, kind: type) -> None:
+        weights = network(epochs=1).fit(TRAIN).weights_
 
         for rule in ("backprop", "notebook"):
             assert isinstance(make_engine(name, weights, loss="cross_entropy", rule=rule), kind)
@@ -167,17 +160,17 @@ class TestOptions:
         assert all(np.abs(b).max() < 1e-25 for b in biases(1e-30))
         assert not network(epochs=1).fit(X, y).weights_.has_biases
 
-    def test_the_notebooks_rule_trains_no_biases(self, train: Samples) -> None:
-        trained = network(biases=True, epochs=1).fit(train)
+    def test_the_notebooks_rule_trains_no_biases(self) -> None:
+        trained = network(biases=True, epochs=1).fit(TRAIN)
 
         trained.set_params(biases=False, rule="notebook")
 
         refusal = "biases is true; allowed: false together with rule notebook, whose update has no biases"
         with pytest.raises(InvalidInputError, match=refusal):
-            trained.partial_fit(train)
+            trained.partial_fit(TRAIN)
         fresh = network(biases=True, rule="notebook")
         with pytest.raises(InvalidInputError, match=refusal):
-            fresh.fit(train)
+            fresh.fit(TRAIN)
         assert not hasattr(fresh, "weights_")
         for engine in ("compiled", "numpy"):
             with pytest.raises(InvalidInputError, match=refusal):
@@ -187,25 +180,25 @@ class TestOptions:
 class TestHistory:
     """What is known after each epoch."""
 
-    def test_one_record_an_epoch(self, train: Samples, validation: Samples) -> None:
-        trained = network().fit(train, validation_set=validation)
+    def test_one_record_an_epoch(self) -> None:
+        trained = network().fit(TRAIN, validation_set=VALIDATION)
 
         assert [record.epoch for record in trained.history_] == [1, 2, 3, 4]
         assert all(record.seconds > 0 for record in trained.history_)
         assert all(record.notebook_accuracy is None for record in trained.history_)
-        assert trained.history_[-1].validation_accuracy == np.mean(trained.predict(validation) == validation.labels)
+        assert trained.history_[-1].validation_accuracy == np.mean(trained.predict(VALIDATION) == VALIDATION.labels)
         # And a validation set of features and labels gives the same
-        pair = (validation.to_dense(), validation.labels)
-        assert without_time(network().fit(train, validation_set=pair).history_) == without_time(trained.history_)
+        pair = (VALIDATION.to_dense(), VALIDATION.labels)
+        assert without_time(network().fit(TRAIN, validation_set=pair).history_) == without_time(trained.history_)
         # Without one, there is no accuracy
-        assert {record.validation_accuracy for record in network().fit(train).history_} == {None}
+        assert {record.validation_accuracy for record in network().fit(TRAIN).history_} == {None}
 
-    def test_notebooks_rule_has_both_accuracies(self, train: Samples, validation: Samples) -> None:
-        trained = network(rule="notebook", learning_rate=0.001).fit(train, validation_set=validation)
+    def test_notebooks_rule_has_both_accuracies(self) -> None:
+        trained = network(rule="notebook", learning_rate=0.001).fit(TRAIN, validation_set=VALIDATION)
 
-        predictions = trained.predict(validation)
-        assert trained.history_[-1].notebook_accuracy == notebook_accuracy(predictions, validation.labels, CLASSES)
-        assert trained.history_[-1].validation_accuracy == np.mean(predictions == validation.labels)
+        predictions = trained.predict(VALIDATION)
+        assert trained.history_[-1].notebook_accuracy == notebook_accuracy(predictions, VALIDATION.labels, CLASSES)
+        assert trained.history_[-1].validation_accuracy == np.mean(predictions == VALIDATION.labels)
 
     def test_validation_labels_are_translated(self) -> None:
         X, y = np.eye(3), np.array(["c", "a", "b"])
@@ -217,62 +210,60 @@ class TestHistory:
         with pytest.raises(InvalidInputError, match="y is 'd'; allowed: one of the 3 classes"):
             trained.fit(X, y, validation_set=(X, np.array(["a", "b", "d"])))
 
-    def test_diverged_network_is_a_network(self, train: Samples, validation: Samples) -> None:
+    def test_diverged_network_is_a_network(self) -> None:
         # Given weights that have become NaN
-        broken = Weights(*(np.full_like(matrix, np.nan) for matrix in network().fit(train).weights_))
+        broken = Weights(*(np.full_like(matrix, np.nan) for matrix in network().fit(TRAIN).weights_))
         history = (EpochRecord(1, 0.1, 0.5),)
 
         with pytest.warns(ConvergenceWarning, match="A weight is infinite or NaN after epoch 1"):
-            trained = network().fit(train, validation_set=validation, resume_from=Checkpoint(broken, history))
+            trained = network().fit(TRAIN, validation_set=VALIDATION, resume_from=Checkpoint(broken, history))
 
         assert np.isnan(trained.weights_.W1).all()
-        assert trained.predict(validation).tolist() == [0] * N
+        assert trained.predict(VALIDATION).tolist() == [0] * N
         # And it is not trained any further
         assert trained.history_ == list(history)
         with pytest.warns(ConvergenceWarning):
-            trained.partial_fit(train)
+            trained.partial_fit(TRAIN)
         assert trained.history_ == list(history)
 
-    def test_training_ends_with_the_epoch_in_which_a_weight_is_not_finite(
-        self, train: Samples, validation: Samples
-    ) -> None:
+    def test_training_ends_with_the_epoch_in_which_a_weight_is_not_finite(self) -> None:
         # Given steps so large that two samples an epoch take two epochs to bring the first NaN
         huge, seen = {"learning_rate": 3e38, "random_state": 27}, []
         with pytest.warns(ConvergenceWarning, match="after epoch 2"):
             trained = network(**huge).fit(
-                train.first(2), validation_set=validation, callback=lambda it: seen.append(len(it.history_))
+                TRAIN.first(2), validation_set=VALIDATION, callback=lambda it: seen.append(len(it.history_))
             )
 
         assert seen == [1, 2]
         assert len(trained.history_) == 2
-        assert trained.history_[-1].validation_accuracy == np.mean(validation.labels == 0)
+        assert trained.history_[-1].validation_accuracy == np.mean(VALIDATION.labels == 0)
         assert not trained.weights_.is_finite
-        assert network(**huge, epochs=1).fit(train.first(2)).weights_.is_finite
+        assert network(**huge, epochs=1).fit(TRAIN.first(2)).weights_.is_finite
 
 
 class TestCallback:
     """A callback sees the training as it stands, may steer it, and may end it."""
 
-    def test_it_sees_every_epoch_as_shorter_training_would_have_left_it(self, train: Samples) -> None:
+    def test_it_sees_every_epoch_as_shorter_training_would_have_left_it(self) -> None:
         seen: list[tuple[int, bytes]] = []
 
-        network().fit(train, callback=lambda it: seen.append((len(it.history_), bits(it))))
+        network().fit(TRAIN, callback=lambda it: seen.append((len(it.history_), bits(it))))
 
-        assert seen == [(epochs, bits(network(epochs=epochs).fit(train))) for epochs in (1, 2, 3, 4)]
+        assert seen == [(epochs, bits(network(epochs=epochs).fit(TRAIN))) for epochs in (1, 2, 3, 4)]
 
-    def test_its_exception_ends_training_at_the_epochs_end(self, train: Samples) -> None:
+    def test_its_exception_ends_training_at_the_epochs_end(self) -> None:
         stopped = network()
         with pytest.raises(LookupError):
-            stopped.fit(train, callback=Mock(side_effect=[None, LookupError]))
+            stopped.fit(TRAIN, callback=Mock(side_effect=[None, LookupError]))
 
-        assert bits(stopped) == bits(network(epochs=2).fit(train))
+        assert bits(stopped) == bits(network(epochs=2).fit(TRAIN))
         assert stopped.checkpoint().epochs == 2
 
-    def test_it_may_end_the_training_and_change_the_learning_rate(self, train: Samples) -> None:
-        steered = network().fit(train, callback=lambda it: it.set_params(epochs=2, learning_rate=0.001))
+    def test_it_may_end_the_training_and_change_the_learning_rate(self) -> None:
+        steered = network().fit(TRAIN, callback=lambda it: it.set_params(epochs=2, learning_rate=0.001))
 
-        first = network(epochs=1).fit(train)
-        by_hand = network(epochs=2, learning_rate=0.001).fit(train, resume_from=first.checkpoint())
+        first = network(epochs=1).fit(TRAIN)
+        by_hand = network(epochs=2, learning_rate=0.001).fit(TRAIN, resume_from=first.checkpoint())
         assert len(steered.history_) == 2
         assert bits(steered) == bits(by_hand)
 
@@ -301,16 +292,16 @@ class TestResume:
     @pytest.mark.parametrize(
         "options", [{}, {"shuffle": True}, {"rule": "notebook", "shuffle": True}, {"biases": True, "shuffle": True}]
     )
-    def test_from_each_epoch(self, train: Samples, validation: Samples, options: dict[str, object]) -> None:
-        whole = network(**options).fit(train, validation_set=validation)
+    def test_from_each_epoch(self, options: dict[str, object]) -> None:
+        whole = network(**options).fit(TRAIN, validation_set=VALIDATION)
         for done in (1, 2, 3, 4):
-            checkpoint = network(epochs=done, **options).fit(train, validation_set=validation).checkpoint()
+            checkpoint = network(epochs=done, **options).fit(TRAIN, validation_set=VALIDATION).checkpoint()
             before = to_safetensors(checkpoint.weights)
             called: list[int] = []
 
             resumed = network(**options).fit(
-                train,
-                validation_set=validation,
+                TRAIN,
+                validation_set=VALIDATION,
                 resume_from=checkpoint,
                 callback=lambda it, called=called: called.append(len(it.history_)),
             )
@@ -324,18 +315,18 @@ class TestResume:
             assert checkpoint.epochs == done
 
     @pytest.mark.parametrize("shuffle", [False, True])
-    def test_partial_fit_is_one_epoch(self, train: Samples, shuffle: bool) -> None:
-        whole = network(shuffle=shuffle).fit(train)
+    def test_partial_fit_is_one_epoch(self, shuffle: bool) -> None:
+        whole = network(shuffle=shuffle).fit(TRAIN)
         from_samples, from_matrix = network(shuffle=shuffle), network(shuffle=shuffle)
 
         for _ in range(4):
-            from_samples.partial_fit(train)
-            from_matrix.partial_fit(train.to_dense(), train.labels, classes=np.arange(CLASSES))
+            from_samples.partial_fit(TRAIN)
+            from_matrix.partial_fit(TRAIN.to_dense(), TRAIN.labels, classes=np.arange(CLASSES))
 
         assert bits(from_samples) == bits(from_matrix) == bits(whole)
         assert len(from_samples.history_) == 4
         # And it goes on after fit
-        assert bits(network(shuffle=shuffle, epochs=3).fit(train).partial_fit(train)) == bits(whole)
+        assert bits(network(shuffle=shuffle, epochs=3).fit(TRAIN).partial_fit(TRAIN)) == bits(whole)
 
 
 class TestRefusals:
@@ -362,12 +353,12 @@ class TestRefusals:
             assert allowed in str(refused.value)
             assert isinstance(refused.value, ValueError)
 
-    def test_numpys_numbers_are_numbers(self, train: Samples) -> None:
+    def test_numpys_numbers_are_numbers(self) -> None:
         ours = network(hidden_layer_sizes=[np.int64(8), np.uint8(4)], learning_rate=np.float32(0.5), shuffle=np.True_)
         same = network(hidden_layer_sizes=(8, 4), learning_rate=0.5, shuffle=True)
 
         ours.set_params(random_state=np.int64(7), epochs=np.int32(4))
-        assert bits(ours.fit(train)) == bits(same.fit(train))
+        assert bits(ours.fit(TRAIN)) == bits(same.fit(TRAIN))
 
     def test_partial_fit_needs_the_classes_and_keeps_them(self) -> None:
         X = np.eye(2)
@@ -382,8 +373,8 @@ class TestRefusals:
         with pytest.raises(InvalidInputError, match=r"classes is \[0, 1, 2\]; allowed: the same"):
             trained.partial_fit(X, [0, 1], classes=[0, 1, 2])
 
-    def test_checkpoint_of_another_network(self, train: Samples) -> None:
-        four = network().fit(train).checkpoint()
+    def test_checkpoint_of_another_network(self) -> None:
+        four = network().fit(TRAIN).checkpoint()
 
         for other, expected in (
             ({"epochs": 3}, "resume_from is '4 epochs'; allowed: at most 3"),
@@ -392,10 +383,10 @@ class TestRefusals:
             ({"biases": True}, "resume_from is a checkpoint of W1, W2, W3; allowed: W1, W2, W3, b1, b2, b3"),
         ):
             with pytest.raises(InvalidInputError, match=expected):
-                network(**other).fit(train, resume_from=four)
+                network(**other).fit(TRAIN, resume_from=four)
 
 
-def test_a_subclass_may_have_parameters_of_its_own(train: Samples) -> None:
+def test_a_subclass_may_have_parameters_of_its_own() -> None:
     class Named(DeepNeuralNetwork):
         def __init__(self, name: str = "") -> None:
             super().__init__(HIDDEN, engine="numpy", epochs=1, random_state=7)
@@ -404,4 +395,4 @@ def test_a_subclass_may_have_parameters_of_its_own(train: Samples) -> None:
         def get_params(self, deep: bool = True) -> dict[str, object]:
             return network(epochs=1).get_params(deep) | {"name": self.name}
 
-    assert bits(Named("mine").fit(train)) == bits(network(epochs=1).fit(train))
+    assert bits(Named("mine").fit(TRAIN)) == bits(network(epochs=1).fit(TRAIN))

@@ -15,7 +15,7 @@ from nn.errors import InvalidInputError
 from nn.files import digest
 from orchestrator.errors import OutputError, SweepExistsError, SweepNotFoundError, SweepUnreadableError
 from orchestrator.folder import sweep_folder
-from orchestrator.folder.locks import held, locks
+from orchestrator.folder.locks import holder, locks
 from orchestrator.folder.sweep_folder import SweepFolder
 from orchestrator.sweeps.manifest import MAX_SESSIONS
 from orchestrator.sweeps.naming import free_name
@@ -252,10 +252,10 @@ def test_a_folder_that_is_removed_takes_no_more_rows(folder: SweepFolder, tmp_pa
 
 
 def test_a_new_folder_is_locked_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found: set[bool | None] = set()
-    monkeypatch.setattr(sweep_folder, "sync_folder", lambda _: found.add(held(tmp_path / "new", locks())))
+    found: set[int | None] = set()
+    monkeypatch.setattr(sweep_folder, "sync_folder", lambda _: found.add(holder(tmp_path / "new", locks())))
     made(tmp_path, "new")
-    assert found == {True}
+    assert found == {os.getpid()}
 
 
 def test_two_orchestrators_do_not_write_to_one_folder(folder: SweepFolder) -> None:
