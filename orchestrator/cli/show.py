@@ -59,7 +59,7 @@ def command(folder: AnySweep, words: BestJob = None, as_json: AsJson = False) ->
         return print_json(identity(network) | found)
     console = Console()
     say(console, title(network))
-    _say_curve(console, network.row, network.job.metric)
+    say(console, f"\n{learning_curve(network.row, network.job.metric)}")
     say(console, "Confusion matrix: true class by row, prediction by column")
     classes = range(len(evaluation.confusion))
     rows = [
@@ -95,7 +95,7 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
     ended = "" if row.error is None else f"; {row.error}"
     last = f"{job.metric.name} {job.metric.shown(row.validation_score[-1])}"
     say(console, f"job {key[:12]} of {swept.name}: {job.words(swept.axes)}; {last}{ended}")
-    _say_curve(console, row, job.metric)
+    say(console, f"\n{learning_curve(row, job.metric)}")
     for each in drawn:
         say(console, each.title if each.columns else f"{each.title}: a picture, which the report shows")
         if each.columns:
@@ -103,39 +103,26 @@ def _show_curve(swept: Sweep, key: str, *, as_json: bool) -> int:
     return 0
 
 
-def _say_curve(console: Console, row: Row, metric: Metric) -> None:
-    say(console, f"\n{curve_heading(row, metric)}")
-    say(console, learning_curve(row, metric))
-
-
-def curve_heading(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
-    """Return what the learning curve shows, with the values at which its bars begin and end."""
-    begin, end = _axis(row)
-    printed = "" if NOTEBOOK_ACCURACY not in row.others else ", then what the notebook would have printed"
-    return (
-        f"Learning curve: {metric.name} after each epoch{printed}\n"
-        f"(the bars begin at {metric.shown(begin)} and end at {metric.shown(end)})"
-    )
-
-
-def _axis(row: Row) -> tuple[float, float]:
-    """Return the values of an empty and a full bar: the lowest and the highest; if all are equal, 0 and 1 at least."""
-    low, high = min(row.validation_score), max(row.validation_score)
-    return (low, high) if high > low else (min(low, 0.0), max(high, 1.0))
-
-
 def learning_curve(row: Row, metric: Metric = NetworkTrainer.metric) -> str:
-    """Return a line with a bar for each epoch, or for `CURVE_LINES` evenly spaced ones if there are more."""
-    accuracies, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
-    begin, end = _axis(row)
-    count = min(len(accuracies), CURVE_LINES)
-    chosen = sorted({round(i * (len(accuracies) - 1) / max(count - 1, 1)) for i in range(count)})
-    lines = []
-    for i in chosen:
-        share = (accuracies[i] - begin) / (end - begin)
-        bar = "█" * (1 + round(share * (CURVE_WIDTH - 1)))
+    """Return a line with a bar for each epoch, or for `CURVE_LINES` evenly spaced ones if there are more.
+
+    Two lines before them say what the bars show, and where they begin and end: at the lowest and the highest value; if
+    all are equal, at 0 and 1 at least.
+    """
+    scores, notebook = row.validation_score, row.others.get(NOTEBOOK_ACCURACY)
+    begin, end = min(scores), max(scores)
+    if begin == end:
+        begin, end = min(begin, 0.0), max(end, 1.0)
+    then = ", then what the notebook would have printed" if notebook else ""
+    lines = [
+        f"Learning curve: {metric.name} after each epoch{then}",
+        f"(the bars begin at {metric.shown(begin)} and end at {metric.shown(end)})",
+    ]
+    count = min(len(scores), CURVE_LINES)
+    for i in sorted({round(i * (len(scores) - 1) / max(count - 1, 1)) for i in range(count)}):
+        bar = "█" * (1 + round((scores[i] - begin) / (end - begin) * (CURVE_WIDTH - 1)))
         printed = f" {notebook[i]:>7.3f}" if notebook else ""
-        lines.append(f"{i + 1:>6} {metric.shown(accuracies[i]):>8}{printed} {bar}")
+        lines.append(f"{i + 1:>6} {metric.shown(scores[i]):>8}{printed} {bar}")
     return "\n".join(lines) + "\n"
 
 

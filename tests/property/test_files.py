@@ -226,7 +226,7 @@ def test_results(tmp_path: Path, content: bytes) -> None:
         found = answer(lambda chosen=chosen: trained_job(Sweep.read(folder), chosen), error=SeedsweepError)
         if found is not None:
             assert found.job == SWEPT
-            assert learning_curve(found.row).count("\n") == len(found.row.validation_score)
+            assert learning_curve(found.row).count("\n") == 2 + len(found.row.validation_score)
             assert title(found).startswith("job ")
     # A sweep beside it reuses each row once.
     reused = answer(lambda: list(sibling_results(SweepFolder(tmp_path, "new"), wanted, str)), error=SeedsweepError)
