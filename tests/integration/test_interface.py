@@ -299,6 +299,14 @@ def test_a_sweep_that_a_cluster_may_have_is_asked_for_by_the_name_of_the_argumen
         seedsweep.open(made(here).path).cancel()
 
 
+def test_an_error_of_the_data_set_says_what_named_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEDSWEEP_DATA", "/missing")
+    for given, name in (({}, "SEEDSWEEP_DATA"), ({"data": "/missing"}, "data")):
+        with pytest.raises(seedsweep.DatasetError, match=f"^{name}: the data set '/missing' is not a folder"):
+            seedsweep.sweep(output=here, **given)  # type: ignore[arg-type]
+    assert not list(here.glob("sweep-*"))
+
+
 def test_bad_arguments_of_methods_are_one_sentence_and_change_nothing(first: seedsweep.Sweep) -> None:
     written = (first.path / "sweep.json").read_bytes()
     calls: list[tuple[str, Any]] = [
