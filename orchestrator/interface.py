@@ -475,9 +475,8 @@ class Sweep:
 
     def test(self, *words: str) -> testing.HeldOut:
         """Evaluate a configuration on the samples that were held out, once, as `orchestrator test` does."""
-        return testing.read_test_split(
-            self._folder, _picking("the configuration", words), cache_dir=load_settings().cache_dir
-        )
+        picked, settings = _picking("the configuration", words), load_settings()
+        return testing.read_test_split(self._folder, picked, cache_dir=settings.cache_dir)
 
     def claim(self, path: str | os.PathLike[str] | None = None, *, sign: str | os.PathLike[str] | None = None) -> Path:
         """Write the claim, a small file that anyone can check, and return its path, as `orchestrator claim` does.
@@ -807,11 +806,10 @@ def _plan(
         given["trainer"] = _text("trainer", trainer)
     if seeds is not None:
         given["seeds"] = _seeds(seeds, 0)
-    file = None if spec is None else SpecificationFile(_path("spec", spec))
-    known = {} if file is None else file.words
-    words = vocabulary(str(given.get("trainer", known.get("trainer", DEFAULT))), {**known, **given})
-    values = {} if file is None else file.values(words)
-    values |= words.parse(given, str, where="the sweep")
+    file = SpecificationFile(None if spec is None else _path("spec", spec))
+    typed = {**file.words, **given}
+    words = vocabulary(str(typed.get("trainer", DEFAULT)), typed)
+    values = file.values(words) | words.parse(given, str, where="the sweep")
     again = _switch("resume", resume)
     return sweeping.plan_words(values, words, given_name, kept, place, resume=again, skip_invalid=leaving)
 

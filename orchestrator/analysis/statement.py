@@ -107,9 +107,7 @@ class Claim(_Part):
             ClaimError: a job is missing, none has a result, or the claim would be too large.
         """
         if sweep.judgement.state == "so far":
-            raise ClaimError(
-                f"The sweep {sweep.name} can be claimed once no job is still to come, and none is cancelled"
-            )
+            raise ClaimError(f"The sweep {sweep.name} can be claimed once no job is to come, and none is cancelled")
         if not sweep.accounting.accepted:
             raise ClaimError(f"No job of the sweep {sweep.name} has a result: there is nothing to claim")
         return cls.read(cls.of(sweep).as_bytes())

@@ -203,8 +203,8 @@ def usage_message(error: typer.TyperException, arguments: Sequence[str]) -> str:
         return f"{spelled(parameter)} is missing; allowed: {what[:1].lower()}{what[1:]}"
     if "extra argument" not in message or context is None:
         return message
-    whole = split_list(arguments)
-    if whole is not None:
+    if split := _SPLIT_LIST.search("\0".join(arguments)):
+        whole = split[0].replace("\0", "")
         return f"Spaces split a list into several arguments: write {whole} or '{whole.replace(',', ', ')}'"
     usage = " ".join((context.command_path, *context.command.collect_usage_pieces(context)))
     return f"The argument {message.rpartition('(')[2].split()[0].rstrip(')')} is one too many; allowed: {usage}"
@@ -217,12 +217,6 @@ def near_options(unknown: str, known: Sequence[str]) -> list[str]:
     near = get_close_matches(word, names, cutoff=0.7)
     meant = [name for name in names if name.startswith(word) or word == "".join(part[0] for part in name.split("-"))]
     return [names[name] for name in dict.fromkeys([*near, *meant])]
-
-
-def split_list(arguments: Sequence[str]) -> str | None:
-    """Return the first list that spaces at its commas split into several arguments, joined again."""
-    found = _SPLIT_LIST.search("\0".join(arguments))
-    return None if found is None else found[0].replace("\0", "")
 
 
 def main() -> None:

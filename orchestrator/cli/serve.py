@@ -44,9 +44,7 @@ def command(
         ),
     ] = None,
     opens: Open = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object with the address at the start.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address as one JSON object at the start.")] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> int:
     """Show the reports of sweeps in a browser, and keep them fresh while the sweeps run.

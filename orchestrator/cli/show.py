@@ -166,15 +166,8 @@ def predict(
 
 def identity(network: TrainedJob) -> dict[str, Any]:
     """Return the fields that identify a job, for JSON."""
-    row = network.row
-    return {
-        "sweep": network.sweep.name,
-        "job": row.job,
-        "seed": row.seed,
-        "options": row.options.model_dump(),
-        "status": row.status,
-        "weights_sha256": row.weights_sha256,
-    }
+    own = {"job", "seed", "options", "status", "weights_sha256"}
+    return {"sweep": network.sweep.name, **network.row.model_dump(mode="json", include=own)}
 
 
 def title(network: TrainedJob) -> str:

@@ -180,11 +180,9 @@ def make_plan(
     # An empty path would be the current folder.
     if typed.spec == "":
         raise InvalidInputError("spec", typed.spec, "the path of a TOML file, or of a sweep's sweep.json")
-    file = None if typed.spec is None else SpecificationFile(Path(typed.spec))
-    vocabulary = typed.vocabulary({} if file is None else file.words)
-    values = typed.values(vocabulary)
-    if file is not None:
-        values = file.values(vocabulary) | values
+    file = SpecificationFile(None if typed.spec is None else Path(typed.spec))
+    vocabulary = typed.vocabulary(file.words)
+    values = file.values(vocabulary) | typed.values(vocabulary)
     spelled = partial(typed.spelled, vocabulary=vocabulary)
     with typed.spelling(vocabulary):
         return plan_words(

@@ -174,9 +174,7 @@ class EmbeddedCluster:
         while not self._answers():
             self.check()
             if time.monotonic() > deadline:
-                raise ClusterError(
-                    f"The embedded server does not answer after {SERVER_SECONDS:.0f} s{self._tail('server')}"
-                )
+                raise ClusterError(f"The embedded server did not answer in {SERVER_SECONDS:g} s{self._tail('server')}")
             time.sleep(0.005)
         self._has_answered = True
 

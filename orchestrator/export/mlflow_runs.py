@@ -48,6 +48,8 @@ JOB, CONFIGURATION, STATUS, WEIGHTS, SWEEP = (
 #: The figures of a standing that its run has; the first ones get the metric's name as a prefix.
 _OF_METRIC = ("mean", "low", "high", "std", "best", "worst")
 _OF_JOBS = ("rank", "n", "planned", "diverged", "failed", "cancelled")
+#: The fields of a row that are tags of its run, if they are known.
+_OF_ROW = ("worker", "reused_from", "error", "code", "stopped")
 _STATUS = {"succeeded": "FINISHED", "diverged": "FINISHED", "failed": "FAILED", "cancelled": "KILLED"}
 #: By default, MLflow sends telemetry, tries for minutes to reach a server, and prints two lines about each run. A
 #: variable that the user has set stays.
@@ -240,10 +242,7 @@ class _Recorder:
             SWEEP: self.sweep.name,
             "seedsweep.trainer": job.trainer,
             "seedsweep.attempts": str(row.attempts),
-            **{
-                f"seedsweep.{name}": getattr(row, name)
-                for name in ("worker", "reused_from", "error", "code", "stopped")
-            },
+            **{f"seedsweep.{name}": getattr(row, name) for name in _OF_ROW},
             PARENT: parent,
             STATUS: row.status,
             WEIGHTS: row.weights_sha256 or "",

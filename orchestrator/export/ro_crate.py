@@ -37,9 +37,7 @@ def write(sweep: Sweep, paths: Sequence[Path], on_progress: OnProgress) -> None:
     files = claim.parts()["files"]
     size = sum((sweep.folder.path / name).stat().st_size for name in files)
     if size >= MOST_BYTES:
-        raise ClaimError(
-            f"The sweep {sweep.name} has {size} bytes; verify-claim reads crates of less than {MOST_BYTES}"
-        )
+        raise ClaimError(f"The sweep {sweep.name} has {size} bytes; verify-claim reads less than {MOST_BYTES}")
     with ZipFile(paths[0], "x", ZIP_DEFLATED) as archive:
         described = {"ro-crate-metadata.json": json.dumps(_metadata(sweep, [*made, *files]), indent=2).encode()}
         for name, content in (described | made).items():

@@ -53,6 +53,9 @@ class _Entry(NamedTuple):
 class SpecificationFile:
     """A specification file with unchecked words: some of them decide which others are allowed.
 
+    Args:
+        path: The file; None for one without words.
+
     Attributes:
         words: Values by name; a list of one means its item.
 
@@ -60,9 +63,9 @@ class SpecificationFile:
         InvalidInputError: the file cannot be read, is neither TOML nor a `sweep.json`, or has an invalid section.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._entries = list(_entries(_words(path), path))
+    def __init__(self, path: Path | None) -> None:
+        self._path = path or Path()
+        self._entries = [] if path is None else list(_entries(_words(path), path))
         self.words = {
             entry.name: entry.value[0] if isinstance(entry.value, list) and len(entry.value) == 1 else entry.value
             for entry in self._entries

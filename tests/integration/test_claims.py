@@ -102,7 +102,7 @@ def test_a_sweep_with_missing_jobs_has_no_claim(claimed: InProcess) -> None:
     edit(claimed.runs / "a", ROWS, lambda rows: rows.pop())
     before = contents(claimed.folder)
     said = claimed.refused("claim", "a")
-    assert said == "The sweep a can be claimed once no job is still to come, and none is cancelled\n"
+    assert said == "The sweep a can be claimed once no job is to come, and none is cancelled\n"
     assert contents(claimed.folder) == before
 
 

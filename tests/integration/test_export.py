@@ -142,10 +142,10 @@ def test_a_crate_takes_the_place_of_the_folder_and_describes_each_file(
     # and a claim is checked with it as with the folder.
     assert "files passed" in here.run("verify-claim", "claim.json", "--folder", "a.crate.zip", "--jobs", "1").out
     # A sweep with jobs that were cancelled has none.
-    assert "can be claimed once no job is still to come" in here.refused("export", "odd", "--to", "ro-crate")
+    assert "can be claimed once no job is to come" in here.refused("export", "odd", "--to", "ro-crate")
     # One that verify-claim would not read is not written.
     monkeypatch.setattr(ro_crate, "MOST_BYTES", 1000)
-    assert "verify-claim reads crates of less than 1000" in here.refused("export", "a", "--to", "ro-crate", "--force")
+    assert "verify-claim reads less than 1000" in here.refused("export", "a", "--to", "ro-crate", "--force")
     assert (here.folder / "a.crate.zip").read_bytes() == made
 
 

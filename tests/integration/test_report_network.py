@@ -84,7 +84,7 @@ def test_it_shows_what_show_says(here: InProcess) -> None:
     rows = here.command_line.rows("a")
     rows[0]["validation_score"][-1] = 0.999
     results.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert "The row says 99.90 %: one of the two is not this network's" in said(portrait(here))
+    assert "The row says 99.90 %: one of them is not this network's" in said(portrait(here))
 
 
 def test_without_weights_it_says_the_command_that_makes_them_again(here: InProcess) -> None:

@@ -71,7 +71,7 @@ def test_a_worker_on_which_every_job_fails_takes_no_more(cluster: Cluster) -> No
     for seed in range(2):
         error = strict.error(strict.submit(make_job(seed=seed, **LARGE)).id)
         assert type(error).__name__ == "OutOfMemoryError"
-        assert str(error).startswith("the worker w1@test has not enough memory for the job: ")
+        assert str(error).startswith("the worker w1@test has not enough memory: ")
     # Then it leaves the next one alone, and says why
     worker.wait_until_logged("Takes no more jobs: 2 failed in a row, the last one with OutOfMemoryError")
     run = strict.submit(make_job()).id

@@ -151,10 +151,7 @@ def rows(*lines: str) -> str:
         ("", "bad.csv has 0 columns"),
         ("a,b,c\n1,2,3\n", "bad.csv has no 'target'; allowed as the target: 'a', 'b', 'c'"),
         ("a,target\n" + "1,x\n" * 20, "the training samples of bad.csv are all of one class"),
-        (
-            "a,target\n" + "".join(f"1,x{number}\n" for number in range(1001)),
-            "1001 different texts; allowed: at most 1000",
-        ),
+        ("a,target\n" + "".join(f"1,x{i}\n" for i in range(1001)), "1001 different texts; allowed: at most 1000"),
         ("a,target\n\0,x\n", "row 1 of bad.csv is '\\x00'"),
     ],
 )

@@ -106,10 +106,7 @@ def test_the_file_of_a_sweep_without_rounds_has_none() -> None:
         ({"kind": "extend", "grid": {"speed": [1]}}, "not an option"),
         ({"kind": "confirm", "configurations": [{"learning_rate": 0.1}]}, "seeds or values"),
         ({"kind": "confirm", "seeds": [2], "configurations": [{"learning_rate": 0.1}] * 2}, "more than once"),
-        (
-            {"kind": "confirm", "seeds": [2], "configurations": [{"learning_rate": 0.3}]},
-            "does not have a configuration",
-        ),
+        ({"kind": "confirm", "seeds": [2], "configurations": [{"learning_rate": 0.3}]}, "not have a configuration"),
         ({"kind": "confirm", "seeds": [2], "configurations": [{"epochs": 1}]}, "other options"),
         ({"kind": "confirm", "seeds": [2], "configurations": [{"learning_rate": []}]}, "invalid learning_rate"),
         ({"kind": "extend", "seeds": list(range(2, 60_000))}, "jobs"),

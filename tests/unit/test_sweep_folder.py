@@ -202,10 +202,7 @@ def test_a_lost_folder_of_weights_is_made_again_and_a_file_in_its_place_is_said(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (
-            {"seeds": list(range(1000)), "grid": {"learning_rate": list(range(1, 1001))}},
-            "it has 1000000 jobs; allowed: ",
-        ),
+        ({"seeds": [*range(1000)], "grid": {"learning_rate": [*range(1, 1001)]}}, "it has 1000000 jobs; allowed: "),
         ({"seeds": []}, "it has 0 jobs; allowed: "),
         ({"seeds": [2**32]}, "at specification at seeds at 0: "),
         ({"options": {"epochs": "many"}}, "at specification: invalid epochs; allowed: an integer from 1"),

@@ -133,9 +133,7 @@ class Store:
         """
         blob = read(self.client, key("weights", artifact(job_key, sha256)), size, usual=size)
         if blob is None:
-            raise WeightsMissingError(
-                f"the weights {sha256} are not in the store; train the job again to get the same ones"
-            )
+            raise WeightsMissingError(f"the weights {sha256} are not in the store; train the job again to get them")
         if len(blob) != size or digest(blob) != sha256:
             raise WeightsError(f"the stored weights {sha256} are damaged: they have another hash or size")
         return blob

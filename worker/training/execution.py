@@ -58,9 +58,7 @@ def execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:
             raise task.revoke(str(cancelled)) from None
         except MemoryError as error:
             # On a MemoryError Celery ends the whole worker; on this error it does not.
-            raise OutOfMemoryError(
-                f"the worker {task.request.hostname} has not enough memory for the job: {error}"
-            ) from None
+            raise OutOfMemoryError(f"the worker {task.request.hostname} has not enough memory: {error}") from None
 
 
 def _execute(task: TrainingTask, needs: Needs, fields: Any) -> Result:

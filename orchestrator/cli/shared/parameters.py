@@ -288,9 +288,7 @@ NoReuse = Annotated[
     bool,
     typer.Option("--no-reuse", help="Train every new job from its first epoch, even if another sweep has its result."),
 ]
-ReuseAnyway = Annotated[
-    bool, typer.Option("--reuse-anyway", help="Take also results that other code of the trainer made.")
-]
+ReuseAnyway = Annotated[bool, typer.Option("--reuse-anyway", help="Take also results by other code of the trainer.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end, instead of text.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be trained, and about how long that takes; begin nothing.")

@@ -80,16 +80,13 @@ def subject(sweep: Sweep) -> str | None:
 
     A portrait is valid until this changes.
     """
-    if not (_is_network(sweep) or lookup.draws(next(iter(sweep.jobs.values())))):
+    job = next(iter(sweep.jobs.values()))
+    if job.trainer != NetworkTrainer.name and not lookup.draws(job):
         return None
     try:
         return sweep.rows[lookup.best_job(sweep)].weights_sha256
     except SweepNotFoundError:
         return None
-
-
-def _is_network(sweep: Sweep) -> bool:
-    return sweep.manifest.specification.trainer == NetworkTrainer.name
 
 
 def without(sweep: Sweep) -> Portrait | None:
@@ -115,7 +112,7 @@ def content(sweep: Sweep, cache_dir: Path | None) -> Portrait | None:
         return _without_weights(sweep, job, f"its weights {sha256[:12]} are {fault}")
     try:
         whose = f"The best seed of the first configuration ({sweep.names.job(job.seed, job.options)})"
-        if not _is_network(sweep):
+        if job.trainer != NetworkTrainer.name:
             if cache_dir is None:
                 return without(sweep)
             shown = [(each.title, _told(each)) for each in lookup.drawings(sweep, job, cache_dir)]
@@ -174,9 +171,7 @@ def _facts(job: TrainedJob, dataset: Dataset, found: Evaluation) -> list[Fact]:
     facts = [Fact("Right", right), Fact("Wrong", wrong if mistakes else "none")]
     told = job.row.validation_score[-1]
     if told != found.accuracy:
-        facts.append(
-            Fact("Against its row", f"The row says {metric.shown(told)}: one of the two is not this network's")
-        )
+        facts.append(Fact("Against its row", f"The row says {metric.shown(told)}: one of them is not this network's"))
     return facts
 
 

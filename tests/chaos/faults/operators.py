@@ -13,8 +13,6 @@ from worker.messages import QUEUE, TRAIN
 WAYS = ("revoke", "drain", "terminate", "purge", "limits", "drain")
 #: Seconds for which workers take no jobs, by chance; the longest is long enough for the sweep to say so.
 DRAINED_SECONDS = (2.0, 10.0)
-#: What the sweep says then.
-SAYS_DRAINED = "does not consume the queue"
 #: Seconds in which every worker has sent a heartbeat.
 BEAT_SECONDS = 1.2
 
@@ -32,7 +30,7 @@ def operate(arena: Arena, choice: int, event: Event) -> None:
 
     def pass_by() -> None:
         if seconds == max(DRAINED_SECONDS) and arena.orchestrator is not None and _all_are_drained(arena):
-            event["told"] = SAYS_DRAINED in arena.said()
+            event["told"] = "does not consume the queue" in arena.said()
         if event["resumed"]:
             _resume(arena)
         if way == "drain":

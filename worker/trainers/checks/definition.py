@@ -162,9 +162,7 @@ def changed_data_has_another_digest(case: Case) -> None:
         copy = Path(folder) / f"copy-of-{path.name}"
         shutil.copy(path, copy)
         if _digest(case, str(copy)) != digest:
-            raise Broken(
-                "a copy of the file has another digest; make it from the content, not from the path or the time"
-            )
+            raise Broken("a copy of the file has another digest; make it from the content, not from its path or time")
         copy.write_bytes(_changed(content))
         if not _is_refused(case, case.trainer.load, str(copy)) and _digest(case, str(copy)) == digest:
             raise Broken("another file has the same digest; make it from the whole content")
