@@ -9,7 +9,7 @@ from celery.utils.log import get_task_logger
 
 from worker.errors import JobRefusedError
 from worker.messages import CONTROL_NAMESPACE, EVENTS, QUEUE, TRAIN, UNACKED, UNACKED_INDEX, needed
-from worker.redis.address import DEFAULT_BROKER, redis_url
+from worker.redis.address import DEFAULT_BROKER, embedded_socket, redis_url
 from worker.settings import Settings
 from worker.training.shared import Liveness, StopFlag
 from worker.training.task import TrainingTask
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> SeedsweepApp:
     app.liveness = Liveness()
     app.backend_cls = backend
     app.conf.update(
-        _messages()
+        _messages(is_watched=embedded_socket(broker) is None)
         | _reliability(settings)
         | _connections(settings, on_socket=backend.startswith("redis+socket"))
         | _certificates(broker)
@@ -127,7 +127,7 @@ def _register(app: Celery) -> None:
         return execute(task, needs, job)
 
 
-def _messages() -> dict[str, Any]:
+def _messages(*, is_watched: bool) -> dict[str, Any]:
     return {
         # A queue of our own, so that other Celery applications on the same Redis do not take our jobs, nor we theirs.
         "task_default_queue": QUEUE,
@@ -140,8 +140,8 @@ def _messages() -> dict[str, Any]:
         "result_accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
-        # Flower learns of jobs from events only.
-        "worker_send_task_events": True,
+        # Flower learns of jobs from events only. No Flower watches an embedded cluster.
+        "worker_send_task_events": is_watched,
         "task_track_started": True,
         # Progress and errors go to Celery's logger; captured output would be logged twice.
         "worker_redirect_stdouts": False,

@@ -141,8 +141,8 @@ class EmbeddedCluster:
         worker = [
             sys.executable, "-m", "celery", "--app", "worker", "--quiet", "worker",
             "--concurrency", str(self.workers), "--hostname", "embedded@%h", "--loglevel", "WARNING",
-            # There is no other worker.
-            "--without-gossip", "--without-mingle",
+            # There is no other worker, and nobody watches this one.
+            "--without-gossip", "--without-mingle", "--without-heartbeat",
         ]  # fmt: skip
         commands = {"server": self._server_command(), "worker": worker}
         environment = {

@@ -35,6 +35,9 @@ def test_celery_and_kombu_both_read_what_is_taken(given: str, taken: str) -> Non
     # Two apps are two apps.
     assert other.backend.connparams["host"] == "elsewhere"
     assert (app.tasks[TRAIN].app, other.tasks[TRAIN].app) == (app, other)
+    # Only an embedded cluster has no Flower that its events are for.
+    embedded = create_app(Settings(broker_url="redis+socket:///tmp/seedsweep-12345678/server.sock"))
+    assert [each.conf.worker_send_task_events for each in (app, embedded)] == [True, False]
 
 
 @pytest.mark.parametrize(

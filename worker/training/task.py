@@ -142,6 +142,8 @@ class TrainingTask(Task):
 
     def tell_flower(self, state: str, text: str, **fields: Any) -> None:
         """Send an event that Flower shows as the task's state and result. A failure to send it is only logged."""
+        if not self.app.conf.worker_send_task_events:
+            return
         try:
             self.send_event(f"task-{state.lower()}", retry=False, result=text, **fields)
         except Exception as error:
